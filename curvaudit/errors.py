@@ -1,0 +1,30 @@
+"""The one error type people see. Imports nothing of ours."""
+
+from __future__ import annotations
+
+
+class CurvauditError(Exception):
+    """Something that stops the work, said so that a person can act on it.
+
+    Parameters
+    ----------
+    message:
+        One sentence that names the file, option or value at fault.
+    hint:
+        What to do about it; printed on a line of its own.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class UnreadableImage(Exception):
+    """One picture that could not be decoded; `str(error)` is the reason shown to people.
+
+    It never ends a scan: the caller turns it into a `Skipped` record.
+    """

@@ -1,0 +1,264 @@
+"""What the stages hand to each other: plain frozen dataclasses. Imports nothing of ours.
+
+Everywhere N is the number of audited samples, K the number of classes, E the number of
+finished epochs; row `i` is sample `i`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+# --- what a source holds -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """One thing in the source that is not audited, and why.
+
+    `unreadable` becomes finding CA301; `ignored` (operating-system clutter, files outside
+    any class folder) is only listed, so that nothing goes missing without a word.
+    """
+
+    id: str
+    reason: str
+    kind: Literal["unreadable", "ignored"] = "unreadable"
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Facts about every audited sample, in row order. All arrays have length N."""
+
+    ids: tuple[str, ...]
+    labels: np.ndarray  # (N,) int32, index into classes
+    classes: tuple[str, ...]  # K names, in the source's order
+    content_hash: np.ndarray  # (N,) uint64, hash of the decoded RGB pixels and their size
+    phash: np.ndarray  # (N,) uint64, 64-bit perceptual hash
+    width: np.ndarray  # (N,) uint16, pixels
+    height: np.ndarray  # (N,) uint16, pixels
+    contrast: np.ndarray  # (N,) float32, standard deviation of the pixels in [0, 1]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """Encoded small pictures (PNG or WebP), kept for the rows the report may show.
+
+    Pictures up to 64 px are stored losslessly at their own size, so they are exact.
+    """
+
+    rows: np.ndarray  # (M,) int64, ascending sample rows
+    images: tuple[bytes, ...]  # M encoded pictures
+
+
+# --- what a run file holds -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """The root attributes of a run file."""
+
+    source: str  # what the user named, as shown to people
+    source_fingerprint: str  # hash of ids, labels and contents: a changed source shows
+    config: Mapping[str, Any]  # every resolved setting of the scan
+    environment: Mapping[str, Any]  # versions, device, platform
+    created_by: str
+    created_utc: str
+    format_version: str = "1.0"
+
+
+@dataclass(frozen=True)
+class MeasureInfo:
+    """Attributes of `measures/<score>`."""
+
+    unit: str
+    definition: str
+    direction: Literal["high", "low"]  # which end is suspicious
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """Everything one finished epoch adds to the run file."""
+
+    number: int  # 1-based
+    train_loss: float  # mean over the epoch's batches, as trained (augmented)
+    train_accuracy: float  # share of samples right in eval mode without augmentation; NaN if not measured
+    val_loss: float  # NaN without a validation split
+    val_curvature: float  # NaN without a validation split
+    learning_rate: float  # of the epoch's last step
+    seconds: float
+    measures: Mapping[str, np.ndarray]  # score -> (N,) float32; missing scores become NaN
+
+
+@dataclass(frozen=True)
+class TrainingCurves:
+    """One training's per-epoch numbers, each (E,)."""
+
+    number: np.ndarray
+    train_loss: np.ndarray
+    train_accuracy: np.ndarray
+    val_loss: np.ndarray
+    val_curvature: np.ndarray
+    learning_rate: np.ndarray
+    seconds: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrainingInfo:
+    """One training in a run: its settings and whether it is finished and memorized."""
+
+    index: int
+    weight_decay: float
+    seed: int
+    recipe: Mapping[str, Any]
+    finished: bool
+    memorized: bool
+    curves: TrainingCurves
+    measures: Mapping[str, MeasureInfo]
+
+    @property
+    def epochs(self) -> int:
+        return len(self.curves.number)
+
+
+# --- what a report holds -------------------------------------------------------------
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A stable rule id and what it means (the table in the README and docs)."""
+
+    id: str
+    name: str
+    severity: Severity
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRef:
+    """One sample inside a finding. `index`, `label`, `rank` and `score` are None for a
+    file that could not be read and therefore is not a sample of the run."""
+
+    id: str
+    index: int | None = None
+    label: str | None = None
+    rank: int | None = None  # 1 = most suspicious by the ranking score
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing a person should look at."""
+
+    rule: Rule
+    message: str
+    fingerprint: str  # from content hashes and labels: survives renames and reordering
+    samples: tuple[SampleRef, ...]
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Caveat:
+    """Something the reader must know before trusting the ranking."""
+
+    severity: Severity
+    message: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole audit, ready to be exported. No torch, no open files."""
+
+    run: RunInfo
+    run_path: str
+    samples: Samples
+    skipped: tuple[Skipped, ...]
+    trainings: tuple[TrainingInfo, ...]
+    training: int  # index of the training that gives ranking and curves
+    rank_by: str
+    top: int
+    scores: Mapping[str, np.ndarray]  # score -> (N,) float, reduced over epochs
+    order: np.ndarray  # (N,) int64, rows from rank 1 down
+    rank: np.ndarray  # (N,) int64, rank[row], 1 = most suspicious
+    suggested: np.ndarray  # (N,) int32, class index, -1 where there is none
+    mean_curvature: np.ndarray  # (E,) mean curvature over samples, NaN where not measured
+    memorized_share: np.ndarray  # (E,) share of memorizable samples right, NaN where not measured
+    findings: tuple[Finding, ...]
+    caveats: tuple[Caveat, ...]
+    thumbnails: Mapping[int, bytes]  # row -> encoded picture (PNG, WebP)
+
+    def label(self, row: int) -> str:
+        """Class name of one row."""
+        return self.samples.classes[int(self.samples.labels[row])]
+
+    def rules_of(self, row: int) -> tuple[str, ...]:
+        """Ids of the rules that name this row, in id order."""
+        return self._rules.get(row, ())
+
+    @property
+    def _rules(self) -> Mapping[int, tuple[str, ...]]:
+        cached = self.__dict__.get("_rules_by_row")
+        if cached is None:
+            found: dict[int, set[str]] = {}
+            for finding in self.findings:
+                for sample in finding.samples:
+                    if sample.index is not None:
+                        found.setdefault(sample.index, set()).add(finding.rule.id)
+            cached = {row: tuple(sorted(ids)) for row, ids in found.items()}
+            object.__setattr__(self, "_rules_by_row", cached)
+        return cached
+
+
+# --- what a running scan says --------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStarted:
+    """A phase with a known number of steps began ("reading", "training", …)."""
+
+    phase: str
+    total: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """`done` steps of the current phase are finished."""
+
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A choice or warning the user should see."""
+
+    message: str
+    severity: Severity = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochDone:
+    """An epoch is durable in the run file."""
+
+    training: int
+    trainings: int
+    weight_decay: float
+    epoch: int
+    planned: int
+    train_loss: float
+    train_accuracy: float
+    memorized_share: float
+    curvature: float
+    seconds: float
+    seconds_left: float
+
+
+Event = PhaseStarted | Advanced | Notice | EpochDone

@@ -1,0 +1,38 @@
+"""What every source of labelled pictures offers, whatever it is stored as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ..records import Skipped
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """The parts of the command line that concern where pictures come from."""
+
+    split: str | None = None  # None: the source's training split
+    data_dir: str | None = None  # where torchvision's standard sets lie
+    download: bool = False  # only ever True because the user asked
+
+
+class Source(Protocol):
+    """N labelled pictures. Opening is lazy and safe to call from several threads."""
+
+    name: str  # shown to people and stored in the run
+    classes: tuple[str, ...]  # K class names in the source's order
+    ids: tuple[str, ...]  # N stable names, relative to the source's root, unique
+    labels: np.ndarray  # (N,) int32
+    skipped: tuple[Skipped, ...]  # what the listing already had to leave out
+
+    def open(self, index: int) -> Image:
+        """Decode one picture, upright, mode "L" or "RGB".
+
+        Raises `UnreadableImage` with the reason when it cannot be decoded completely.
+        """
+        ...
