@@ -1,0 +1,22 @@
+"""Scores: one file each. To add one, write the file and name it here."""
+
+from __future__ import annotations
+
+from . import correct, curvature, el2n, gradient, loss, margin, prediction
+from .interface import Score, ScoreSettings
+
+_BUILDERS = (
+    curvature.score,
+    gradient.score,
+    loss.score,
+    margin.score,
+    el2n.score,
+    correct.score,
+    prediction.score,
+)
+
+
+def build(settings: ScoreSettings | None = None) -> tuple[Score, ...]:
+    """All scores that a scan logs, in the order in which they are shown."""
+    settings = settings or ScoreSettings()
+    return tuple(builder(settings) for builder in _BUILDERS)

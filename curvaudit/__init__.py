@@ -1,0 +1,65 @@
+"""Audit labelled image data sets by the curvature of the loss.
+
+    import curvaudit
+    run = curvaudit.scan("data/train", out="run.h5", epochs=30)
+    report = curvaudit.report(run, top=100)
+    curvaudit.save(report, "curvaudit-report")
+    assert curvaudit.check(report, fail_on={"CA101"}).passed
+
+Names are loaded when they are first used: importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .errors import CurvauditError
+    from .gating import CheckResult, check
+    from .records import Finding, Report
+    from .reporting import report, save
+    from .scanning import scan
+    from .store import Run, open_run
+
+__all__ = [
+    "CheckResult",
+    "CurvauditError",
+    "Finding",
+    "Report",
+    "Run",
+    "__version__",
+    "check",
+    "open_run",
+    "report",
+    "save",
+    "scan",
+]
+
+# Modules are named after the activity (scanning), so that no function shares its name with one.
+_HOMES = {
+    "CheckResult": "gating",
+    "CurvauditError": "errors",
+    "Finding": "records",
+    "Report": "records",
+    "Run": "store",
+    "check": "gating",
+    "open_run": "store",
+    "report": "reporting",
+    "save": "reporting",
+    "scan": "scanning",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""`python -m curvaudit`"""
+
+from .cli import main
+
+main()

@@ -1,0 +1,200 @@
+"""Open every picture once before anything is trained: what is there, and what cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL.Image import Image
+
+from . import hashing, images
+from .errors import CurvauditError, UnreadableImage
+from .records import Samples, Skipped, Thumbnails
+from .sources import Source
+
+# All thumbnails are kept with the run up to this many bytes (about 25,000 photographs or
+# 200,000 digits); larger sets keep those a report can show, see gallery.py.
+THUMBNAIL_BUDGET = 64 * 2**20
+_T = TypeVar("_T")
+_BLOCK = 1024  # pictures in flight: bounds memory whatever the size of the source
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The readable part of a source. Row i of `samples` is `source_index[i]` in the source."""
+
+    source: Source
+    samples: Samples
+    source_index: np.ndarray  # (N,) int64
+    skipped: tuple[Skipped, ...]
+    grey: bool  # every picture is grey: one channel is enough
+    thumbnails: Thumbnails | None  # None: too large to keep them all
+
+    def fingerprint(self) -> str:
+        """Hex digest of ids, labels, classes and contents: a changed source shows."""
+        digest = blake2b(digest_size=16)
+        for text in (*self.samples.classes, "", *self.samples.ids):
+            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        digest.update(self.samples.labels.astype("<i4").tobytes())
+        digest.update(self.samples.content_hash.astype("<u8").tobytes())
+        return digest.hexdigest()
+
+    def open(self, row: int) -> Image:
+        """Decode the picture of one sample row again.
+
+        Raises
+        ------
+        CurvauditError
+            It was readable before and is not any more.
+        """
+        try:
+            return self.source.open(int(self.source_index[row]))
+        except UnreadableImage as error:
+            raise CurvauditError(
+                f"{self.samples.ids[row]} changed while it was being scanned: {error}.",
+                "Leave the source alone during a scan, then start again.",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    content: int
+    perceptual: int
+    width: int
+    height: int
+    contrast: float
+    grey: bool
+    thumbnail: bytes
+
+
+def _look(source: Source, index: int) -> _Seen | str:
+    try:
+        image = source.open(index)
+        return _Seen(
+            content=hashing.content_hash(image),
+            perceptual=hashing.perceptual_hash(image),
+            width=image.width,
+            height=image.height,
+            contrast=images.contrast(image),
+            grey=images.is_grey(image),
+            thumbnail=images.thumbnail(image),
+        )
+    except UnreadableImage as error:
+        return str(error)
+
+
+def take(source: Source, workers: int, on_done: Callable[[int], None]) -> Inventory:
+    """Open, hash and describe every picture of a source.
+
+    Parameters
+    ----------
+    workers:
+        Threads; the result does not depend on it.
+    on_done:
+        Called with the number of pictures finished.
+
+    Raises
+    ------
+    CurvauditError
+        Not a single picture, or only one class, is left.
+    """
+    kept: list[int] = []
+    seen: list[_Seen] = []
+    skipped = list(source.skipped)
+    thumbnails: list[bytes] | None = []
+    spent = 0
+    for index, result in _in_parallel(lambda i: _look(source, i), len(source.ids), workers, on_done):
+        if isinstance(result, str):
+            skipped.append(Skipped(source.ids[index], result, "unreadable"))
+            continue
+        kept.append(index)
+        if thumbnails is not None:
+            spent += len(result.thumbnail)
+            thumbnails.append(result.thumbnail)
+            if spent > THUMBNAIL_BUDGET:
+                thumbnails = None
+        seen.append(replace(result, thumbnail=b""))
+    if not kept:
+        why = f" ({skipped[0].id}: {skipped[0].reason})" if skipped else ""
+        raise CurvauditError(
+            f"{source.name} holds no readable picture{why}.",
+            "Check that it is a folder of classes with images: class/image.jpg.",
+        )
+    index = np.array(kept, np.int64)
+    labels = np.asarray(source.labels, np.int32)[index]
+    if len(np.unique(labels)) < 2:
+        raise CurvauditError(
+            f"{source.name} has readable pictures of only one class ({source.classes[labels[0]]!r}).",
+            "An audit compares classes: give at least two.",
+        )
+    samples = Samples(
+        ids=tuple(source.ids[i] for i in kept),
+        labels=labels,
+        classes=tuple(source.classes),
+        content_hash=np.array([s.content for s in seen], np.uint64),
+        phash=np.array([s.perceptual for s in seen], np.uint64),
+        width=np.array([min(s.width, 65535) for s in seen], np.uint16),
+        height=np.array([min(s.height, 65535) for s in seen], np.uint16),
+        contrast=np.array([s.contrast for s in seen], np.float32),
+    )
+    return Inventory(
+        source=source,
+        samples=samples,
+        source_index=index,
+        skipped=tuple(skipped),
+        grey=all(s.grey for s in seen),
+        thumbnails=None if thumbnails is None else Thumbnails(np.arange(len(kept)), tuple(thumbnails)),
+    )
+
+
+def load_pixels(
+    inventory: Inventory, resolution: int, scratch: Path, workers: int, on_done: Callable[[int], None]
+) -> np.ndarray:
+    """Every picture at training resolution, (N, C, resolution, resolution) uint8.
+
+    In memory where it takes less than a third of what is free, otherwise in the file
+    `scratch`, mapped into memory; the caller removes it.
+    """
+    channels = 1 if inventory.grey else 3
+    shape = (len(inventory.samples), channels, resolution, resolution)
+    pixels: np.ndarray
+    if int(np.prod(shape, dtype=np.int64)) * 3 < _free_memory():
+        pixels = np.empty(shape, np.uint8)
+    else:
+        pixels = np.lib.format.open_memmap(scratch, "w+", np.uint8, shape)
+
+    def load(row: int) -> None:
+        pixels[row] = images.to_array(inventory.open(row), resolution, channels)
+
+    for _ in _in_parallel(load, shape[0], workers, on_done):
+        pass
+    return pixels
+
+
+def _free_memory() -> int:
+    """Free bytes; 4 GiB where the system does not say."""
+    try:
+        with open("/proc/meminfo") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 4 * 2**30
+
+
+def _in_parallel(
+    function: Callable[[int], _T], count: int, workers: int, on_done: Callable[[int], None]
+) -> Iterator[tuple[int, _T]]:
+    """(index, function(index)) in order, a bounded block at a time."""
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        for start in range(0, count, _BLOCK):
+            block = range(start, min(start + _BLOCK, count))
+            for index, result in zip(block, pool.map(function, block), strict=True):
+                yield index, result
+                on_done(1)

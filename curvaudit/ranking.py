@@ -1,0 +1,72 @@
+"""From logged values to one number and one rank a sample."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import scores, store
+from .errors import CurvauditError
+from .scores.consensus import consensus
+
+CONSENSUS = "consensus"
+
+
+def reduced(run: store.Run, training: int) -> dict[str, np.ndarray]:
+    """Every ranking score of one training, reduced over its epochs: name -> (N,) float64.
+
+    Streams the run file by blocks of samples: memory is bounded by one block, not by E x N.
+    """
+    logged = next(t for t in run.trainings if t.index == training).measures
+    found: dict[str, np.ndarray] = {}
+    for score in scores.build():
+        if score.reduce is None or score.name not in logged:
+            continue
+        values = np.full(len(run.samples), np.nan)
+        for columns, block in run.measure_blocks(training, score.name):
+            values[columns] = score.reduce(block)
+        found[score.name] = values
+    found[CONSENSUS] = consensus({name: suspicion(run, name, values) for name, values in found.items()})
+    return found
+
+
+def suspicion(run: store.Run, name: str, values: np.ndarray) -> np.ndarray:
+    """`values` turned so that higher is more suspicious, (N,)."""
+    for training in run.trainings:
+        info = training.measures.get(name)
+        if info is not None and info.direction == "low":
+            return -values
+    return values
+
+
+def order(suspicious: np.ndarray) -> np.ndarray:
+    """Rows from the most suspicious down, (N,); ties by row, unmeasured samples last."""
+    return np.argsort(-np.nan_to_num(suspicious, nan=-np.inf), kind="stable")
+
+
+def ranks(rows: np.ndarray) -> np.ndarray:
+    """`ranks[row]` = place of the row in `rows`, counted from 1, (N,)."""
+    rank = np.empty(len(rows), np.int64)
+    rank[rows] = np.arange(1, len(rows) + 1)
+    return rank
+
+
+def orders(run: store.Run, training: int) -> dict[str, np.ndarray]:
+    """Rows from the most suspicious down for every score, name -> (N,)."""
+    return {
+        name: order(suspicion(run, name, values)) for name, values in reduced(run, training).items()
+    }
+
+
+def pick(found: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """The values to rank by.
+
+    Raises
+    ------
+    CurvauditError
+        No such score in this run.
+    """
+    if name not in found:
+        raise CurvauditError(
+            f"This run has no score {name!r} to rank by.", f"Choose one of {', '.join(found)}."
+        )
+    return found[name]

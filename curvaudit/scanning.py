@@ -1,0 +1,628 @@
+"""Use case: train until everything is memorized and log every score of every epoch."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import __version__, clock, gallery, inventory, sources, store
+from .errors import CurvauditError
+from .memorization import memorizable
+from .records import (
+    Advanced,
+    EpochDone,
+    EpochRow,
+    Event,
+    Notice,
+    PhaseStarted,
+    RunInfo,
+    Skipped,
+    Thumbnails,
+    TrainingInfo,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from .scores import Score
+    from .training.recipe import Recipe
+
+DEFAULT_RUN = "curvaudit.h5"
+_VALIDATION_ROWS = 1 << 40  # probes of validation samples must not repeat those of the training set
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """Everything a scan can be told. None and "auto" are decided from data and device."""
+
+    split: str | None = None
+    data_dir: str | None = None
+    download: bool = False
+    validation: str | None = None  # a second split whose loss and curvature are logged too
+    preset: str = "fast"
+    epochs: int | None = None
+    batch_size: int | None = None
+    lr: float | None = None
+    weight_decay: tuple[float, ...] = (0.0,)
+    seed: int = 0
+    augment: bool | None = None
+    curvature_every: int | None = None
+    probes: int | None = None
+    step: float = 1e-3
+    resolution: str = "auto"
+    width: str = "auto"
+    device: str = "auto"
+    precision: str = "auto"
+    workers: int | None = None
+
+    def check(self) -> None:
+        """Raises CurvauditError for a value that cannot mean anything."""
+        for name, value, low in (
+            ("--epochs", self.epochs, 1),
+            ("--batch-size", self.batch_size, 2),
+            ("--curvature-every", self.curvature_every, 1),
+            ("--probes", self.probes, 1),
+            ("--workers", self.workers, 1),
+            ("--seed", self.seed, 0),
+        ):
+            if value is not None and value < low:
+                raise CurvauditError(f"{name} {value} is too small.", f"The least is {low}.")
+        for name, number in (("--lr", self.lr), ("--step", self.step)):
+            if number is not None and not 0 < number < float("inf"):
+                raise CurvauditError(f"{name} {number} is not a positive number.", "Give a positive number.")
+        if not self.weight_decay or any(not 0 <= value < 1 for value in self.weight_decay):
+            given = ",".join(str(value) for value in self.weight_decay)
+            raise CurvauditError(
+                f"--weight-decay {given!r} is not a list of values from 0 up to 1.",
+                "For example --weight-decay 0,1e-4.",
+            )
+        if len(set(self.weight_decay)) < len(self.weight_decay):
+            raise CurvauditError("--weight-decay names one value twice.", "Give each value once.")
+
+
+def scan(
+    source: Any,
+    out: str | os.PathLike[str] = DEFAULT_RUN,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    on_event: Callable[[Event], None] = lambda event: None,
+    **settings: Any,
+) -> store.Run:
+    """Audit a data set: train, measure every sample in every epoch, write a run file.
+
+    Parameters
+    ----------
+    source:
+        A folder, the name of a known set, or a torch `Dataset` of (image, label).
+    out:
+        The run file. Each finished epoch is durable in it.
+    resume:
+        Continue the run at `out`; its settings and its source must be the same.
+    overwrite:
+        Replace an existing file at `out`.
+    on_event:
+        Called with what happens, see `records.Event`.
+    settings:
+        The fields of `ScanSettings`, for example `epochs=30`.
+
+    Returns
+    -------
+    The finished run, open for reading.
+
+    Raises
+    ------
+    CurvauditError
+        Bad settings, nothing to audit, an existing or damaged run file, diverged training.
+    """
+    wanted = _settings(settings)
+    path = Path(out)
+    _check_output(path, resume, overwrite)
+    loaded = sources.load(
+        source, sources.SourceOptions(split=wanted.split, data_dir=wanted.data_dir, download=wanted.download)
+    )
+    workers = wanted.workers or min(8, os.cpu_count() or 1)
+    stock = _take(loaded, workers, "reading pictures", on_event)
+    with _Scratch(path) as scratch:
+        work = _prepare(source, stock, wanted, path, scratch, workers, on_event)
+        if resume:
+            _check_same(store.open_run(path), work.info)
+        else:
+            store.create(path, work.info, stock.samples, work.skipped, stock.thumbnails or _NO_THUMBNAILS,
+                         overwrite=overwrite)
+            _checkpoint_path(path).unlink(missing_ok=True)
+        for index, weight_decay in enumerate(wanted.weight_decay):
+            _Training(work, index, weight_decay, on_event).run()
+    if stock.thumbnails is None:
+        rows = gallery.rows_worth_showing(store.open_run(path))
+        store.set_thumbnails(path, gallery.draw(stock.open, rows))
+    _checkpoint_path(path).unlink(missing_ok=True)
+    return store.open_run(path)
+
+
+_NO_THUMBNAILS = Thumbnails(np.zeros(0, np.int64), ())
+
+
+def _settings(given: Mapping[str, Any]) -> ScanSettings:
+    unknown = sorted(set(given) - set(ScanSettings.__dataclass_fields__))
+    if unknown:
+        raise CurvauditError(
+            f"scan() has no setting {unknown[0]!r}.",
+            f"It knows {', '.join(ScanSettings.__dataclass_fields__)}.",
+        )
+    values = dict(given)
+    decay = values.get("weight_decay")
+    if isinstance(decay, (int, float)):
+        values["weight_decay"] = (float(decay),)
+    elif decay is not None:
+        values["weight_decay"] = tuple(float(value) for value in decay)
+    for name in ("resolution", "width"):
+        if name in values:
+            values[name] = str(values[name])
+    settings = ScanSettings(**values)
+    settings.check()
+    return settings
+
+
+def _checkpoint_path(path: Path) -> Path:
+    return path.with_name(path.name + ".checkpoint")
+
+
+def _check_output(path: Path, resume: bool, overwrite: bool) -> None:
+    """Say what is wrong with the output before hours of work, not after."""
+    if resume and overwrite:
+        raise CurvauditError("--resume and --overwrite exclude each other.", "Give one of them.")
+    if path.is_dir():
+        raise CurvauditError(f"The run file {path} is a folder.", "Give a file name with -o, for example run.h5.")
+    if not path.parent.is_dir():
+        raise CurvauditError(f"The folder {path.parent} for the run file does not exist.", "Create it first.")
+    if not os.access(path.parent, os.W_OK):
+        raise CurvauditError(f"The folder {path.parent} cannot be written to.", "Choose another place with -o.")
+    if resume:
+        store.open_run(path)
+    elif path.exists() and not overwrite:
+        raise CurvauditError(
+            f"The run file {path} exists already.",
+            "Use --resume to continue it, --overwrite to start anew, or -o for another file.",
+        )
+
+
+class _Scratch:
+    """The file for pixels that do not fit into memory; gone when the scan ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.with_name(path.name + ".pixels")
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *ignored: object) -> None:
+        for leftover in self.path.parent.glob(self.path.name + "*"):
+            leftover.unlink(missing_ok=True)
+
+
+def _take(
+    source: sources.Source, workers: int, phase: str, on_event: Callable[[Event], None]
+) -> inventory.Inventory:
+    on_event(PhaseStarted(phase, len(source.ids), "pictures"))
+    return inventory.take(source, workers, lambda done: on_event(Advanced(done)))
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    pixels: torch.Tensor  # (N, C, H, W) uint8
+    labels: torch.Tensor  # (N,) int64
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Everything that all trainings of one scan share."""
+
+    path: Path
+    info: RunInfo
+    settings: ScanSettings
+    recipe: Recipe
+    scores: tuple[Score, ...]
+    device: torch.device
+    bf16: bool
+    width: int
+    classes: int
+    data: _Pixels
+    validation: _Pixels | None
+    memorizable: np.ndarray  # (N,) bool
+    skipped: tuple[Skipped, ...]
+
+
+def _prepare(
+    spec: Any,
+    stock: inventory.Inventory,
+    settings: ScanSettings,
+    path: Path,
+    scratch: Path,
+    workers: int,
+    on_event: Callable[[Event], None],
+) -> _Work:
+    import torch
+
+    from .scores import ScoreSettings, build
+    from .training import device as choices
+    from .training import presets
+
+    device = choices.choose_device(settings.device)
+    bf16 = choices.choose_bf16(settings.precision, device)
+    resolution = choices.choose_resolution(
+        settings.resolution, stock.samples.width, stock.samples.height, device
+    )
+    width = choices.choose_width(settings.width, resolution.value, device)
+    channels = 1 if stock.grey else 3
+    recipe = _with_overrides(presets.named(settings.preset, len(stock.samples), channels), settings)
+    scores = build(ScoreSettings(probes=recipe.probes, step=settings.step, seed=settings.seed))
+    for name, choice in (("resolution", resolution), ("width", width)):
+        on_event(Notice(f"{name} {choice.value}: {choice.reason}"))
+    unreadable = sum(item.kind == "unreadable" for item in stock.skipped)
+    if unreadable:
+        on_event(Notice(f"{unreadable} unreadable files are left out and reported as CA301", "warning"))
+
+    def load(what: inventory.Inventory, file: Path, phase: str) -> _Pixels:
+        on_event(PhaseStarted(phase, len(what.samples), "pictures"))
+        array = inventory.load_pixels(
+            what, resolution.value, file, workers, lambda done: on_event(Advanced(done))
+        )
+        return _Pixels(torch.from_numpy(array), torch.from_numpy(what.samples.labels.astype(np.int64)))
+
+    data = load(stock, scratch, "loading pixels")
+    validation, skipped = None, stock.skipped
+    if settings.validation is not None:
+        second = _take(
+            sources.load(
+                spec,
+                sources.SourceOptions(settings.validation, settings.data_dir, settings.download),
+            ),
+            workers,
+            f"reading {settings.validation} pictures",
+            on_event,
+        )
+        if second.samples.classes != stock.samples.classes:
+            raise CurvauditError(
+                f"Split {settings.validation!r} does not hold the same classes as the audited split.",
+                "Give both splits the same class folders, or leave out --validation.",
+            )
+        second = replace(second, grey=stock.grey)
+        validation = load(second, scratch.with_name(scratch.name + ".val"), f"loading {settings.validation} pixels")
+        skipped += tuple(
+            replace(item, id=f"{settings.validation}: {item.id}") for item in second.skipped
+        )
+    info = RunInfo(
+        source=stock.source.name,
+        source_fingerprint=stock.fingerprint(),
+        config={
+            **{name: value for name, value in asdict(settings).items() if name not in ("workers", "download")},
+            "weight_decay": list(settings.weight_decay),
+            "recipe": recipe.as_dict(),
+            "resolution": resolution.value,
+            "resolution_reason": resolution.reason,
+            "width": width.value,
+            "width_reason": width.reason,
+            "channels": channels,
+            "stem": "3x3" if resolution.value <= 64 else "7x7",
+            "network": "resnet18",
+            "device": device.type,
+            "precision": "bf16" if bf16 else "float32",
+        },
+        environment={
+            "curvaudit": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "platform": platform.platform(),
+            "threads": torch.get_num_threads(),
+            "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        },
+        created_by=f"curvaudit {__version__}",
+        created_utc=clock.now_utc(),
+    )
+    return _Work(
+        path=path,
+        info=info,
+        settings=settings,
+        recipe=recipe,
+        scores=scores,
+        device=device,
+        bf16=bf16,
+        width=width.value,
+        classes=len(stock.samples.classes),
+        data=data,
+        validation=validation,
+        memorizable=memorizable(stock.samples),
+        skipped=skipped,
+    )
+
+
+def _with_overrides(recipe: Recipe, settings: ScanSettings) -> Recipe:
+    """The preset's recipe with what the user set by hand."""
+    changes: dict[str, Any] = {}
+    if settings.epochs is not None:
+        share = settings.epochs / recipe.epochs
+        changes["epochs"] = settings.epochs
+        changes["milestones"] = tuple(max(1, round(m * share)) for m in recipe.milestones)
+        changes["plain_epochs"] = round(recipe.plain_epochs * share)
+        changes["extension"] = round(recipe.extension * share)
+    for field, value in (
+        ("batch_size", settings.batch_size),
+        ("learning_rate", settings.lr),
+        ("probes", settings.probes),
+        ("curvature_every", settings.curvature_every),
+    ):
+        if value is not None:
+            changes[field] = value
+    if settings.augment is False:
+        changes["augmentation"] = "none"
+    elif settings.augment is True and recipe.augmentation == "none":
+        changes["augmentation"] = "crop-flip"
+    return replace(recipe, **changes)
+
+
+def _check_same(run: store.Run, info: RunInfo) -> None:
+    """Refuse to continue a run with another configuration or another source.
+
+    Raises
+    ------
+    CurvauditError
+        Naming every setting that changed.
+    """
+    old, new = _flat(run.info.config), _flat(info.config)
+    changed = [
+        f"{name} was {old.get(name)!r} and is now {new.get(name)!r}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name) and not name.endswith("_reason")
+    ]
+    if changed:
+        raise CurvauditError(
+            f"{run.path} cannot be resumed with other settings: {'; '.join(changed)}.",
+            "Give the settings of the first start, or use -o for a new run.",
+        )
+    if run.info.source_fingerprint != info.source_fingerprint:
+        raise CurvauditError(
+            f"{run.path} cannot be resumed: the pictures, labels or names in {info.source} have changed.",
+            "Restore the source, or use -o for a new run.",
+        )
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            flat.update({f"{name}.{inner}": item for inner, item in value.items()})
+        else:
+            flat[name] = value
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in flat.items()}
+
+
+class _Training:
+    """One training of a scan: fresh, resumed or already finished."""
+
+    def __init__(
+        self, work: _Work, index: int, weight_decay: float, on_event: Callable[[Event], None]
+    ) -> None:
+        self.work = work
+        self.index = index
+        self.weight_decay = weight_decay
+        self.on_event = on_event
+
+    def run(self) -> None:
+        """Train from wherever the run file says this training stands, until memorized."""
+        import torch
+
+        from .training.loop import build_optimizer
+        from .training.model import build_model
+
+        work = self.work
+        known = self._known()
+        if known is not None and known.finished:
+            return
+        if known is None:
+            store.add_training(
+                work.path,
+                self.index,
+                self.weight_decay,
+                work.settings.seed,
+                work.recipe.as_dict(),
+                {score.name: score.info for score in work.scores},
+            )
+        mean, std = _pixel_statistics(work.data.pixels)
+        if work.device.type == "cuda":
+            torch.backends.cudnn.deterministic = True
+            torch.backends.cudnn.benchmark = False
+        model = build_model(
+            classes=work.classes,
+            channels=work.data.pixels.shape[1],
+            resolution=work.data.pixels.shape[-1],
+            width=work.width,
+            mean=mean,
+            std=std,
+            seed=work.settings.seed,
+        ).to(work.device)
+        optimizer = build_optimizer(model, work.recipe, self.weight_decay)
+        self._continue(model, optimizer, 0 if known is None else known.epochs)
+
+    def _known(self) -> TrainingInfo | None:
+        for training in store.open_run(self.work.path).trainings:
+            if training.index == self.index:
+                return training
+        return None
+
+    def _continue(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: int) -> None:
+        from .training import checkpoint as checkpoints
+        from .training.loop import train
+
+        work, recipe = self.work, self.work.recipe
+        file = checkpoints.path_for(work.path)
+        saved = checkpoints.load(file, work.device)
+        if saved is not None and saved.training != self.index:
+            saved = None
+        if rows and (saved is None or saved.epoch not in (rows, rows + 1)):
+            raise CurvauditError(
+                f"{work.path} cannot be resumed: its checkpoint {file.name} is missing or belongs elsewhere.",
+                "`curvaudit report` shows what was logged; to train again use --overwrite.",
+            )
+        done = 0
+        remembered: bool | None = None
+        if saved is not None:
+            model.load_state_dict(saved.model)
+            optimizer.load_state_dict(saved.optimizer)
+            done = saved.epoch
+            if saved.epoch == rows + 1:
+                # Killed between training and measuring: the checkpoint holds what to measure.
+                remembered = self._log(model, saved)
+            elif rows >= recipe.epochs:
+                remembered = self._memorized_at_end()
+        if self._over(done, remembered):
+            self._finish(bool(remembered), done)
+            return
+        started = clock.seconds()
+        self._announce(done + 1)
+        for epoch in train(
+            model,
+            optimizer,
+            work.data.pixels,
+            work.data.labels,
+            recipe,
+            seed=work.settings.seed,
+            first_epoch=done + 1,
+            device=work.device,
+            bf16=work.bf16,
+            on_batch=lambda count: self.on_event(Advanced(count)),
+        ):
+            if not np.isfinite(epoch.train_loss):
+                raise CurvauditError(
+                    f"Training diverged in epoch {epoch.number}: the loss is {epoch.train_loss}.",
+                    f"The {epoch.number - 1} finished epochs are kept in {work.path}; "
+                    "try a smaller --lr with -o for a new run.",
+                )
+            state = checkpoints.Checkpoint(
+                training=self.index,
+                epoch=epoch.number,
+                train_loss=epoch.train_loss,
+                learning_rate=epoch.learning_rate,
+                seconds=clock.seconds() - started,
+                model=model.state_dict(),
+                optimizer=optimizer.state_dict(),
+            )
+            checkpoints.save(file, state)
+            remembered = self._log(model, state)
+            if self._over(epoch.number, remembered):
+                self._finish(remembered, epoch.number)
+                return
+            started = clock.seconds()
+            self._announce(epoch.number + 1)
+
+    def _announce(self, epoch: int) -> None:
+        self.on_event(PhaseStarted(f"training epoch {epoch}", len(self.work.data.labels), "pictures"))
+
+    def _over(self, done: int, memorized: bool | None) -> bool:
+        recipe = self.work.recipe
+        return done >= recipe.epochs and (bool(memorized) or done >= recipe.epochs + recipe.extension)
+
+    def _memorized_at_end(self) -> bool:
+        correct = store.open_run(self.work.path).measure(self.index, "correct")[-1] > 0  # (N,)
+        return bool(correct[self.work.memorizable].all())
+
+    def _finish(self, memorized: bool, epochs: int) -> None:
+        store.finish_training(self.work.path, self.index, memorized)
+        if not memorized:
+            correct = store.open_run(self.work.path).measure(self.index, "correct")[-1] > 0  # (N,)
+            left = int((~correct & self.work.memorizable).sum())
+            self.on_event(
+                Notice(
+                    f"not memorized after {epochs} epochs: {left} of {len(correct)} pictures are still "
+                    "classified wrongly (CA203 in the report names them); more --epochs may help",
+                    "warning",
+                )
+            )
+
+    def _log(self, model: torch.nn.Module, state: Any) -> bool:
+        """Measure the network as it is, commit the epoch, say so; True if memorized."""
+        from .scores.measure import measure
+
+        work, recipe = self.work, self.work.recipe
+        begun = clock.seconds()
+        number = state.epoch
+        # The first epoch is always measured: an interrupted run then has something to rank by.
+        full = number == 1 or number % recipe.curvature_every == 0
+        scores = [score for score in work.scores if full or score.needs == "forward"]
+        batch_size = 256 if work.data.pixels.shape[-1] <= 64 else 64
+        self.on_event(PhaseStarted(f"measuring epoch {number}", len(work.data.labels), "pictures"))
+        values = measure(
+            model,
+            work.data.pixels,
+            work.data.labels,
+            scores,
+            epoch=number,
+            batch_size=batch_size,
+            device=work.device,
+            on_batch=lambda count: self.on_event(Advanced(count)),
+        )
+        val_loss = val_curvature = float("nan")
+        if work.validation is not None:
+            second = measure(
+                model,
+                work.validation.pixels,
+                work.validation.labels,
+                [score for score in scores if score.name in ("loss", "curvature")],
+                epoch=number,
+                batch_size=batch_size,
+                device=work.device,
+                first_row=_VALIDATION_ROWS,
+            )
+            val_loss = float(second["loss"].mean(dtype=np.float64))
+            if full:
+                val_curvature = float(second["curvature"].mean(dtype=np.float64))
+        correct = values["correct"] > 0  # (N,)
+        seconds = state.seconds + clock.seconds() - begun
+        store.append_epoch(
+            work.path,
+            self.index,
+            EpochRow(
+                number=number,
+                train_loss=state.train_loss,
+                train_accuracy=float(correct.mean()),
+                val_loss=val_loss,
+                val_curvature=val_curvature,
+                learning_rate=state.learning_rate,
+                seconds=seconds,
+                measures=values,
+            ),
+        )
+        trainings = len(work.settings.weight_decay)
+        left = max(0, recipe.epochs - number) + recipe.epochs * (trainings - 1 - self.index)
+        self.on_event(
+            EpochDone(
+                training=self.index,
+                trainings=trainings,
+                weight_decay=self.weight_decay,
+                epoch=number,
+                planned=recipe.epochs,
+                train_loss=state.train_loss,
+                train_accuracy=float(correct.mean()),
+                memorized_share=float(correct[work.memorizable].mean()) if work.memorizable.any() else 1.0,
+                curvature=float(values["curvature"].mean()) if full else float("nan"),
+                seconds=seconds,
+                seconds_left=left * seconds,
+            )
+        )
+        return bool(correct[work.memorizable].all())
+
+
+def _pixel_statistics(pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation a channel, (C,) each, in [0, 1]; from at most 10,000 pictures."""
+    import torch
+
+    every = -(-len(pixels) // 10_000)
+    values = pixels[::every].transpose(0, 1).flatten(1).double() / 255  # (C, n H W)
+    return values.mean(1).float(), torch.clamp(values.std(1), min=1e-3).float()

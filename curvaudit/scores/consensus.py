@@ -1,0 +1,31 @@
+"""One ranking out of several: derived by the report, never logged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+PARTS = ("loss", "margin", "el2n")
+
+
+def consensus(suspicion: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Mean percentile of loss, margin and EL2N, (N,) in [0, 1]; high is suspicious.
+
+    These three ask whether the label was resisted during training, which is what finds wrong
+    labels; curvature also answers to rare and conflicting pictures and keeps its own ranking.
+
+    Parameters
+    ----------
+    suspicion:
+        score -> (N,), higher is more suspicious.
+    """
+    parts = [_percentile(suspicion[name]) for name in PARTS if name in suspicion]
+    return np.mean(parts, axis=0)
+
+
+def _percentile(values: np.ndarray) -> np.ndarray:
+    # Equal values share one percentile: otherwise the order of the files would decide.
+    _, inverse, count = np.unique(values, return_inverse=True, return_counts=True)
+    below = np.cumsum(count) - count
+    return (below + (count - 1) / 2)[inverse] / max(1, len(values) - 1)

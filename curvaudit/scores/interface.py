@@ -1,0 +1,67 @@
+"""What a score is: measured on one batch in each epoch, reduced over epochs much later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ..records import MeasureInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Needs = Literal["forward", "gradient", "probes"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSettings:
+    """Settings a score may read when it is built."""
+
+    probes: int = 1  # n of equation 6
+    step: float = 1e-3  # h of equation 6, in pixels of [0, 1]
+    seed: int = 0  # first key of the probe generator
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch in eval mode without augmentation, float32, with what all scores share.
+
+    `gradient` is ∂(Σ loss)/∂images: in eval mode samples do not see each other, so row b is
+    the gradient of sample b's own loss whatever the batch. None where no score needs it.
+    """
+
+    images: Tensor  # (B, C, H, W) in [0, 1], before normalization
+    labels: Tensor  # (B,) int64
+    rows: Tensor  # (B,) int64, sample rows
+    epoch: int
+    logits: Tensor  # (B, K)
+    loss: Tensor  # (B,)
+    gradient: Tensor | None  # (B, C, H, W)
+    input_gradient: Callable[[Tensor], Tensor]  # images (B, C, H, W) -> gradient (B, C, H, W)
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score that is logged raw each epoch.
+
+    `needs` says what it costs: a forward pass, the clean input gradient, or probes of its
+    own. `reduce` turns logged values (E, n) into one value a sample (n,), NaN epochs left
+    out; None for a measure that is evidence and no ranking.
+    """
+
+    name: str
+    info: MeasureInfo
+    needs: Needs
+    measure: Callable[[Batch], Tensor]  # -> (B,)
+    reduce: Callable[[np.ndarray], np.ndarray] | None
+
+
+def mean_over_epochs(values: np.ndarray) -> np.ndarray:
+    """Mean over the measured epochs, (E, n) -> (n,) float64; NaN where none was measured."""
+    measured = ~np.isnan(values)
+    count = measured.sum(axis=0)
+    total = np.where(measured, values, 0.0).sum(axis=0, dtype=np.float64)
+    return np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)

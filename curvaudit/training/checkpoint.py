@@ -1,0 +1,60 @@
+"""Where a training stands, beside the run file, replaced as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import CurvauditError
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """State after training (not yet measuring) one epoch of one training."""
+
+    training: int
+    epoch: int
+    train_loss: float
+    learning_rate: float
+    seconds: float
+    model: dict[str, Any]
+    optimizer: dict[str, Any]
+
+
+def path_for(run: Path) -> Path:
+    """`<run>.checkpoint`"""
+    return run.with_name(run.name + ".checkpoint")
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write beside the target, then move into place: a reader sees the old or the new one."""
+    temporary = path.with_name(path.name + ".partial")
+    with temporary.open("wb") as file:
+        torch.save(vars(checkpoint), file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def load(path: Path, device: torch.device) -> Checkpoint | None:
+    """The checkpoint at `path`, or None where there is none.
+
+    Raises
+    ------
+    CurvauditError
+        The file is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        return Checkpoint(**torch.load(path, map_location=device, weights_only=True))
+    except Exception as error:  # torch raises a dozen types for damaged archives
+        raise CurvauditError(
+            f"The checkpoint {path} is damaged ({type(error).__name__}).",
+            "The run file keeps every finished epoch for `curvaudit report`; "
+            "to train again use `curvaudit scan --overwrite`.",
+        ) from error

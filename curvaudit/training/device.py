@@ -1,0 +1,100 @@
+"""What the device can carry: device, precision, network width and training resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..errors import CurvauditError
+from .model import SMALL_INPUT
+
+SMALLEST_INPUT = 8  # px; below that four halvings leave nothing
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A setting that was chosen for the user, and the reason to show them."""
+
+    value: int
+    reason: str
+
+
+def choose_device(wanted: str) -> torch.device:
+    """`auto`: CUDA if there is one, else the CPU.
+
+    Raises
+    ------
+    CurvauditError
+        The device is unknown or not available.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+        torch.zeros(1, device=device)
+    except Exception as error:  # torch raises RuntimeError, AssertionError, NotImplementedError here
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CurvauditError(
+            f"Device {wanted!r} cannot be used: {reason}", "Use --device cpu, cuda or auto."
+        ) from error
+    return device
+
+
+def choose_bf16(wanted: str, device: torch.device) -> bool:
+    """Whether training runs under bf16 autocast; scores are float32 always.
+
+    Raises
+    ------
+    CurvauditError
+        The precision is unknown.
+    """
+    if wanted not in ("auto", "float32", "bf16"):
+        raise CurvauditError(f"Unknown precision {wanted!r}.", "Use --precision auto, float32 or bf16.")
+    if wanted == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return wanted == "bf16"
+
+
+def choose_resolution(wanted: str, widths: np.ndarray, heights: np.ndarray, device: torch.device) -> Choice:
+    """Side in px of the square pictures that the network sees.
+
+    Small pictures keep their size. Larger ones are scaled to what the device carries: 224 on
+    an accelerator, 128 on a CPU (a stem of stride 2 and a pooling make 128 px with torchvision's
+    stem cheaper than 64 px with the 3×3 stem).
+
+    Parameters
+    ----------
+    widths, heights:
+        (N,) of the readable pictures, px.
+    """
+    if wanted != "auto":
+        return Choice(_number("--resolution", wanted, SMALLEST_INPUT, 4096), "as asked")
+    side = int(np.median(np.maximum(widths, heights)))
+    if side <= SMALL_INPUT:
+        native = max(side, SMALLEST_INPUT)
+        reason = "the pictures' own size" if native == side else "the smallest input ResNet18 can take"
+        return Choice(native, reason)
+    limit = 128 if device.type == "cpu" else 224
+    if side <= limit:
+        return Choice(side, "the pictures' own (median) size")
+    return Choice(limit, f"pictures of about {side} px, scaled to what training on {device.type} can carry")
+
+
+def choose_width(wanted: str, resolution: int, device: torch.device) -> Choice:
+    """Channels of ResNet18's first stage; 64 is the paper's network."""
+    if wanted != "auto":
+        return Choice(_number("--width", wanted, 1, 1024), "as asked")
+    if device.type != "cpu":
+        return Choice(64, f"the paper's network, on {device.type}")
+    width = 16 if resolution <= SMALL_INPUT else 32
+    return Choice(width, "narrowed for the CPU (--width 64 is the paper's network)")
+
+
+def _number(option: str, text: str, low: int, high: int) -> int:
+    if not text.isdecimal() or not low <= int(text) <= high:
+        raise CurvauditError(
+            f"{option} {text!r} is not a whole number from {low} to {high}.", f"Give a number or {option} auto."
+        )
+    return int(text)

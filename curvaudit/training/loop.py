@@ -1,0 +1,89 @@
+"""Training, one epoch at a time, as a generator without files, clocks or screens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..scores.measure import as_images
+from .augment import augment
+from .recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedEpoch:
+    """One epoch of training is over; the model and optimizer are changed in place."""
+
+    number: int  # 1-based
+    train_loss: float  # mean over samples, as trained
+    learning_rate: float  # of the last step
+
+
+def build_optimizer(model: nn.Module, recipe: Recipe, weight_decay: float) -> torch.optim.SGD:
+    """SGD as in the paper; the learning rate is set before every step."""
+    return torch.optim.SGD(
+        model.parameters(),
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=weight_decay,
+    )
+
+
+def train(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    pixels: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    *,
+    seed: int,
+    first_epoch: int,
+    device: torch.device,
+    bf16: bool = False,
+    on_batch: Callable[[int], None] | None = None,
+) -> Iterator[TrainedEpoch]:
+    """Train epoch after epoch, for as long as the caller asks for more.
+
+    All randomness is a function of (seed, epoch), so starting at `first_epoch` with restored
+    weights continues exactly as if nothing had happened.
+
+    Parameters
+    ----------
+    pixels, labels:
+        (N, C, H, W) uint8 and (N,) int64.
+    on_batch:
+        Called with the number of samples finished.
+    """
+    epoch = first_epoch
+    while True:
+        model.train()
+        order = np.random.default_rng([seed, epoch]).permutation(len(labels))
+        # Nearly equal batches: a last batch of one sample would break batch normalization.
+        batches = np.array_split(order, max(1, round(len(order) / recipe.batch_size)))
+        total = torch.zeros((), dtype=torch.float64)
+        rate = 0.0
+        for number, chosen in enumerate(batches):
+            rows = torch.from_numpy(chosen)
+            raw = augment(pixels[rows.to(pixels.device)], recipe.augmentation_in(epoch), seed, epoch, number)
+            images = as_images(raw, device)  # (B, C, H, W)
+            given = labels[rows].to(device)  # (B,)
+            rate = recipe.learning_rate_at(epoch - 1 + number / len(batches))
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                logits = model(images)  # (B, K)
+            loss = F.cross_entropy(logits.float(), given)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach().double().cpu() * len(rows)
+            if on_batch is not None:
+                on_batch(len(rows))
+        yield TrainedEpoch(epoch, float(total) / len(labels), rate)
+        epoch += 1

@@ -1,0 +1,78 @@
+"""ResNet18, normalization included, so that its input is always pixels in [0, 1]."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import resnet18
+from torchvision.models.resnet import BasicBlock
+
+SMALL_INPUT = 64  # px; up to here the 3×3-stem variant that the paper uses on CIFAR and MNIST
+
+
+class Normalized(nn.Module):
+    """`network` behind (x − mean) / std, so that perturbations are made in pixel space."""
+
+    def __init__(self, network: nn.Module, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", mean.reshape(1, -1, 1, 1))  # (1, C, 1, 1)
+        self.register_buffer("std", std.reshape(1, -1, 1, 1))  # (1, C, 1, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network((images - self.mean) / self.std)  # (B, K)
+
+
+class ResNet18(nn.Module):
+    """ResNet18 (He et al., CVPR 2016) of any width, from torchvision's basic blocks.
+
+    `small_stem` is the CIFAR variant: a 3×3 convolution of stride 1 and no pooling. With
+    width 64 and the large stem it is torchvision's `resnet18`, parameter for parameter.
+    """
+
+    def __init__(self, classes: int, channels: int, width: int, small_stem: bool) -> None:
+        super().__init__()
+        kernel, stride = (3, 1) if small_stem else (7, 2)
+        self.conv1 = nn.Conv2d(channels, width, kernel, stride, kernel // 2, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.Identity() if small_stem else nn.MaxPool2d(3, 2, 1)
+        planes = [width, width, 2 * width, 4 * width, 8 * width]
+        for number in range(1, 5):
+            self.add_module(f"layer{number}", _stage(planes[number - 1], planes[number], 1 + (number > 1)))
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(planes[-1], classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # (B, width, H', W')
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (B, 8 width, h, w)
+        return self.fc(self.avgpool(x).flatten(1))  # (B, K)
+
+
+def _stage(inputs: int, planes: int, stride: int) -> nn.Sequential:
+    shortcut = None
+    if stride != 1 or inputs != planes:
+        shortcut = nn.Sequential(nn.Conv2d(inputs, planes, 1, stride, bias=False), nn.BatchNorm2d(planes))
+    return nn.Sequential(BasicBlock(inputs, planes, stride, shortcut), BasicBlock(planes, planes))
+
+
+def build_model(
+    *, classes: int, channels: int, resolution: int, width: int, mean: Tensor, std: Tensor, seed: int
+) -> Normalized:
+    """The network for one training, initialized from `seed` alone.
+
+    Parameters
+    ----------
+    mean, std:
+        (C,) of the pixels in [0, 1].
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if resolution > SMALL_INPUT and width == 64 and channels == 3:
+            network: nn.Module = resnet18(weights=None, num_classes=classes)
+        else:
+            network = ResNet18(classes, channels, width, small_stem=resolution <= SMALL_INPUT)
+    return Normalized(network, mean, std).to(memory_format=torch.channels_last)

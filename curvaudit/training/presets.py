@@ -1,0 +1,81 @@
+"""The named recipes: `fast`, and the paper's three schedules (appendix C)."""
+
+from __future__ import annotations
+
+from ..errors import CurvauditError
+from .recipe import Augmentation, Recipe
+
+PRESETS = ("fast", "paper-mnist", "paper-cifar", "paper-imagenet")
+
+# Appendix C gives epochs, rates, milestones and augmentation. It names no batch size: 128
+# (256 for ImageNet) is what the two training codes it builds on use.
+_PAPER: dict[str, tuple[int, tuple[int, ...], int, Augmentation, int]] = {
+    "paper-mnist": (200, (80, 160), 128, "none", 1),
+    "paper-cifar": (300, (150, 250), 128, "crop-flip", 1),
+    "paper-imagenet": (200, (120, 160), 256, "crop-flip", 4),
+}
+
+
+def fast(samples: int, channels: int) -> Recipe:
+    """A short one-cycle schedule that memorizes: measured in docs/method.md.
+
+    Photographs get crop and flip, grey pictures (digits, letters, scans) only the crop: a
+    mirrored letter is another letter. Augmentation keeps the network from memorizing before
+    the scores have seen which samples resist; the last epochs run without it, so that
+    memorization is complete.
+    """
+    colour = channels == 3
+    epochs = 30 if colour else 20
+    return Recipe(
+        preset="fast",
+        epochs=epochs,
+        schedule="one-cycle",
+        learning_rate=0.05,
+        milestones=(),
+        batch_size=_batch_size(samples),
+        momentum=0.9,
+        nesterov=True,
+        augmentation="crop-flip" if colour else "crop",
+        plain_epochs=8 if colour else 5,
+        extension=epochs,
+        probes=1,
+        curvature_every=1,
+    )
+
+
+def _batch_size(samples: int) -> int:
+    """128, and smaller for small sets, so that an epoch has about 50 steps or batches of 16."""
+    size = 128
+    while size > 16 and samples < 50 * size:
+        size //= 2
+    return size
+
+
+def named(preset: str, samples: int, channels: int) -> Recipe:
+    """The recipe of a preset for a data set of `samples` pictures with `channels` channels.
+
+    Raises
+    ------
+    CurvauditError
+        The preset is unknown.
+    """
+    if preset == "fast":
+        return fast(samples, channels)
+    if preset not in _PAPER:
+        raise CurvauditError(f"Unknown preset {preset!r}.", f"Choose one of {', '.join(PRESETS)}.")
+    epochs, milestones, batch, augmentation, every = _PAPER[preset]
+    return Recipe(
+        preset=preset,
+        epochs=epochs,
+        schedule="steps",
+        learning_rate=0.1,
+        milestones=milestones,
+        batch_size=batch,
+        momentum=0.9,
+        nesterov=False,
+        augmentation=augmentation,
+        plain_epochs=0,
+        extension=0,
+        probes=10,
+        curvature_every=every,
+    )

@@ -1,0 +1,161 @@
+"""The curvature score against an oracle, and what it must not depend on."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from curvaudit.scores import build
+from curvaudit.scores.interface import ScoreSettings
+from curvaudit.scores.measure import measure
+from curvaudit.scores.probes import rademacher
+from curvaudit.training.model import build_model
+
+CPU = torch.device("cpu")
+
+
+def smooth_network(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(36, 24), nn.Tanh(), nn.Linear(24, 16), nn.Tanh(), nn.Linear(16, 4)
+    )
+
+
+def pictures(count: int = 12, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    pixels = torch.randint(0, 256, (count, 1, 6, 6), generator=generator, dtype=torch.uint8)
+    return pixels, torch.randint(0, 4, (count,), generator=generator)
+
+
+def curvature(model: nn.Module, pixels: torch.Tensor, labels: torch.Tensor, **settings) -> np.ndarray:
+    probes = settings.pop("probes", 1)
+    step = settings.pop("step", 1e-3)
+    batch_size = settings.pop("batch_size", 5)
+    scores = build(ScoreSettings(probes=probes, step=step, seed=3))
+    values = measure(model, pixels, labels, scores, epoch=2, batch_size=batch_size, device=CPU, **settings)
+    return values["curvature"]
+
+
+def dense_hessian_norms(model: nn.Module, pixels: torch.Tensor, labels: torch.Tensor) -> np.ndarray:
+    """‖H‖²_F a sample, by exact second derivatives."""
+    norms = []
+    for image, label in zip(pixels.float() / 255, labels, strict=True):
+        def loss(x, label=label):
+            return nn.functional.cross_entropy(model(x.reshape(1, 1, 6, 6)), label[None])
+
+        hessian = torch.autograd.functional.hessian(loss, image.flatten())
+        norms.append(float(hessian.square().sum()))
+    return np.array(norms)
+
+
+def test_converges_to_the_dense_hessian_on_a_smooth_network():
+    model = smooth_network().double().float()
+    pixels, labels = pictures()
+    exact = dense_hessian_norms(model, pixels, labels)
+    step = 1e-2  # float32 differences need a step well above rounding
+    errors = {}
+    for probes in (10, 100, 1000):
+        estimate = curvature(model, pixels, labels, probes=probes, step=step) / step**2
+        errors[probes] = float(np.median(np.abs(estimate / exact - 1)))
+    assert errors[10] < 0.35
+    assert errors[100] < 0.12
+    assert errors[1000] < 0.05
+
+
+def test_is_the_squared_norm_and_divides_by_nothing():
+    """Equation 6 written out by hand for one sample and two probes."""
+    model = smooth_network()
+    pixels, labels = pictures(1)
+    x = (pixels.float() / 255).requires_grad_()
+
+    def gradient(at):
+        return torch.autograd.grad(nn.functional.cross_entropy(model(at), labels, reduction="sum"), at)[0]
+
+    clean = gradient(x)
+    expected = 0.0
+    for probe in range(2):
+        v = rademacher(3, torch.tensor([0]), 2, probe, (1, 6, 6))
+        expected += float((gradient((x + 1e-3 * v).detach().requires_grad_()) - clean).square().sum())
+    assert curvature(model, pixels, labels, probes=2)[0] == pytest.approx(expected / 2, rel=1e-5)
+
+
+def resnet_case():
+    pixels = torch.randint(0, 256, (13, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    labels = torch.arange(13) % 4
+    model = build_model(
+        classes=4, channels=3, resolution=16, width=8,
+        mean=torch.tensor([0.5, 0.5, 0.5]), std=torch.tensor([0.25, 0.25, 0.25]), seed=0,
+    )
+    return model, pixels, labels
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 13])
+def test_does_not_depend_on_the_batch_size(batch_size):
+    model, pixels, labels = resnet_case()
+    scores = build(ScoreSettings(probes=3))
+    whole = measure(model, pixels, labels, scores, epoch=1, batch_size=7, device=CPU)
+    other = measure(model, pixels, labels, scores, epoch=1, batch_size=batch_size, device=CPU)
+    for name, values in whole.items():
+        np.testing.assert_allclose(other[name], values, rtol=2e-3, atol=1e-7, err_msg=name)
+
+
+def test_does_not_depend_on_the_order_of_evaluation():
+    """A sample scored alone, from another place, gets the score it has among the others."""
+    model, pixels, labels = resnet_case()
+    scores = build(ScoreSettings(probes=2))
+    whole = measure(model, pixels, labels, scores, epoch=1, batch_size=13, device=CPU)
+    for row in (12, 0, 7):
+        alone = measure(
+            model, pixels[row : row + 1], labels[row : row + 1], scores,
+            epoch=1, batch_size=1, device=CPU, first_row=row,
+        )
+        assert alone["curvature"][0] == pytest.approx(whole["curvature"][row], rel=2e-3)
+
+
+def test_measuring_leaves_no_trace_in_the_model():
+    model, pixels, labels = resnet_case()
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    measure(model, pixels, labels, build(), epoch=1, batch_size=4, device=CPU)
+    assert model.training
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_other_scores_follow_their_definitions():
+    model, pixels, labels = resnet_case()
+    values = measure(model, pixels, labels, build(), epoch=1, batch_size=5, device=CPU)
+    with torch.no_grad():
+        logits = model.eval()(pixels.float() / 255)
+    chance = logits.softmax(1)
+    for row, label in enumerate(labels.tolist()):
+        others = [float(logits[row, k]) for k in range(4) if k != label]
+        error = chance[row].clone()
+        error[label] -= 1
+        assert values["loss"][row] == pytest.approx(-float(chance[row, label].log()), rel=1e-3)
+        assert values["margin"][row] == pytest.approx(float(logits[row, label]) - max(others), rel=1e-3, abs=1e-4)
+        assert values["el2n"][row] == pytest.approx(float(error.norm()), rel=1e-3)
+        assert values["prediction"][row] == int(logits[row].argmax())
+        assert values["correct"][row] == float(int(logits[row].argmax()) == label)
+
+
+def test_probes_are_fair_coins_and_depend_on_sample_epoch_probe_and_seed():
+    rows = torch.arange(400)
+    v = rademacher(0, rows, 1, 0, (3, 8, 8))
+    assert set(v.unique().tolist()) == {-1.0, 1.0}
+    assert abs(float(v.mean())) < 0.012  # 76,800 fair coins: five standard deviations are 0.018
+    correlation = (v.flatten(1) @ v.flatten(1).T / 192).fill_diagonal_(0)
+    assert float(correlation.abs().max()) < 0.45
+    for other in (rademacher(1, rows, 1, 0, (3, 8, 8)), rademacher(0, rows, 2, 0, (3, 8, 8)),
+                  rademacher(0, rows, 1, 1, (3, 8, 8)), rademacher(0, rows + 400, 1, 0, (3, 8, 8))):
+        assert 0.47 < float((v == other).float().mean()) < 0.53
+    assert torch.equal(rademacher(0, rows[137:139], 1, 0, (3, 8, 8)), v[137:139])
+
+
+def test_unmeasured_epochs_are_left_out_of_the_mean():
+    from curvaudit.scores.interface import mean_over_epochs
+
+    values = np.array([[1.0, np.nan], [np.nan, np.nan], [3.0, np.nan]], np.float32)
+    reduced = mean_over_epochs(values)
+    assert reduced[0] == 2.0
+    assert np.isnan(reduced[1])

@@ -1,0 +1,119 @@
+"""Model, schedule and augmentation."""
+
+import pytest
+import torch
+from torchvision.models import resnet18
+
+from curvaudit.errors import CurvauditError
+from curvaudit.training import device as choices
+from curvaudit.training.augment import augment
+from curvaudit.training.model import ResNet18, build_model
+from curvaudit.training.presets import PRESETS, named
+
+
+def test_width_64_with_the_large_stem_is_torchvisions_resnet18():
+    ours, theirs = ResNet18(10, 3, 64, small_stem=False).eval(), resnet18(num_classes=10).eval()
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.rand(2, 3, 96, 96)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize(("resolution", "stem"), [(28, (3, 3)), (64, (3, 3)), (65, (7, 7))])
+def test_small_inputs_get_the_small_stem(resolution, stem):
+    model = build_model(
+        classes=5, channels=1, resolution=resolution, width=4, mean=torch.zeros(1), std=torch.ones(1), seed=0
+    )
+    assert model.network.conv1.kernel_size == stem
+    assert model(torch.rand(2, 1, resolution, resolution)).shape == (2, 5)
+
+
+def test_the_seed_alone_decides_the_initial_weights():
+    def weights(seed):
+        torch.rand(7)  # the global generator must not matter
+        model = build_model(classes=3, channels=3, resolution=16, width=4,
+                            mean=torch.zeros(3), std=torch.ones(3), seed=seed)
+        return torch.cat([p.flatten() for p in model.parameters()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_paper_presets_follow_appendix_c():
+    mnist, cifar, imagenet = (named(f"paper-{name}", 50_000, 3) for name in ("mnist", "cifar", "imagenet"))
+    assert (mnist.epochs, mnist.milestones, mnist.augmentation) == (200, (80, 160), "none")
+    assert (cifar.epochs, cifar.milestones, cifar.augmentation) == (300, (150, 250), "crop-flip")
+    assert (imagenet.epochs, imagenet.milestones, imagenet.curvature_every) == (200, (120, 160), 4)
+    for recipe in (mnist, cifar, imagenet):
+        assert recipe.probes == 10
+        assert recipe.learning_rate_at(0) == pytest.approx(0.1)
+        assert recipe.learning_rate_at(recipe.milestones[0]) == pytest.approx(0.01)
+        assert recipe.learning_rate_at(recipe.epochs - 0.1) == pytest.approx(0.001)
+    with pytest.raises(CurvauditError, match="paper-cifra"):
+        named("paper-cifra", 10, 3)
+    assert all(named(name, 10, 1).preset == name for name in PRESETS)
+
+
+def test_one_cycle_rises_falls_and_never_stops():
+    recipe = named("fast", 10_000, 3)
+    rates = [recipe.learning_rate_at(e / 4) for e in range(4 * (recipe.epochs + recipe.extension) + 1)]
+    assert max(rates) <= recipe.learning_rate and min(rates) > 0
+    peak = rates.index(max(rates))
+    schedule = rates[: 4 * recipe.epochs]
+    assert schedule[: peak + 1] == sorted(schedule[: peak + 1])
+    assert schedule[peak:] == sorted(schedule[peak:], reverse=True)
+
+
+def test_crops_are_shifted_windows_and_grey_sets_are_never_mirrored():
+    pixels = torch.arange(1, 65, dtype=torch.uint8).reshape(1, 1, 8, 8).repeat(200, 1, 1, 1)
+    cropped = augment(pixels, "crop", seed=0, epoch=1, batch=0)
+    padded = torch.nn.functional.pad(pixels[0], (1, 1, 1, 1))
+    windows = {padded[:, y : y + 8, x : x + 8].numpy().tobytes() for y in range(3) for x in range(3)}
+    seen = {image.numpy().tobytes() for image in cropped}
+    assert seen == windows
+    mirrored = augment(pixels, "crop-flip", seed=0, epoch=1, batch=0)
+    both = windows | {padded[:, y : y + 8, x : x + 8].flip(2).numpy().tobytes() for y in range(3) for x in range(3)}
+    assert {image.contiguous().numpy().tobytes() for image in mirrored} == both
+    assert named("fast", 1000, 1).augmentation == "crop"
+    assert torch.equal(cropped, augment(pixels, "crop", seed=0, epoch=1, batch=0))
+    assert not torch.equal(cropped, augment(pixels, "crop", seed=0, epoch=2, batch=0))
+
+
+def test_last_epochs_and_extension_run_without_augmentation():
+    recipe = named("fast", 10_000, 3)
+    assert recipe.augmentation_in(1) == "crop-flip"
+    assert recipe.augmentation_in(recipe.epochs) == "none"
+    assert recipe.augmentation_in(recipe.epochs + 1) == "none"
+
+
+def test_choices_for_the_cpu():
+    import numpy as np
+
+    cpu = torch.device("cpu")
+    small = choices.choose_resolution("auto", np.full(3, 28), np.full(3, 28), cpu)
+    large = choices.choose_resolution("auto", np.full(3, 500), np.full(3, 375), cpu)
+    assert small.value == 28
+    assert 64 < large.value < 500 and "500" in large.reason
+    assert choices.choose_width("64", 28, cpu).value == 64
+    for wanted in ("0", "-3", "wide", "1.5"):
+        with pytest.raises(CurvauditError, match="--width"):
+            choices.choose_width(wanted, 28, cpu)
+    with pytest.raises(CurvauditError, match="warp9"):
+        choices.choose_device("warp9")
+    with pytest.raises(CurvauditError, match="float8"):
+        choices.choose_bf16("float8", cpu)
+
+
+def test_calibrated_statistics_are_those_of_the_data():
+    from curvaudit.training.calibrate import calibrate
+
+    model = build_model(classes=3, channels=1, resolution=8, width=4,
+                        mean=torch.tensor([0.5]), std=torch.tensor([0.25]), seed=0)
+    pixels = torch.randint(0, 256, (64, 1, 8, 8), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    first = model.network.bn1
+    first.running_mean.fill_(77)
+    calibrate(model, pixels, 64, torch.device("cpu"))
+    with torch.no_grad():
+        features = model.network.conv1((pixels.float() / 255 - 0.5) / 0.25)
+    torch.testing.assert_close(first.running_mean, features.mean((0, 2, 3)), rtol=1e-3, atol=1e-4)
+    assert first.momentum == 0.1
