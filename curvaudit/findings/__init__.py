@@ -1,0 +1,33 @@
+"""Findings: one file each. To add one, write the file and name it here."""
+
+from __future__ import annotations
+
+from ..records import Finding
+from . import atypical, class_size, degenerate, duplicates, mislabelled, not_memorized, unreadable
+from .interface import Evidence
+
+_FINDERS = (
+    duplicates.find,
+    mislabelled.find,
+    atypical.find,
+    not_memorized.find,
+    unreadable.find,
+    degenerate.find,
+    class_size.find,
+)
+
+
+def find_all(evidence: Evidence) -> tuple[Finding, ...]:
+    """Every finding, by rule id and then by the best rank in it."""
+    found = [finding for finder in _FINDERS for finding in finder(evidence)]
+
+    def place(finding: Finding) -> tuple[str, int]:
+        ranks = [sample.rank for sample in finding.samples if sample.rank is not None]
+        return finding.rule.id, min(ranks, default=0)
+
+    return tuple(sorted(found, key=place))
+
+
+def unverified(evidence: Evidence) -> int:
+    """Candidate pairs for near-duplicates that could not be compared on pixels."""
+    return duplicates.unverified(evidence)

@@ -1,0 +1,35 @@
+"""CA501: classes too small or too unbalanced to audit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..records import Finding
+from ..rules import RULES
+from .interface import Evidence, fingerprint
+
+SMALLEST = 10  # samples; below, a rank inside the class means nothing
+UNBALANCED = 20  # times smaller than the median class
+
+
+def find(evidence: Evidence) -> list[Finding]:
+    """One finding for each class that is empty, small, or far smaller than the others."""
+    classes = evidence.samples.classes
+    counts = np.bincount(evidence.samples.labels, minlength=len(classes))
+    median = float(np.median(counts[counts > 0]))
+    found = []
+    for name, count in zip(classes, counts.tolist(), strict=True):
+        if count == 0:
+            message = f"Class {name} holds no readable picture."
+        elif count < SMALLEST:
+            message = f"Class {name} holds only {count} of at least {SMALLEST} pictures."
+        elif count * UNBALANCED < median:
+            message = f"Class {name} holds {count} pictures, the median class {median:.0f}."
+        else:
+            continue
+        found.append(
+            Finding(
+                RULES["CA501"], message, fingerprint("CA501", [name]), (), {"class": name, "count": count}
+            )
+        )
+    return found

@@ -1,0 +1,22 @@
+"""CA301: could not be opened or decoded."""
+
+from __future__ import annotations
+
+from ..records import Finding, SampleRef
+from ..rules import RULES
+from .interface import Evidence, fingerprint
+
+
+def find(evidence: Evidence) -> list[Finding]:
+    """One finding for each file that could not be read, with the reason."""
+    return [
+        Finding(
+            rule=RULES["CA301"],
+            message=f"{item.id} could not be read: {item.reason}.",
+            fingerprint=fingerprint("CA301", [item.id, item.reason]),
+            samples=(SampleRef(item.id),),
+            evidence={"reason": item.reason},
+        )
+        for item in evidence.skipped
+        if item.kind == "unreadable"
+    ]
