@@ -8,6 +8,8 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +19,6 @@ from . import __version__
 from .errors import CurvauditError
 
 if TYPE_CHECKING:
-    from .display import Display
     from .records import Report
 
 CLEAN, VIOLATED, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
@@ -91,7 +92,7 @@ def scan(
 
     decays = _numbers("--weight-decay", weight_decay)
     _terminate_like_interrupt()
-    with Display(quiet) as display:
+    with Display(quiet) as display, _interruptible():
         run = run_scan(
             source,
             out,
@@ -175,12 +176,16 @@ def _terminate_like_interrupt() -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
-def _say_interrupted() -> None:
-    line = "Interrupted."
-    if "scan" in sys.argv[1:2]:
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Say how to go on; caught here because typer swallows the interrupt further up."""
+    try:
+        yield
+    except KeyboardInterrupt:
         arguments = [a for a in sys.argv[1:] if a not in ("--resume", "--overwrite")]
-        line += f" Every finished epoch is kept. Continue with: curvaudit {shlex.join(arguments)} --resume"
-    typer.echo(line, err=True)
+        typer.echo("Interrupted. Every finished epoch is kept. Continue with:", err=True)
+        typer.echo(f"curvaudit {_plain(shlex.join(arguments))} --resume", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def main() -> None:
@@ -193,7 +198,6 @@ def main() -> None:
             typer.echo(_plain(error.hint), err=True)
         sys.exit(COULD_NOT_RUN)
     except (KeyboardInterrupt, typer.Abort):
-        _say_interrupted()
         sys.exit(INTERRUPTED)
     except typer.Exit as leave:
         sys.exit(leave.exit_code)

@@ -5,51 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import blake2b
 
-import imagehash
 import numpy as np
 from PIL import Image
 
-LARGEST_RADIUS = 7  # four bands: within 7 bits at least one band differs in at most one
-_GROUP = 200  # rows of one hash that are paired each with each; beyond, with the first only
-_CHUNK = 1 << 21  # pairs held at once
+LARGEST_RADIUS = 7  # bits; within 7, one of four bands differs in at most one
+LARGEST_GROUP = 200  # rows of one hash that are paired each with each
+_BANDS = 4
+_WIDTH = 16  # bits a band
+_CHUNK = 1 << 20  # candidate pairs held at once: about 50 MB
+_LARGEST_FLIPLESS_RADIUS = _BANDS - 1  # within 3 bits one of four bands is the same
 
 
 def content_hash(image: Image.Image) -> int:
-    """64-bit hash of size and RGB pixels: equal for grey stored as L and as RGB."""
+    """64-bit hash of size and RGB pixels: equal for grey stored as "L" and as "RGB"."""
     digest = blake2b(f"{image.width}x{image.height}:".encode(), digest_size=8)
     digest.update(image.convert("RGB").tobytes())
     return int.from_bytes(digest.digest(), "big")
 
 
 def perceptual_hash(image: Image.Image) -> int:
-    """64-bit pHash (low frequencies of the discrete cosine transform against their median)."""
+    """64-bit pHash: the low frequencies of the cosine transform against their median, first bit highest."""
+    import imagehash  # brings scipy's transforms: only those who hash pay for them
+
     bits = imagehash.phash(image).hash.flatten()  # (64,) bool
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
-
-
-def neighbour_pairs(hashes: np.ndarray, radius: int) -> np.ndarray:
-    """All pairs of rows whose hashes differ in at most `radius` bits, (P, 2) int64, i < j.
-
-    Exact and near-linear: in 64 bits of four bands, hashes within 7 bits share a band up to
-    one bit, so each band is joined with itself and its sixteen one-bit neighbours. Of more
-    than 200 rows with one and the same hash, each is paired with the first only.
-
-    Raises
-    ------
-    ValueError
-        `radius` is above 7.
-    """
-    if not 0 <= radius <= LARGEST_RADIUS:
-        raise ValueError(f"radius {radius} is not from 0 to {LARGEST_RADIUS}")
-    unique, group = np.unique(np.asarray(hashes, np.uint64), return_inverse=True)
-    by_group = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[by_group], np.arange(len(unique) + 1))
-    members = [by_group[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    found = [_within(rows) for rows in members if len(rows) > 1]
-    found += [_across(members[a], members[b]) for a, b in _unique_pairs(unique, radius)]
-    if not found:
-        return np.zeros((0, 2), np.int64)
-    return np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
 
 
 def distance(a: int, b: int) -> int:
@@ -57,54 +36,129 @@ def distance(a: int, b: int) -> int:
     return (int(a) ^ int(b)).bit_count()
 
 
-def _within(rows: np.ndarray) -> np.ndarray:
-    if len(rows) > _GROUP:
-        return np.stack([np.full(len(rows) - 1, rows[0]), rows[1:]], axis=1)
-    i, j = np.triu_indices(len(rows), 1)
-    return np.stack([rows[i], rows[j]], axis=1)
+def neighbour_pairs(hashes: np.ndarray, radius: int, rows: np.ndarray | None = None) -> np.ndarray:
+    """All pairs of rows whose hashes differ in at most `radius` bits.
+
+    Exact, and near-linear for hashes that spread: of four 16-bit bands at least one differs in
+    at most one bit, so each band is joined with itself and with its sixteen one-bit neighbours.
+    Equal hashes are joined once and expanded afterwards.
+
+    Bound: of more than 200 rows with one and the same hash (flat or blank pictures), each is
+    paired with the group's first row only, and that row alone stands for the group towards
+    other hashes. Such groups stay connected, but not every pair is listed.
+
+    Parameters
+    ----------
+    hashes:
+        (N,) uint64.
+    radius:
+        Bits, 0 to 7.
+    rows:
+        (M,) int, distinct; look among these rows only. None: all.
+
+    Returns
+    -------
+    (P, 2) int64 rows of `hashes`, i < j, each pair once, sorted.
+
+    Raises
+    ------
+    ValueError
+        `radius` is not from 0 to 7.
+    """
+    if not 0 <= radius <= LARGEST_RADIUS:
+        raise ValueError(f"radius {radius} is not from 0 to {LARGEST_RADIUS}")
+    values = np.asarray(hashes, np.uint64)
+    chosen = np.arange(len(values)) if rows is None else np.sort(np.asarray(rows, np.int64))
+    unique, group = np.unique(values[chosen], return_inverse=True)
+    members = chosen[np.argsort(group, kind="stable")]  # (M,) rows, those of group 0 first
+    sizes = np.bincount(group, minlength=len(unique))
+    starts = np.cumsum(sizes) - sizes
+    found = [np.zeros((0, 2), np.int64), *_within(members, starts, sizes)]
+    if radius:
+        speaking = np.where(sizes > LARGEST_GROUP, 1, sizes)
+        found += [_across(a, b, members, starts, speaking) for a, b in _unique_pairs(unique, radius)]
+    pairs = np.sort(np.concatenate(found), axis=1)
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
-def _across(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    if len(left) * len(right) > _GROUP * _GROUP:
-        left, right = left[:1], right[:1]
-    return np.stack([np.repeat(left, len(right)), np.tile(right, len(left))], axis=1)
+def _within(members: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> Iterator[np.ndarray]:
+    """Pairs (P, 2) of rows with the same hash, all groups of one size at once."""
+    for size in np.unique(sizes[sizes > 1]):
+        table = members[starts[sizes == size][:, None] + np.arange(size)]  # (groups, size)
+        if size > LARGEST_GROUP:
+            i, j = np.zeros(size - 1, np.int64), np.arange(1, size)
+        else:
+            i, j = np.triu_indices(size, 1)
+        yield np.stack([table[:, i].ravel(), table[:, j].ravel()], axis=1)
 
 
-def _unique_pairs(unique: np.ndarray, radius: int) -> np.ndarray:
-    """Positions (P, 2) of distinct hashes within the radius."""
-    found = [np.zeros((0, 2), np.int64)]
-    for band in range(4):
-        keys = ((unique >> np.uint64(16 * band)) & np.uint64(0xFFFF)).astype(np.int64)
+def _across(
+    left: np.ndarray, right: np.ndarray, members: np.ndarray, starts: np.ndarray, sizes: np.ndarray
+) -> np.ndarray:
+    """Each row of group left[p] with each of group right[p], (P', 2)."""
+    count = sizes[left] * sizes[right]
+    pair, offset = _expanded(count)
+    i = members[starts[left[pair]] + offset // sizes[right[pair]]]
+    j = members[starts[right[pair]] + offset % sizes[right[pair]]]
+    return np.stack([i, j], axis=1)
+
+
+def _unique_pairs(unique: np.ndarray, radius: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Positions of distinct hashes within the radius, each pair once."""
+    flips = [0]
+    if radius > _LARGEST_FLIPLESS_RADIUS:
+        flips += [1 << bit for bit in range(_WIDTH)]
+    for band in range(_BANDS):
+        keys = _band(unique, band)
         order = np.argsort(keys, kind="stable")
-        sorted_keys = keys[order]
-        for flip in (0, *(1 << bit for bit in range(16))):
-            wanted = keys ^ flip
-            low = np.searchsorted(sorted_keys, wanted, "left")
-            count = np.searchsorted(sorted_keys, wanted, "right") - low
-            for i, j in _joined(low, count, order):
-                keep = i < j
-                i, j = i[keep], j[keep]
-                near = _popcount(unique[i] ^ unique[j]) <= radius
-                found.append(np.stack([i[near], j[near]], axis=1))
-    return np.unique(np.concatenate(found), axis=0)
+        ascending = keys[order]
+        for flip in flips:
+            # Of the two ends of a pair only the one without the flipped bit looks for the other.
+            seekers = order[(ascending & flip) == 0]
+            low = np.searchsorted(ascending, keys[seekers] ^ flip, "left")
+            high = np.searchsorted(ascending, keys[seekers] ^ flip, "right")
+            if flip == 0:
+                low = np.arange(1, len(order) + 1)  # in its own band, those behind it
+            for seeker, place in _joined(low, high - low):
+                i, j = seekers[seeker], order[place]
+                different = unique[i] ^ unique[j]
+                near = _popcount(different) <= radius
+                for earlier in range(band):  # an earlier band has found this pair already
+                    bits = _popcount(_band(different, earlier).astype(np.uint64))
+                    near &= bits > (1 if len(flips) > 1 else 0)
+                yield i[near], j[near]
 
 
-def _joined(low: np.ndarray, count: np.ndarray, order: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The rows of a sort-join, in chunks of bounded size."""
+def _band(values: np.ndarray, band: int) -> np.ndarray:
+    return ((values >> np.uint64(_WIDTH * band)) & np.uint64(0xFFFF)).astype(np.int64)
+
+
+def _joined(low: np.ndarray, count: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Every position p with each of low[p] … low[p] + count[p] − 1, in chunks of bounded size."""
     total = np.cumsum(count)
     start = 0
     while start < len(count):
         done = total[start - 1] if start else 0
         stop = max(start + 1, int(np.searchsorted(total, done + _CHUNK, "right")))
-        n = count[start:stop]
-        i = np.repeat(np.arange(start, stop), n)
-        offset = np.arange(len(i)) - np.repeat(np.cumsum(n) - n, n)
-        yield i, order[np.repeat(low[start:stop], n) + offset]
+        position, offset = _expanded(count[start:stop])
+        yield position + start, low[start:stop][position] + offset
         start = stop
 
 
-_BITS = np.array([value.bit_count() for value in range(256)], np.uint8)
+def _expanded(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[2, 0, 3] -> positions [0, 0, 2, 2, 2] and offsets [0, 1, 0, 1, 2]."""
+    position = np.repeat(np.arange(len(count)), count)
+    offset = np.arange(len(position)) - np.repeat(np.cumsum(count) - count, count)
+    return position, offset
 
 
-def _popcount(values: np.ndarray) -> np.ndarray:
-    return _BITS[np.ascontiguousarray(values).view(np.uint8).reshape(-1, 8)].sum(axis=1)
+_BITS_OF_BYTE = np.array([value.bit_count() for value in range(256)], np.uint8)
+
+
+def _popcount_by_table(values: np.ndarray) -> np.ndarray:
+    """(P,) uint64 -> (P,) number of set bits."""
+    octets = np.ascontiguousarray(values).view(np.uint8).reshape(-1, 8)
+    return _BITS_OF_BYTE[octets].sum(axis=1, dtype=np.uint8)
+
+
+_popcount = getattr(np, "bitwise_count", _popcount_by_table)  # numpy 2 has its own

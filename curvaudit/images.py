@@ -2,174 +2,379 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import logging
+import os
+import struct
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import UnreadableImage
 
-_APPLE_DOUBLE = b"\x00\x05\x16\x07"
 LOSSLESS_SIDE = 64  # px; thumbnails up to here are exact
+LARGEST_SIDE = 65_535  # px; widths and heights are stored as uint16
 _THUMBNAIL_SIDE = 96  # px
+_WEBP_QUALITY = 82
+
+# Pillow knows these by name only, or starts Ghostscript to draw them.
+_NOT_PICTURES = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+)
+
+# Pillow logs about odd TIFFs; without a handler Python would print that between our lines.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def decode(data: bytes | Path) -> Image.Image:
     """Decode a picture completely: first frame, EXIF orientation applied, mode "L" or "RGB".
 
-    Palettes, CMYK, 1-bit, 16-bit and float pictures are converted; transparency is laid over
-    white. Grey stays grey.
+    Palettes, CMYK, LAB, 1-bit, 16-bit and float pictures are converted; transparency is laid
+    over white; grey stays "L". Colour profiles and other metadata are dropped. Safe to call
+    from several threads.
 
     Raises
     ------
     UnreadableImage
-        With the reason: empty, cut short, not an image, too large, no permission.
+        With the reason: empty, cut short, not an image, too large, no permission, …
     """
-    if isinstance(data, Path):
-        data = _read(data)
-    if not data:
-        raise UnreadableImage("empty file (0 bytes)")
-    if data.startswith(_APPLE_DOUBLE):
-        raise UnreadableImage("AppleDouble metadata, not an image")
+    if isinstance(data, bytes):
+        return _decode(io.BytesIO(data), len(data))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
-                image.load()
-                return to_grey_or_rgb(ImageOps.exif_transpose(image))
-    except UnidentifiedImageError:
-        raise UnreadableImage(_what_instead(data)) from None
-    except Image.DecompressionBombError:
-        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        raise UnreadableImage(f"too large: more than {limit:,} pixels (decompression bomb limit)") from None
-    except MemoryError:
-        raise UnreadableImage("too large for the memory") from None
-    except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        kind = "cut short" if "truncated" in reason.lower() or isinstance(error, EOFError) else "damaged"
-        raise UnreadableImage(f"{kind}: {reason}") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        broken = path.is_symlink()
-        raise UnreadableImage("broken symbolic link" if broken else "the file has vanished") from None
-    except PermissionError:
-        raise UnreadableImage("permission denied") from None
+        # Not read_bytes: a film that strayed into the folder may be larger than the memory.
+        with data.open("rb") as stream:
+            return _decode(stream, os.fstat(stream.fileno()).st_size)
     except OSError as error:
-        raise UnreadableImage(f"cannot be read: {error.strerror or error}") from error
-
-
-def _what_instead(data: bytes) -> str:
-    head = data[:512]
-    text = all(byte >= 32 or byte in b"\t\n\r\f" for byte in head) and b"\0" not in head
-    return "not an image (text)" if text else "not an image, or its header is damaged"
-
-
-def to_grey_or_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode to "L" or "RGB"."""
-    mode = image.mode
-    if mode in ("L", "RGB"):
-        return image.copy()
-    if mode == "1":
-        return image.convert("L")
-    if mode.startswith("I") or mode == "F":
-        return Image.fromarray(_to_8_bit(np.asarray(image)))
-    if mode in ("LA", "La"):
-        return _over_white(image.convert("LA"), "L")
-    if mode in ("RGBA", "RGBa", "PA") or "transparency" in image.info:
-        return _over_white(image.convert("RGBA"), "RGB")
-    return image.convert("RGB")
-
-
-def _over_white(image: Image.Image, mode: str) -> Image.Image:
-    ground = Image.new(mode, image.size, "white")
-    ground.paste(image.convert(mode), mask=image.getchannel("A"))
-    return ground
-
-
-def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    """Grey of more than 8 bits, (H, W), to uint8: 16-bit, 12 bits in 16, or by its own range."""
-    numbers = np.nan_to_num(values.astype(np.float64))
-    low, high = float(numbers.min()), float(numbers.max())
-    if np.issubdtype(values.dtype, np.integer) and low >= 0 and high <= 65535:
-        # Cameras and microscopes store 12 bits in 16; divided by 257 they would be nearly black.
-        scale = 1.0 if high <= 255 else 4095 / 255 if high <= 4095 else 257.0
-        return np.clip(np.rint(numbers / scale), 0, 255).astype(np.uint8)
-    if high == low:
-        return np.zeros(values.shape, np.uint8)
-    return np.rint((numbers - low) * (255 / (high - low))).astype(np.uint8)
+        raise UnreadableImage(_why_not_opened(data, error)) from error
 
 
 def from_anything(value: Any) -> Image.Image:
-    """A picture from a PIL image, an array (H, W) or (H, W, C), or a tensor (C, H, W) or (H, W).
+    """A picture, mode "L" or "RGB", from what data sets hold.
 
-    uint8, or floats in [0, 1].
+    Parameters
+    ----------
+    value:
+        A PIL image, an array (H, W) or (H, W, C), or a torch tensor (H, W) or (C, H, W), with
+        1 to 4 channels (grey, grey and alpha, RGB, RGBA); whole numbers from 0 to 255, or
+        floats from 0 to 1.
 
     Raises
     ------
     UnreadableImage
-        It is none of these.
+        It is none of these, or a lazily opened PIL image turns out damaged.
     """
     if isinstance(value, Image.Image):
-        return to_grey_or_rgb(value)
-    array, is_tensor = value, hasattr(value, "detach")
+        with _as_unreadable(), _quiet_pillow():
+            return _upright(value)
+    is_tensor = hasattr(value, "detach")
     if is_tensor:
-        array = value.detach().cpu().numpy()
-    if not isinstance(array, np.ndarray) or array.ndim not in (2, 3):
-        raise UnreadableImage(f"neither a PIL image nor a picture tensor, but {type(value).__name__}")
-    if array.ndim == 3 and is_tensor:
-        array = array.transpose(1, 2, 0)  # (H, W, C)
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    if array.ndim == 3 and array.shape[2] not in (3, 4):
-        raise UnreadableImage(f"a picture of {array.shape[2]} channels")
-    if np.issubdtype(array.dtype, np.floating):
-        if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-            raise UnreadableImage("floating-point pixels outside [0, 1]: leave normalization to curvaudit")
-        array = np.rint(array * 255).astype(np.uint8)
-    if array.dtype != np.uint8:
-        raise UnreadableImage(f"pixels of type {array.dtype}: give uint8, or floats in [0, 1]")
-    if 0 in array.shape:
-        raise UnreadableImage("a picture without pixels")
-    return to_grey_or_rgb(Image.fromarray(np.ascontiguousarray(array)))
+        value = value.detach().cpu()
+        # bfloat16 has no counterpart in numpy.
+        value = (value.float() if value.is_floating_point() else value).numpy()
+    if not isinstance(value, np.ndarray) or value.ndim not in (2, 3):
+        shape = f" of shape {value.shape}" if isinstance(value, np.ndarray) else ""
+        raise UnreadableImage(f"neither a PIL image nor a picture array, but {type(value).__name__}{shape}")
+    if value.ndim == 3 and is_tensor:
+        value = value.transpose(1, 2, 0)  # (H, W, C)
+    if 0 in value.shape:
+        raise UnreadableImage(f"a picture without pixels, shape {value.shape}")
+    if value.ndim == 3 and value.shape[2] > 4:
+        order = "(C, H, W)" if is_tensor else "(H, W, C)"
+        raise UnreadableImage(f"a picture of {value.shape[2]} channels: the order of axes must be {order}")
+    if value.ndim == 3 and value.shape[2] == 1:
+        value = value[:, :, 0]
+    pixels = np.ascontiguousarray(_array_to_8_bit(value))
+    return _upright(Image.fromarray(pixels))
 
 
-def to_array(image: Image.Image, size: int, channels: int) -> np.ndarray:
-    """The whole picture scaled to a square, antialiased, nothing cropped: (channels, size, size) uint8."""
+def to_array(image: Image.Image, size: int | None, channels: int) -> np.ndarray:
+    """Pixels for the network, (channels, H, W) uint8, channels 1 or 3.
+
+    The whole picture is scaled to size × size with antialiasing. Nothing is cropped, so other
+    aspect ratios are squeezed: a score must see what a person sees. `size=None` keeps the
+    picture's own size.
+    """
     image = image.convert("L" if channels == 1 else "RGB")
-    if image.size != (size, size):
+    if size is not None and image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image)
-    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+    pixels = np.array(image)  # a copy: torch warns about read-only memory
+    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def thumbnail(image: Image.Image) -> bytes:
-    """A small encoded picture: PNG in its own size up to 64 px, above that WebP of at most 96 px."""
+    """A small encoded picture: PNG, exact, in its own size up to 64 px; above that WebP of 96 px."""
     buffer = io.BytesIO()
     if max(image.size) <= LOSSLESS_SIDE:
         image.save(buffer, "PNG")
     else:
-        small = image.copy()
-        small.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-        small.save(buffer, "WEBP", quality=82)
+        scale = _THUMBNAIL_SIDE / max(image.size)
+        small = image
+        if scale < 1:
+            width, height = (max(1, round(side * scale)) for side in image.size)
+            small = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+        small.save(buffer, "WEBP", quality=_WEBP_QUALITY)
     return buffer.getvalue()
 
 
 def contrast(image: Image.Image) -> float:
-    """Largest standard deviation of a channel, pixels in [0, 1]; 0 for any flat colour."""
-    pixels = np.asarray(image, np.float32).reshape(image.height * image.width, -1) / 255  # (HW, C)
-    return float(pixels.std(axis=0, dtype=np.float64).max())
+    """Largest standard deviation of a channel, pixels in [0, 1]: 0 for any flat colour, at most 0.5."""
+    counts = np.array(image.histogram(), np.float64).reshape(-1, 256)  # (C, 256)
+    values = np.arange(256) / 255
+    mean = counts @ values / counts.sum(axis=1)
+    variance = (counts * (values - mean[:, None]) ** 2).sum(axis=1) / counts.sum(axis=1)
+    flat = (counts > 0).sum(axis=1) == 1  # rounding must not make a flat picture look textured
+    return float(np.sqrt(np.where(flat, 0.0, variance)).max())
 
 
 def is_grey(image: Image.Image) -> bool:
-    """Whether one channel holds everything."""
+    """Whether one channel holds everything: mode "L", or RGB with equal channels."""
     if image.mode == "L":
         return True
     pixels = np.asarray(image)  # (H, W, 3)
     return bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all())
+
+
+# --- opening -------------------------------------------------------------------------
+
+
+def _decode(stream: BinaryIO, size: int) -> Image.Image:
+    if size == 0:
+        raise UnreadableImage("empty file (0 bytes)")
+    head = stream.read(512)
+    if head.startswith((b"\x00\x05\x16\x07", b"\x00\x05\x16\x00")):
+        raise UnreadableImage('not an image (AppleDouble metadata, a macOS "._" file)')
+    stream.seek(0)
+    with _as_unreadable(head, size), _quiet_pillow():
+        try:
+            image = Image.open(stream, formats=_formats())
+        except Image.DecompressionBombError as error:
+            raise UnreadableImage(_too_large(stream, error)) from error
+        with image:
+            return _upright(image)
+
+
+@contextmanager
+def _as_unreadable(head: bytes = b"", size: int = 0) -> Iterator[None]:
+    """Whatever a decoder raises becomes `UnreadableImage`; `head` and `size` help to say why."""
+    try:
+        yield
+    except UnreadableImage:
+        raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImage(_what_instead(head)) from error
+    except MemoryError as error:
+        raise UnreadableImage("too large for the memory of this machine") from error
+    except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
+        reason = (str(error).splitlines() or [""])[0].strip() or type(error).__name__
+        raise UnreadableImage(f"{_kind_of_damage(error, head, size)}: {reason}") from error
+
+
+def _kind_of_damage(error: Exception, head: bytes, size: int) -> str:
+    if head.startswith(b"RIFF") and len(head) >= 8 and size < int.from_bytes(head[4:8], "little") + 8:
+        return "cut short"
+    signs = ("truncated", "unexpected end", "not enough", "eof")
+    if isinstance(error, (EOFError, struct.error)) or any(sign in str(error).lower() for sign in signs):
+        return "cut short"
+    return "damaged or cut short"
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in Image.ID if name not in _NOT_PICTURES)
+
+
+def _too_large(stream: BinaryIO, error: Exception) -> str:
+    # Pillow's message gives the product only, and people know their pictures by width and height.
+    for name in _formats():
+        factory, _ = Image.OPEN[name]
+        stream.seek(0)
+        with suppress(Exception):
+            width, height = factory(stream, "").size
+            return f"too large: {width}×{height} pixels (decompression bomb limit)"
+    return f"too large (decompression bomb limit): {error}"
+
+
+def _what_instead(head: bytes) -> str:
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "not an image (a web page)"
+    if text.startswith(b"<svg") or (text.startswith(b"<?xml") and b"<svg" in text):
+        return "not an image of pixels (an SVG drawing)"
+    if _is_text(head):
+        return "not an image (text)"
+    for signature, name in _SIGNATURES:
+        if head.startswith(signature):
+            return f"cut short: begins like {name}, but its header is incomplete or damaged"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "cut short: begins like WebP, but its header is incomplete or damaged"
+    return "not an image, or of a format that Pillow does not read"
+
+
+def _is_text(head: bytes) -> bool:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True  # the byte order mark of UTF-16
+    ascii_bytes = sum(32 <= byte < 127 or byte in b"\t\n\r\f" for byte in head)
+    control = any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
+    # Half of it may be letters of other scripts, if they are whole UTF-8 but for the cut at the end.
+    foreign = head[:-3].decode("utf-8", "replace").count("\ufffd") == 0
+    return bool(head) and not control and (foreign or ascii_bytes > 0.8 * len(head))
+
+
+def _why_not_opened(path: Path, error: OSError) -> str:
+    if error.errno == errno.ELOOP:
+        return "broken symbolic link (it leads to itself)"
+    if isinstance(error, FileNotFoundError):
+        return "broken symbolic link" if path.is_symlink() else "the file has vanished"
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    if isinstance(error, IsADirectoryError):
+        return "a folder, not a file"
+    return f"cannot be read: {error.strerror or error}"
+
+
+class _QuietPillow:
+    """Silences Pillow's warnings; damage is told by `UnreadableImage`, nothing else is of use here.
+
+    `warnings.catch_warnings` saves and restores a global list: threads that enter and leave in
+    turn would leave it altered. So the first to enter installs it and the last to leave removes it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._saved: warnings.catch_warnings[None] | None = None
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._saved = warnings.catch_warnings()
+                self._saved.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._saved is not None:
+                self._saved.__exit__(None, None, None)
+                self._saved = None
+
+
+_QUIET = _QuietPillow()
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    _QUIET.enter()
+    try:
+        yield
+    finally:
+        _QUIET.leave()
+
+
+# --- converting ----------------------------------------------------------------------
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """A copy, turned as EXIF says, "L" or "RGB", without metadata."""
+    if max(image.size) > LARGEST_SIDE:
+        size = f"{image.width}×{image.height}"
+        raise UnreadableImage(f"too large: {size} pixels (at most {LARGEST_SIDE:,} on a side)")
+    image.load()
+    converted = _to_grey_or_rgb(_turned(image)).copy()
+    # Otherwise the thumbnails would carry profiles and places, and PNG the transparent colour.
+    converted.info.clear()
+    return converted
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image) or image
+    except Exception:
+        # A damaged EXIF block does not make the pixels unreadable.
+        return image
+
+
+def _to_grey_or_rgb(image: Image.Image) -> Image.Image:
+    mode = image.mode
+    if mode.startswith("I") or mode == "F":
+        return Image.fromarray(_deep_to_8_bit(np.asarray(image)))
+    grey = mode in ("1", "L", "LA", "La")
+    if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        return _over_white(image.convert("LA" if grey else "RGBA"))
+    if mode == "LAB":
+        return _lab_to_rgb(image)
+    return image.convert("L" if grey else "RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    """ "LA" to "L", "RGBA" to "RGB"."""
+    alpha = image.getchannel("A")
+    colour = image.convert("L" if image.mode == "LA" else "RGB")
+    ground = Image.new(colour.mode, image.size, "white")
+    ground.paste(colour, mask=alpha)
+    return ground
+
+
+def _lab_to_rgb(image: Image.Image) -> Image.Image:
+    from PIL import ImageCms  # not in every build of Pillow
+
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+    if converted is None:
+        raise ValueError("the LAB picture could not be converted")
+    return converted
+
+
+def _deep_to_8_bit(values: np.ndarray) -> np.ndarray:
+    """Grey of more than 8 bits, (H, W): 16-bit, 12 bits in 16, 8 bits in 16, or by its own range."""
+    if np.issubdtype(values.dtype, np.integer):
+        low, high = int(values.min()), int(values.max())
+        if low >= 0 and high <= 65_535:
+            # Cameras and microscopes store 12 bits in 16; taken for 16 they would be nearly black.
+            # Shifts undo both ways of widening (× 256 and × 257, × 16 and × 16.06) exactly, so
+            # a 16-bit copy hashes like its 8-bit original.
+            shift = 0 if high <= 255 else 4 if high <= 4_095 else 8
+            return (values.astype(np.uint16) >> shift).astype(np.uint8)
+    numbers = values.astype(np.float64)
+    finite = np.isfinite(numbers)
+    if not finite.any():
+        return np.zeros(values.shape, np.uint8)
+    low, high = numbers[finite].min(), numbers[finite].max()
+    if high == low:
+        return np.zeros(values.shape, np.uint8)
+    numbers = np.clip(np.nan_to_num(numbers, nan=low, posinf=high, neginf=low), low, high)
+    return np.rint((numbers - low) / (high - low) * 255).astype(np.uint8)
+
+
+def _array_to_8_bit(values: np.ndarray) -> np.ndarray:
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype == bool:
+        return values.astype(np.uint8) * 255
+    low, high = values.min(), values.max()
+    if np.issubdtype(values.dtype, np.floating):
+        # Resizing overshoots a little; normalized pixels are far outside.
+        if not np.isfinite(values).all() or low < -1e-2 or high > 1 + 1e-2:
+            raise UnreadableImage(
+                f"floating-point pixels from {low:.3g} to {high:.3g}, not 0 to 1: leave out normalization"
+            )
+        return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    if np.issubdtype(values.dtype, np.integer) and low >= 0 and high <= 255:
+        return values.astype(np.uint8)
+    raise UnreadableImage(f"{values.dtype} pixels from {low} to {high}: give 0 to 255, or floats from 0 to 1")

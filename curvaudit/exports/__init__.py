@@ -7,13 +7,16 @@ from collections.abc import Callable
 from ..records import Report
 from . import findings_json, html, ranking_csv
 
-EXPORTS: dict[str, Callable[[Report], bytes]] = {
-    "index.html": html.render,
-    "ranking.csv": ranking_csv.render,
-    "findings.json": findings_json.render,
+Export = Callable[[Report], bytes]
+
+# name -> (file name in the report folder, function)
+EXPORTS: dict[str, tuple[str, Export]] = {
+    "html": ("index.html", html.render),
+    "csv": ("ranking.csv", ranking_csv.render),
+    "json": ("findings.json", findings_json.render),
 }
 
 
 def render_all(report: Report) -> dict[str, bytes]:
-    """Every file of the report folder: name -> content."""
-    return {name: render(report) for name, render in EXPORTS.items()}
+    """Every file of the report folder: file name -> content."""
+    return {filename: render(report) for filename, render in EXPORTS.values()}

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
 
-from ..records import Finding, Report
+from ..records import Finding, Report, Skipped
+from .chosen import chosen_training
 
 SCHEMA = "curvaudit-findings/1"
 
 
 def render(report: Report) -> bytes:
-    """Always valid JSON: numbers that JSON does not know become null."""
+    """All findings as one JSON document, ASCII, always valid.
+
+    Numbers that JSON does not know (NaN, infinity) become null. Names that are not valid
+    Unicode (file names in another encoding) keep their odd bytes as `\\udcXX` written out.
+    """
     document = {
         "schema": SCHEMA,
         "run": _run(report),
@@ -25,6 +30,29 @@ def render(report: Report) -> bytes:
     }
     text = json.dumps(_plain(document), indent=1, allow_nan=False, ensure_ascii=True)
     return (text + "\n").encode()
+
+
+def summary(report: Report) -> dict[str, Any]:
+    """Counts, and what the reader must know first."""
+    training = chosen_training(report)
+    by_rule = Counter(finding.rule.id for finding in report.findings)
+    by_severity = Counter(finding.rule.severity for finding in report.findings)
+    unreadable = [item for item in report.skipped if item.kind == "unreadable"]
+    ignored = [item for item in report.skipped if item.kind == "ignored"]
+    return {
+        "samples": len(report.samples),
+        "classes": len(report.samples.classes),
+        "skipped": {"unreadable": len(unreadable), "ignored": len(ignored)},
+        "unreadable": _skipped(unreadable),
+        "ignored": _skipped(ignored),
+        "memorized": training.memorized if training else None,
+        "finished": training.finished if training else None,
+        "epochs": training.epochs if training else 0,
+        "rank_by": report.rank_by,
+        "findings_by_rule": dict(sorted(by_rule.items())),
+        "findings_by_severity": {name: by_severity[name] for name in ("error", "warning", "note")},
+        "caveats": [{"severity": caveat.severity, "message": caveat.message} for caveat in report.caveats],
+    }
 
 
 def _run(report: Report) -> dict[str, Any]:
@@ -44,6 +72,7 @@ def _run(report: Report) -> dict[str, Any]:
                 "index": training.index,
                 "weight_decay": training.weight_decay,
                 "seed": training.seed,
+                "recipe": training.recipe,
                 "epochs": training.epochs,
                 "finished": training.finished,
                 "memorized": training.memorized,
@@ -53,26 +82,8 @@ def _run(report: Report) -> dict[str, Any]:
     }
 
 
-def summary(report: Report) -> dict[str, Any]:
-    """Counts and what the reader must know first."""
-    training = next(t for t in report.trainings if t.index == report.training)
-    by_rule = Counter(finding.rule.id for finding in report.findings)
-    by_severity = Counter(finding.rule.severity for finding in report.findings)
-    return {
-        "samples": len(report.samples),
-        "classes": len(report.samples.classes),
-        "unreadable": sum(item.kind == "unreadable" for item in report.skipped),
-        "ignored": [
-            {"id": item.id, "reason": item.reason} for item in report.skipped if item.kind == "ignored"
-        ],
-        "memorized": training.memorized,
-        "finished": training.finished,
-        "epochs": training.epochs,
-        "rank_by": report.rank_by,
-        "findings_by_rule": dict(sorted(by_rule.items())),
-        "findings_by_severity": dict(by_severity),
-        "caveats": [{"severity": caveat.severity, "message": caveat.message} for caveat in report.caveats],
-    }
+def _skipped(items: list[Skipped]) -> list[dict[str, str]]:
+    return [{"id": item.id, "reason": item.reason} for item in items]
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -97,13 +108,22 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Numpy and non-finite numbers out, everything else as it is."""
+    """Only what JSON knows: evidence, config and environment may hold numpy values and paths."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
+        return {_text(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    if isinstance(value, Set):
+        return sorted((_plain(item) for item in value), key=str)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int):
+        return value
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    """Lone surrogates written out: strict JSON readers refuse them."""
+    return text.encode("utf-8", "backslashreplace").decode()

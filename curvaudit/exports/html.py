@@ -13,76 +13,83 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from ..records import Finding, Report
+from ..records import Finding, Report, Rule
 from ..rules import RULES
-from . import svg
+from .charts import charts, unit_of
+from .chosen import chosen_training
+from .settings import command, flat
+from .tiles import CONFLICTS, Tile, Tiles
+from .verdict import verdict
 
-EXTREMES = 10  # lowest and highest a class, as in the paper's figure 3
-_LISTED = 200  # findings of one rule that the page shows; findings.json has all
-_CLASSES = 200  # classes in the table of extremes
-_SMALL = 64  # px; up to here pictures are scaled up without smoothing
-_CONFLICTS = ("CA101", "CA102")
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One picture on the page."""
-
-    row: int
-    id: str
-    label: str
-    rank: int
-    score: str
-    suggested: str
-    rules: tuple[str, ...]
-    kept: bool  # a thumbnail is there
-    crisp: bool
-    twins: tuple[int, ...]  # rows of the same picture under another label
-    twin_labels: tuple[str, ...]
+EXTREMES = 10  # lowest and highest of a class, as in the paper's figure 3
+_OPEN = 24  # findings of one rule that stand open; conflicts all do
+_LISTED = 200  # findings of one rule on the page; findings.json has all
+_GROUP = 24  # pictures of one finding on the page
+_SKIPPED = 1000  # ignored files on the page
+_CLASSES_OPEN = 20  # classes whose extremes stand open
+_CLASSES = 100  # classes whose extremes are on the page
+# What to look at first; notes last.
+_ORDER = ("CA101", "CA102", "CA401", "CA201", "CA203", "CA301", "CA302", "CA501", "CA202", "CA111", "CA112")
+_OTHER_COMMANDS = ("CA401",)  # a report on one split cannot see these; silence would read as "clean"
 
 
 @dataclass(frozen=True)
-class RuleCount:
-    """One line of the summary table."""
+class Shown:
+    """One finding on the page."""
 
-    id: str
-    name: str
-    severity: str
-    meaning: str
-    count: int
+    finding: Finding
+    tiles: list[Tile]
+    hidden: int  # pictures of the finding left out
+    distance: str
 
 
 @dataclass(frozen=True)
 class Section:
     """The findings of one rule."""
 
-    rule: RuleCount
-    findings: list[tuple[Finding, list[Tile]]]
+    rule: Rule
+    count: int
+    look: str  # "groups", "single" or "list": how its findings are laid out
+    first: list[Shown]
+    more: list[Shown]
     hidden: int
 
 
+@dataclass(frozen=True)
+class Extremes:
+    """Lowest and highest of one class."""
+
+    name: str
+    count: int
+    lowest: list[Tile]
+    highest: list[Tile]
+
+
 def render(report: Report) -> bytes:
-    """The page. Every name in it is text; autoescaping is on and undefined names are errors."""
+    """The page. Every name in it is text: autoescaping is on and undefined names are errors."""
     page = files(__package__) / "page"
     style = (page / "style.css").read_text("utf-8")
     script = (page / "page.js").read_text("utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
     template = environment.from_string((page / "template.html").read_text("utf-8"))
-    tiles = _Tiles(report)
+    tiles = Tiles(report)
     body = _context(report, tiles)
     pictures = tiles.style()
     text = template.render(
         style=Markup(style),
         pictures=Markup(pictures),
         script=Markup(script),
-        csp=_policy(style, pictures, script),
+        policy=_policy(style, pictures, script),
         **body,
     )
+    # A file name that is not UTF-8 reaches us as lone surrogates, which UTF-8 cannot hold.
     return text.encode("utf-8", "backslashreplace")
 
 
 def _policy(style: str, pictures: str, script: str) -> str:
-    """Nothing from outside, and no script or style but ours."""
+    """Nothing from outside, and no script or style but ours, even if a name slipped through as markup."""
 
     def digest(text: str) -> str:
         return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
@@ -93,166 +100,91 @@ def _policy(style: str, pictures: str, script: str) -> str:
     )
 
 
-class _Tiles:
-    """Tiles by row, and the style sheet that holds each picture once."""
-
-    def __init__(self, report: Report) -> None:
-        self.report = report
-        self.twins: dict[int, set[int]] = {}
-        for finding in report.findings:
-            if finding.rule.id in _CONFLICTS:
-                for one in finding.samples:
-                    for other in finding.samples:
-                        if one.index is not None and other.index is not None and one.label != other.label:
-                            self.twins.setdefault(one.index, set()).add(other.index)
-
-    def of(self, row: int) -> Tile:
-        report, samples = self.report, self.report.samples
-        better = int(report.suggested[row])
-        twins = sorted(self.twins.get(row, ()), key=lambda other: int(report.rank[other]))
-        return Tile(
-            row=int(row),
-            id=samples.ids[row],
-            label=report.label(row),
-            rank=int(report.rank[row]),
-            score=f"{report.scores[report.rank_by][row]:.3g}",
-            suggested=samples.classes[better] if better >= 0 else "",
-            rules=report.rules_of(int(row)),
-            kept=int(row) in report.thumbnails,
-            crisp=max(int(samples.width[row]), int(samples.height[row])) <= _SMALL,
-            twins=tuple(twins),
-            twin_labels=tuple(sorted({report.label(other) for other in twins})),
-        )
-
-    def style(self) -> str:
-        """`.p7{background-image:…}`: a picture may be shown often, it is embedded once."""
-        return "".join(
-            f".p{row}{{background-image:url(data:{_kind(content)};base64,{base64.b64encode(content).decode()})}}\n"
-            for row, content in sorted(self.report.thumbnails.items())
-        )
-
-
-def _kind(content: bytes) -> str:
-    if content.startswith(b"\x89PNG"):
-        return "image/png"
-    return "image/jpeg" if content.startswith(b"\xff\xd8") else "image/webp"
-
-
-def _context(report: Report, tiles: _Tiles) -> dict[str, Any]:
-    training = next(t for t in report.trainings if t.index == report.training)
-    sheet = [tiles.of(row) for row in report.order[: report.top].tolist()]
+def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
     counts = Counter(finding.rule.id for finding in report.findings)
-    rules = [
-        RuleCount(rule.id, rule.name, rule.severity, rule.meaning, counts[rule.id])
-        for rule in RULES.values()
-        if counts[rule.id]
-    ]
-    verdict, tone = _verdict(report, counts)
-    curves = training.curves
-    in_sheet = {tile.row for tile in sheet}
+    # The sheet comes first: its anchors are where links to a picture lead.
+    sheet = [tiles.of(row, "t") for row in report.order[: report.top].tolist()]
+    known = [*_ORDER, *sorted(set(counts) - set(_ORDER))]
+    sections = [_section(report, tiles, id) for id in known if counts[id]]
+    extremes = _extremes(report, tiles)
+    ignored = [item for item in report.skipped if item.kind == "ignored"]
+    finite = report.memorized_share[np.isfinite(report.memorized_share)]
+    training = chosen_training(report)
+    info = training.measures.get(report.rank_by) if training else None
     return {
         "report": report,
         "training": training,
         "config": report.run.config,
-        "verdict": verdict,
-        "tone": tone,
-        "rules": rules,
-        "next_step": _next_step(counts),
-        "sections": [_section(report, tiles, rule) for rule in rules],
+        "verdict": verdict(report, counts),
+        "counts": counts,
+        "sections": sections,
+        "clean": [RULES[id] for id in _ORDER if not counts[id] and id not in _OTHER_COMMANDS],
+        "unseen": [RULES[id] for id in _OTHER_COMMANDS if not counts[id]],
         "sheet": sheet,
-        "in_sheet": in_sheet,
+        "sheet_anchors": {tile.row: tile.anchor for tile in sheet},
         "sheet_rules": sorted({rule for tile in sheet for rule in tile.rules}),
-        "sheet_labels": sorted({tile.label for tile in sheet}),
-        "extremes": _extremes(report, tiles),
-        "class_limit": _CLASSES,
+        "sheet_labels": sorted({(tile.label, tile.label_number) for tile in sheet}),
+        "link": tiles.link,
+        "extremes": extremes[:_CLASSES_OPEN],
+        "more_extremes": extremes[_CLASSES_OPEN:_CLASSES],
+        "hidden_classes": max(0, len(extremes) - _CLASSES),
+        "low_is_suspicious": info is not None and info.direction == "low",
         "unreadable": [item for item in report.skipped if item.kind == "unreadable"],
-        "ignored": [item for item in report.skipped if item.kind == "ignored"],
-        "histogram": Markup(_histogram(report)),
-        "charts": [
-            (name, Markup(chart))
-            for name, chart in (
-                ("Loss", svg.lines("Loss over epochs", "epoch", "loss (nat)", curves.number,
-                                   [("training (as trained)", curves.train_loss), ("validation", curves.val_loss)], log=True)),
-                ("Accuracy", svg.lines("Accuracy over epochs", "epoch", "share", curves.number,
-                                       [("accuracy", curves.train_accuracy), ("memorized", report.memorized_share)])),
-                ("Mean curvature", svg.lines("Mean curvature over epochs", "epoch", "curvature", curves.number,
-                                             [("training", report.mean_curvature), ("validation", curves.val_curvature)], log=True)),
-            )
-            if chart
-        ],
+        "ignored": ignored[:_SKIPPED],
+        "ignored_count": len(ignored),
+        "memorized_share": float(finite[-1]) if len(finite) else None,
+        "unit": unit_of(report, report.rank_by),
+        "charts": charts(report),
+        "command": command(report),
+        "settings": flat(report.run.config),
+        "environment": flat(report.run.environment),
     }
 
 
-def _verdict(report: Report, counts: Counter[str]) -> tuple[str, str]:
-    """One sentence that answers "is my data set fine?", and the severity that colours it."""
-    pieces = []
-    for rules, one, many in (
-        (("CA101",), "picture stands", "pictures stand"),
-        (("CA102",), "near-identical group stands", "near-identical groups stand"),
-    ):
-        count = sum(counts[rule] for rule in rules)
-        if count:
-            pieces.append(f"{count} {one if count == 1 else many} under different labels")
-    if counts["CA301"]:
-        pieces.append(f"{counts['CA301']} {'file' if counts['CA301'] == 1 else 'files'} could not be read")
-    if counts["CA401"]:
-        pieces.append(f"{counts['CA401']} pictures leak between splits")
-    if pieces:
-        return f"Not fine yet: {_joined(pieces)}.", "error"
-    warnings = []
-    for rule, text in (
-        ("CA201", "likely wrong labels"), ("CA203", "pictures the network could not fit"),
-        ("CA302", "pictures without content"), ("CA501", "classes of doubtful size"),
-    ):
-        if counts[rule]:
-            warnings.append(f"{counts[rule]} {text}")
-    if any(caveat.severity == "warning" for caveat in report.caveats) and not warnings:
-        return "No errors found, but read the caveats below before trusting that.", "warning"
-    if warnings:
-        return f"No conflicting copies and no unreadable files, but look at {_joined(warnings)}.", "warning"
-    return "Looks fine: no conflicting copies, no unreadable files, no likely wrong labels.", "note"
+def _section(report: Report, tiles: Tiles, rule: str) -> Section:
+    mine = [finding for finding in report.findings if finding.rule.id == rule]
+    shown = [_shown(tiles, finding) for finding in mine[:_LISTED]]
+    if not any(item.tiles for item in shown):
+        look = "list"
+    else:
+        look = "single" if all(len(item.tiles) < 2 for item in shown) else "groups"
+    first = _LISTED if rule in CONFLICTS else _OPEN
+    return Section(mine[0].rule, len(mine), look, shown[:first], shown[first:], len(mine) - len(shown))
 
 
-def _joined(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+def _shown(tiles: Tiles, finding: Finding) -> Shown:
+    rows = [sample.index for sample in finding.samples if sample.index is not None]
+    made = [tiles.of(row, f"{finding.rule.id}-") for row in rows[:_GROUP]]
+    return Shown(finding, made, len(rows) - len(made), _distance(finding))
 
 
-def _next_step(counts: Counter[str]) -> str:
-    if counts["CA101"] or counts["CA102"]:
-        return "Decide which label of each conflicting picture is right, and drop the other copy."
-    if counts["CA301"]:
-        return "Restore or remove the unreadable files, then scan again."
-    if counts["CA201"]:
-        return "Look at the likely wrong labels first; each shows the label that the network preferred."
-    return "Look through the contact sheet: the first pictures are those that the network had to learn by heart."
+def _distance(finding: Finding) -> str:
+    """How alike the pictures of a finding are, in words; "" if the finding does not say."""
+    bits, pixels = finding.evidence.get("hash_distance"), finding.evidence.get("pixel_distance")
+    if bits == 0 and pixels == 0:
+        return "identical in every pixel"
+    parts = []
+    if bits is not None:
+        parts.append(f"hash distance {bits} of 64 bits")
+    if pixels is not None:
+        parts.append(f"pixel distance {float(pixels):.4g} (0 is identical)")
+    return ", ".join(parts)
 
 
-def _section(report: Report, tiles: _Tiles, rule: RuleCount) -> Section:
-    mine = [finding for finding in report.findings if finding.rule.id == rule.id]
-    shown = [
-        (finding, [tiles.of(sample.index) for sample in finding.samples if sample.index is not None])
-        for finding in mine[:_LISTED]
-    ]
-    return Section(rule, shown, len(mine) - len(shown))
-
-
-def _extremes(report: Report, tiles: _Tiles) -> list[tuple[str, int, list[Tile], list[Tile]]]:
-    """(class, size, lowest, highest) for each class that has pictures."""
-    labels = report.samples.labels[report.order]
-    rows = []
-    for label, name in enumerate(report.samples.classes[:_CLASSES]):
-        mine = report.order[labels == label]
-        if len(mine):
-            count = min(EXTREMES, max(1, len(mine) // 2))
-            lowest = [tiles.of(int(row)) for row in mine[::-1][:count]]
-            highest = [tiles.of(int(row)) for row in mine[:count]]
-            rows.append((name, len(mine), lowest, highest))
-    return rows
-
-
-def _histogram(report: Report) -> str:
-    values = np.asarray(report.scores[report.rank_by], np.float64)
-    threshold = float(values[report.order[report.top - 1]]) if report.top < len(values) else None
-    return svg.histogram(
-        f"Histogram of {report.rank_by} over all pictures", report.rank_by, values, threshold, f"top {report.top}"
-    )
+def _extremes(report: Report, tiles: Tiles) -> list[Extremes]:
+    """One row for each class that has ranked pictures. Beyond the limit without tiles."""
+    scores = report.scores.get(report.rank_by)
+    if scores is None:
+        return []
+    ranked = report.order[np.isfinite(scores[report.order])]
+    by_class = ranked[np.argsort(report.samples.labels[ranked], kind="stable")]
+    found = []
+    sizes = np.bincount(report.samples.labels[ranked], minlength=len(report.samples.classes))
+    for name, mine in zip(report.samples.classes, np.split(by_class, np.cumsum(sizes)[:-1]), strict=True):
+        if len(mine) == 0:
+            continue
+        count = min(EXTREMES, max(1, len(mine) // 2)) if len(found) < _CLASSES else 0
+        lowest = [tiles.of(row) for row in mine[::-1][:count].tolist()]
+        highest = [tiles.of(row) for row in mine[:count].tolist()]
+        found.append(Extremes(name, len(mine), lowest, highest if len(mine) > 1 else []))
+    return found

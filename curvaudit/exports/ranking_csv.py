@@ -9,33 +9,46 @@ import numpy as np
 
 from ..records import Report
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_COLUMNS = ("rank", "index", "id", "label", "score", "suggested_label", "rules")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_BLOCK = 10_000  # rows whose numbers are formatted together
 
 
 def render(report: Report) -> bytes:
-    """Columns `rank,index,id,label,score,suggested_label,rules` and one per score, UTF-8.
+    """Columns `rank,index,id,label,score,suggested_label,rules` and one per score.
 
-    Text that a spreadsheet would run as a formula gets an apostrophe in front.
+    UTF-8, lines end in `\\n`, an unmeasured score is an empty field, numbers are the shortest
+    text that gives the same float32 back. `rules` are ids separated by spaces.
+
+    A spreadsheet runs text that starts with `=`, `+`, `-`, `@`, a tab or a line break as a formula.
+    Ids and class names come from whoever named the files, so such text gets an apostrophe in front:
+    strip one leading apostrophe before comparing ids with file names.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     names = list(report.scores)
-    writer.writerow(["rank", "index", "id", "label", "score", "suggested_label", "rules", *names])
-    ranked = report.scores[report.rank_by]
-    for place, row in enumerate(report.order.tolist(), 1):
-        better = int(report.suggested[row])
-        writer.writerow(
-            [
-                place,
-                row,
-                _inert(report.samples.ids[row]),
-                _inert(report.label(row)),
-                _number(ranked[row]),
-                _inert(report.samples.classes[better]) if better >= 0 else "",
-                " ".join(report.rules_of(row)),
-                *(_number(report.scores[name][row]) for name in names),
-            ]
-        )
+    writer.writerow([*_COLUMNS, *(_inert(name) for name in names)])
+    unmeasured = np.full(len(report.samples), np.nan)
+    columns = [report.scores.get(report.rank_by, unmeasured), *(report.scores[name] for name in names)]
+    classes = [_inert(name) for name in report.samples.classes]
+    for start in range(0, len(report.order), _BLOCK):
+        rows = report.order[start : start + _BLOCK]
+        numbers = zip(*(_numbers(column[rows]) for column in columns), strict=True)
+        for row, (score, *scores) in zip(rows.tolist(), numbers, strict=True):
+            better = int(report.suggested[row])
+            writer.writerow(
+                [
+                    int(report.rank[row]),
+                    row,
+                    _inert(report.samples.ids[row]),
+                    classes[int(report.samples.labels[row])],
+                    score,
+                    classes[better] if better >= 0 else "",
+                    " ".join(report.rules_of(row)),
+                    *scores,
+                ]
+            )
+    # A file name that is not UTF-8 reaches us as lone surrogates, which UTF-8 cannot hold.
     return buffer.getvalue().encode("utf-8", "backslashreplace")
 
 
@@ -43,5 +56,8 @@ def _inert(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _number(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.9g}"
+def _numbers(values: np.ndarray) -> list[str]:
+    """(n,) as text: scores are logged in float32, more digits would be invented."""
+    with np.errstate(over="ignore"):
+        texts = np.asarray(values, np.float32).astype(str).tolist()
+    return ["" if text == "nan" else text for text in texts]

@@ -4,158 +4,191 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 
-_WIDTH, _HEIGHT = 420, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 12, 40
+_WIDTH, _HEIGHT = 420, 240  # user units; near the size on the page, so that text keeps its size
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 44
+_BINS = 48
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis: its name with unit, and the values at its ends."""
+
+    name: str
+    low: float
+    high: float
+    log: bool = False
+
+    def place(self, value: float) -> float:
+        """0 at the low end, 1 at the high end."""
+        if self.log:
+            return math.log10(value / self.low) / math.log10(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+    def ticks(self) -> list[float]:
+        """Round values inside the axis, about five."""
+        if not self.log:
+            return _round_values(self.low, self.high)
+        decades = _decades(self.low, self.high)
+        if len(decades) >= 3:
+            return decades
+        steps = [k * decade for decade in _decades(self.low / 10, self.high) for k in (1, 2, 5)]
+        inside = [value for value in steps if self.low <= value <= self.high]
+        return inside if len(inside) >= 2 else _round_values(self.low, self.high)
 
 
 def lines(
-    title: str, x_label: str, y_label: str, x: np.ndarray, series: Sequence[tuple[str, np.ndarray]],
-    *, log: bool = False,
+    title: str, x_name: str, y_name: str, x: np.ndarray, series: Sequence[tuple[str, np.ndarray]], *, log: bool = False
 ) -> str:
-    """A line chart.
+    """A line chart over whole numbers such as epochs; "" if there is nothing to draw.
 
     Parameters
     ----------
     x:
         (E,)
     series:
-        (name, (E,)) each; NaN points are left out.
+        (name, (E,)) each; points that are NaN are left out.
     log:
         Logarithmic y axis; values that are not positive are left out.
     """
-    usable = [(name, x[_usable(y, log)], y[_usable(y, log)]) for name, y in series]
-    usable = [(name, px, py) for name, px, py in usable if len(px)]
+    usable = []
+    for name, y in series:
+        good = np.isfinite(y) & ((y > 0) | (not log))
+        if good.any():
+            usable.append((name, x[good], np.asarray(y, float)[good]))
     if not usable:
         return ""
-    values = np.concatenate([py for _, _, py in usable])
-    low, high = _span(values, log)
-    left, right = float(x.min()), float(max(x.max(), x.min() + 1))
-    parts = [_frame(title, x_label, y_label, _integers(left, right), _ticks(low, high, log), left, right, low, high, log)]
-    for number, (_, px, py) in enumerate(usable):
-        points = " ".join(
-            f"{_x(a, left, right):.1f},{_y(b, low, high, log):.1f}" for a, b in zip(px, py, strict=True)
-        )
-        parts.append(f'<polyline class="line s{number}" points="{points}"/>')
-        if len(px) == 1:
-            cx, cy = points.split(",")
-            parts.append(f'<circle class="dot s{number}" cx="{cx}" cy="{cy}" r="3"/>')
-    legend = "" if len(usable) < 2 else _legend([name for name, _, _ in usable])
-    return f"{''.join(parts)}</svg>{legend}"
+    x_axis = Axis(x_name, float(x.min()), float(max(x.max(), x.min() + 1)))
+    y_axis = Axis(y_name, *_room(np.concatenate([y for _, _, y in usable]), log), log)
+    told = "; ".join(
+        f"{name}: {number(py[0])} at {x_name} {px[0]:g}, {number(py[-1])} at {x_name} {px[-1]:g}" for name, px, py in usable
+    )
+    parts = [_open(title, told), _axes(x_axis, y_axis, [t for t in x_axis.ticks() if t == int(t)])]
+    for place, (_, px, py) in enumerate(usable):
+        points = [(_x(a, x_axis), _y(b, y_axis)) for a, b in zip(px.tolist(), py.tolist(), strict=True)]
+        path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
+        parts.append(f'<polyline class="line s{place}" points="{path}"/>')
+        for a, b in points if len(points) <= 60 else points[-1:]:
+            parts.append(f'<circle class="point s{place}" cx="{a:.1f}" cy="{b:.1f}" r="2"/>')
+    return f"{''.join(parts)}</svg>"
 
 
-def histogram(title: str, x_label: str, values: np.ndarray, threshold: float | None, threshold_label: str) -> str:
-    """Counts (log axis) of values (N,); logarithmic bins where the values are positive and skewed."""
-    values = values[np.isfinite(values)]
+def histogram(
+    title: str, x_name: str, values: np.ndarray, mark: tuple[float, str] | None = None, *, log: bool = False
+) -> str:
+    """Counts of values (N,) on a logarithmic axis, so that single outliers stay visible; "" if empty.
+
+    Parameters
+    ----------
+    mark:
+        A value and the text at the line that marks it.
+    log:
+        Bins of equal width in the logarithm; values that are not positive are left out.
+    """
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values) & ((values > 0) | (not log))]
     if len(values) == 0:
         return ""
-    positive = values[values > 0]
-    skewed = len(positive) >= 0.9 * len(values) and positive.max() > 100 * np.median(positive)
-    data = np.log10(positive) if skewed else values
-    low, high = float(data.min()), float(data.max())
-    if high <= low:
-        high = low + 1
-    counts, edges = np.histogram(data, bins=50, range=(low, high))
-    top = float(max(counts.max(), 1)) * 1.3
-    ticks = [
-        (position, f"1e{position:.0f}" if skewed else f"{position:.3g}")
-        for position in (_decades(low, high) if skewed else _nice(low, high))
-    ]
-    parts = [_frame(title, x_label, "pictures", ticks, _ticks(0.8, top, True), low, high, 0.8, top, True)]
-    for count, a, b in zip(counts.tolist(), edges[:-1], edges[1:], strict=True):
+    low, high = float(values.min()), float(values.max())
+    if high <= low:  # one value only: give its bar some room
+        low, high = (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
+    x_axis = Axis(x_name, low, high, log)
+    edges = np.geomspace(low, high, _BINS + 1) if log else np.linspace(low, high, _BINS + 1)
+    edges[0], edges[-1] = low, high  # geomspace may miss the ends by rounding
+    counts, _ = np.histogram(values, edges)
+    y_axis = Axis("pictures (log scale)", 0.7, float(counts.max()) * 1.4, True)
+    told = f"{len(values)} pictures from {number(low)} to {number(high)}, median {number(float(np.median(values)))}"
+    parts = [_open(title, told), _axes(x_axis, y_axis, x_axis.ticks(), _decades(0.7, y_axis.high))]
+    for count, a, b in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         if count:
-            x0, x1, y = _x(a, low, high), _x(b, low, high), _y(count, 0.8, top, True)
+            left, right, top = _x(a, x_axis), _x(b, x_axis), _y(count, y_axis)
             parts.append(
-                f'<rect class="bar" x="{x0:.1f}" y="{y:.1f}" width="{max(x1 - x0 - 0.7, 0.7):.1f}" '
-                f'height="{_HEIGHT - _BOTTOM - y:.1f}"><title>{count}</title></rect>'
+                f'<rect class="bar" x="{left:.1f}" y="{top:.1f}" width="{max(right - left - 0.8, 0.8):.1f}" '
+                f'height="{_HEIGHT - _BOTTOM - top:.1f}"><title>{count} from {number(a)} to {number(b)}</title></rect>'
             )
-    if threshold is not None and (threshold > 0 or not skewed):
-        at = _x(min(max(math.log10(threshold) if skewed else threshold, low), high), low, high)
-        anchor, shift = ("end", -4) if at > _WIDTH * 0.6 else ("start", 4)
+    if mark is not None and low <= mark[0] <= high:
+        at = _x(mark[0], x_axis)
+        anchor, shift = ("end", -5) if at > _WIDTH * 0.6 else ("start", 5)
         parts.append(
             f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>'
-            f'<text class="tick" x="{at + shift:.1f}" y="{_TOP + 10}" text-anchor="{anchor}">{escape(threshold_label)}</text>'
+            f'<text class="told" x="{at + shift:.1f}" y="{_TOP + 10}" text-anchor="{anchor}">{escape(mark[1])}</text>'
         )
     return f"{''.join(parts)}</svg>"
 
 
-def _usable(y: np.ndarray, log: bool) -> np.ndarray:
-    return np.isfinite(y) & (y > 0) if log else np.isfinite(y)
+def number(value: float) -> str:
+    """A number for people: 0.25, 1,200, 3×10⁻⁵."""
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e5:
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".")
+    power = f"10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+    return {"1": power, "-1": f"-{power}"}.get(mantissa, f"{mantissa}×{power}")
 
 
-def _span(values: np.ndarray, log: bool) -> tuple[float, float]:
+def _room(values: np.ndarray, log: bool) -> tuple[float, float]:
+    """Ends of an axis that leave some air around the values."""
     low, high = float(values.min()), float(values.max())
     if log:
-        return low / 1.2, high * 1.2
+        return low / 1.3, high * 1.3
     room = 0.05 * (high - low) or 0.5
     return low - room, high + room
 
 
-def _x(value: float, low: float, high: float) -> float:
-    return _LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
-
-
-def _y(value: float, low: float, high: float, log: bool) -> float:
-    if log:
-        value, low, high = math.log10(value), math.log10(low), math.log10(high)
-    return _HEIGHT - _BOTTOM - (value - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
-
-
-def _nice(low: float, high: float, count: int = 5) -> list[float]:
+def _round_values(low: float, high: float, count: int = 5) -> list[float]:
     rough = (high - low) / count
     unit = 10.0 ** math.floor(math.log10(rough))
-    step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= rough)
-    first = math.ceil(low / step)
-    return [round(k * step, 12) for k in range(first, math.floor(high / step) + 1)]
+    step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= rough * 0.999)
+    # Multiplying by the whole number, not adding steps, keeps 0.3 from becoming 0.30000000000000004.
+    return [float(f"{k * step:.9g}") for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _decades(low: float, high: float) -> list[float]:
-    every = max(1, round((high - low) / 6))
-    return [float(k) for k in range(math.ceil(low), math.floor(high) + 1, every)]
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    return [10.0**k for k in range(first, last + 1, max(1, round((last - first) / 6)))]
 
 
-def _ticks(low: float, high: float, log: bool) -> list[tuple[float, str]]:
-    if not log:
-        return [(value, f"{value:.4g}") for value in _nice(low, high)]
-    decades = [10.0**k for k in _decades(math.log10(low), math.log10(high))]
-    if len(decades) < 2:
-        decades = [value for value in _nice(low, high, 4) if value > 0]
-    return [(value, f"{value:.3g}") for value in decades]
+def _x(value: float, axis: Axis) -> float:
+    return _LEFT + axis.place(value) * (_WIDTH - _LEFT - _RIGHT)
 
 
-def _integers(low: float, high: float) -> list[tuple[float, str]]:
-    step = max(1, math.ceil((high - low) / 8))
-    return [(float(k), str(k)) for k in range(math.ceil(low), math.floor(high) + 1, step)]
+def _y(value: float, axis: Axis) -> float:
+    return _HEIGHT - _BOTTOM - axis.place(value) * (_HEIGHT - _TOP - _BOTTOM)
 
 
-def _frame(
-    title: str, x_label: str, y_label: str, x_ticks: list[tuple[float, str]], y_ticks: list[tuple[float, str]],
-    left: float, right: float, low: float, high: float, log: bool,
-) -> str:
-    bottom = _HEIGHT - _BOTTOM
-    parts = [
-        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">'
-        f'<line class="axis" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{bottom}" y2="{bottom}"/>'
-    ]
-    for value, text in x_ticks:
-        parts.append(f'<text class="tick" x="{_x(value, left, right):.1f}" y="{bottom + 15}" text-anchor="middle">{text}</text>')
-    for value, text in y_ticks:
-        y = _y(value, low, high, log)
+def _open(title: str, told: str) -> str:
+    return (
+        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}. {escape(told)}">'
+        f"<desc>{escape(told)}</desc>"
+    )
+
+
+def _axes(x_axis: Axis, y_axis: Axis, x_ticks: list[float], y_ticks: list[float] | None = None) -> str:
+    bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
+    parts = []
+    for value in y_axis.ticks() if y_ticks is None else y_ticks:
+        y = _y(value, y_axis)
         parts.append(
-            f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="tick" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
+            f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text x="{_LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{number(value)}</text>'
+        )
+    for value in x_ticks:
+        x = _x(value, x_axis)
+        parts.append(
+            f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 4}"/>'
+            f'<text x="{x:.1f}" y="{bottom + 17}" text-anchor="middle">{number(value)}</text>'
         )
     middle = (_TOP + bottom) / 2
     parts.append(
-        f'<text class="name" x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text>'
-        f'<text class="name" transform="translate(12 {middle}) rotate(-90)" text-anchor="middle">{escape(y_label)}</text>'
+        f'<line class="axis" x1="{_LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}"/>'
+        f'<text class="name" x="{(_LEFT + right) / 2}" y="{_HEIGHT - 7}" text-anchor="middle">{escape(x_axis.name)}</text>'
+        f'<text class="name" transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">{escape(y_axis.name)}</text>'
     )
     return "".join(parts)
-
-
-def _legend(names: Sequence[str]) -> str:
-    items = "".join(f'<span><i class="key s{n}"></i>{escape(name)}</span>' for n, name in enumerate(names))
-    return f'<p class="legend">{items}</p>'

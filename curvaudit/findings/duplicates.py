@@ -13,6 +13,7 @@ from ..records import Finding
 from .interface import Evidence
 
 NEAR_RADIUS = 6  # bits of the perceptual hash; beyond, candidates are mostly chance
+SMALLEST = 16  # px; smaller pictures of different things look alike, only exact copies count
 NEAR_DISTANCE = 0.02  # 1 − correlation of the pixels: JPEG and resizing stay below, see pixel_distance
 
 
@@ -52,7 +53,8 @@ def exact_groups(evidence: Evidence) -> list[np.ndarray]:
 
 def near_pairs(evidence: Evidence) -> NearPairs:
     """Candidates by perceptual hash, verified on pixels. One row stands for each content."""
-    candidates = np.flatnonzero(evidence.has_content())
+    large_enough = np.minimum(evidence.samples.width, evidence.samples.height) >= SMALLEST
+    candidates = np.flatnonzero(evidence.has_content() & large_enough)
     # Copies with different labels need each its own near-duplicates: one row a content and label.
     key = np.stack(
         [evidence.samples.content_hash[candidates], evidence.samples.labels[candidates].astype(np.uint64)], 1

@@ -123,7 +123,6 @@ def _measure(
 
 
 def as_images(pixels: Tensor, device: torch.device) -> Tensor:
-    """uint8 (B, C, H, W) -> float32 in [0, 1] on the device, channels last; floats pass through."""
+    """uint8 (B, C, H, W) -> float32 in [0, 1] on the device; floats pass through."""
     moved = pixels.to(device, non_blocking=True)
-    images = moved.float().div_(255) if moved.dtype == torch.uint8 else moved.float()
-    return images.contiguous(memory_format=torch.channels_last)
+    return moved.float().div_(255) if moved.dtype == torch.uint8 else moved.float()

@@ -1,49 +1,79 @@
-"""Sources: one file each. To add one, write the file and name it in `load`."""
+"""Where labelled pictures come from: one module for each kind of source.
+
+To add one, write a file here with
+
+- `matches(spec) -> bool`: cheap, opens nothing, true for what only this source reads;
+- `load(spec, options) -> Source`: heavy imports inside;
+- `SUPPORTS`: what it reads, in the words of an error message;
+- `NAMES` (optional): the names it goes by. Such sources are asked first.
+"""
 
 from __future__ import annotations
 
 import os
+import pkgutil
 from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 from ..errors import CurvauditError
-from . import dataset, digits, folder, standard_sets
 from .interface import Source, SourceOptions
 
-__all__ = ["Source", "SourceOptions", "load"]
-
-_NAMES = ("digits", *standard_sets.NAMES)
+__all__ = ["Source", "SourceOptions", "load", "names"]
 
 
-def load(spec: Any, options: SourceOptions) -> Source:
-    """What the user named: a known set, a folder, or a torch data set.
+class SourceModule(Protocol):
+    """What a module of this package offers."""
 
-    Names of known sets win over folders of the same name; write `./mnist` for the folder.
+    SUPPORTS: str
+
+    def matches(self, spec: Any) -> bool:
+        """Whether this source reads `spec`."""
+        ...
+
+    def load(self, spec: Any, options: SourceOptions) -> Source:
+        """List it; pictures are opened later."""
+        ...
+
+
+def load(spec: Any, options: SourceOptions | None = None) -> Source:
+    """What the user named: a known set (str), a path (str or Path), or a torch data set.
+
+    Known names win over folders of the same name; write `./mnist` for the folder.
 
     Raises
     ------
     CurvauditError
-        There is no such thing, or it holds nothing to audit.
+        There is no such thing, nobody reads it, or it holds nothing to audit.
     """
-    if isinstance(spec, (str, os.PathLike)):
-        text = os.fspath(spec)
-        if text == "digits":
-            return digits.load(options)
-        if text in standard_sets.NAMES:
-            return standard_sets.load(text, options)
-        path = Path(text)
-        if path.exists():
-            return folder.load(path, options)
-        close = get_close_matches(text.lower(), _NAMES, 1, 0.7)
-        hint = f"Did you mean {close[0]!r}? " if close else ""
-        raise CurvauditError(
-            f"There is no folder {text!r}, nor a known set of that name.",
-            f"{hint}Give a folder of classes (class/image.jpg) or one of {', '.join(_NAMES)}.",
-        )
-    if dataset.is_dataset(spec):
-        return dataset.load(spec)
-    raise CurvauditError(
-        f"A source cannot be made of {type(spec).__name__}.",
-        "Give a path, a name, or a data set of (image, label).",
-    )
+    for module in _modules():
+        if module.matches(spec):
+            return module.load(spec, options or SourceOptions())
+    supported = f"Supported are {'; '.join(module.SUPPORTS for module in _modules())}."
+    if not isinstance(spec, (str, os.PathLike)):
+        raise CurvauditError(f"{type(spec).__name__} is not a source of labelled pictures.", supported)
+    text = os.fspath(spec)
+    if not text:
+        raise CurvauditError("The source is empty.", supported)
+    if os.path.lexists(Path(text).expanduser()):
+        isfile = os.path.isfile(Path(text).expanduser())
+        what = "is a file of a kind that is not supported" if isfile else "cannot be read (broken link?)"
+        raise CurvauditError(f"{text} {what}.", supported)
+    close = get_close_matches(Path(text).name.lower(), names(), 1, 0.7)
+    hint = f"Did you mean {close[0]}?" if close else supported
+    raise CurvauditError(f"There is no file or folder {text}, nor a known data set of that name.", hint)
+
+
+def names() -> tuple[str, ...]:
+    """Known data sets by name, sorted."""
+    return tuple(sorted(name for module in _modules() for name in getattr(module, "NAMES", ())))
+
+
+@cache
+def _modules() -> tuple[SourceModule, ...]:
+    found = [import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
+    sources = [module for module in found if hasattr(module, "matches")]
+    sources.sort(key=lambda module: not hasattr(module, "NAMES"))
+    return tuple(cast(SourceModule, module) for module in sources)

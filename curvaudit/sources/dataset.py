@@ -1,19 +1,30 @@
-"""Any torch-style data set of (PIL image or tensor, int)."""
+"""Any torch-style data set of (PIL image or tensor, label)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import operator
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from PIL.Image import Image
 
 from .. import images
-from ..errors import CurvauditError
+from ..errors import CurvauditError, UnreadableImage
 from ..records import Skipped
+from .interface import SourceOptions
+from .naming import made_unique
+
+SUPPORTS = "from Python, a data set of (image, label) with a length"
+
+_TRIED = 8  # pictures opened twice to see whether the data set is random
 
 
-@dataclass(frozen=True)
+@dataclass
 class DatasetSource:
     """A map-style data set: `len(data)` and `data[i] -> (image, label)`."""
 
@@ -21,56 +32,144 @@ class DatasetSource:
     classes: tuple[str, ...]
     ids: tuple[str, ...]
     labels: np.ndarray  # (N,) int32
+    skipped: tuple[Skipped, ...]
     data: Any
-    skipped: tuple[Skipped, ...] = ()
+    positions: np.ndarray  # (N,) int64, where row i lies in `data`
+    # Data sets of others may share one file handle between threads.
+    lock: AbstractContextManager[Any] = field(default_factory=threading.Lock)
 
     def open(self, index: int) -> Image:
         """See `Source.open`."""
-        return images.from_anything(self.data[index][0])
+        try:
+            with self.lock:
+                picture = self.data[int(self.positions[index])][0]
+        except Exception as error:  # whatever the user's code raises for one item concerns that item
+            raise UnreadableImage(_said(error)) from error
+        return images.from_anything(picture)
 
 
-def is_dataset(value: Any) -> bool:
-    """Whether it looks like a map-style data set."""
-    return hasattr(value, "__getitem__") and hasattr(value, "__len__") and not isinstance(value, (str, bytes))
+def matches(spec: Any) -> bool:
+    """Anything with a length and items that is not a path."""
+    items = hasattr(spec, "__getitem__") and hasattr(spec, "__len__")
+    return items and not isinstance(spec, (str, bytes, os.PathLike, dict))
 
 
-def load(data: Any, name: str | None = None) -> DatasetSource:
-    """Wrap a data set; labels come from `.targets` where it has them, else from one pass.
+def load(spec: Any, options: SourceOptions) -> DatasetSource:
+    """Wrap a data set. Its labels cost one pass over it; items that raise are skipped and named.
+
+    Labels are whole numbers; `.classes` names them where it is there. Without it, or where it
+    does not fit, the classes are the distinct labels in order; labels may then be text, too.
 
     Raises
     ------
     CurvauditError
-        Empty, or items that are not (image, integer label).
+        Empty, a split asked for, items that are not (image, label), only one class, or
+        pictures that differ each time they are opened (augmentation).
     """
-    name = name or type(data).__name__
+    name = type(spec).__name__
+    if options.split is not None:
+        raise CurvauditError("A split cannot be chosen from a data set.", "Give the data set of that split.")
+    source = wrap(spec, name=name, prefix="")
+    _refuse_random(source)
+    return source
+
+
+def wrap(
+    data: Any, name: str, prefix: str, labels: Sequence[Any] | None = None, thread_safe: bool = False
+) -> DatasetSource:
+    """A source of `data`; ids are `prefix` and the position.
+
+    Parameters
+    ----------
+    labels:
+        One for each item, where they are known without opening anything.
+    thread_safe:
+        Whether several threads may ask for items at once.
+
+    Raises
+    ------
+    CurvauditError
+        As `load`, less the last reason.
+    """
     if len(data) == 0:
-        raise CurvauditError(f"The data set {name} is empty.", "Give one with at least two classes of pictures.")
-    given = getattr(data, "targets", None)
-    if given is None or len(given) != len(data):
-        given = [_label(data, index, name) for index in range(len(data))]
-    raw = np.asarray([int(label) for label in given], np.int64)
-    names = getattr(data, "classes", None)
-    if names is None or raw.min() < 0 or raw.max() >= len(names):
-        values, labels = np.unique(raw, return_inverse=True)
-        names = [str(value) for value in values]
-    else:
-        labels = raw
-    digits = len(str(len(data) - 1))
+        raise CurvauditError(f"The data set {name} is empty.", "Give one with at least two classes.")
+    width = len(str(len(data) - 1))
+    names = [f"{prefix}{index:0{width}d}" for index in range(len(data))]
+    positions = list(range(len(data)))
+    skipped: list[Skipped] = []
+    if labels is None:
+        positions, labels, skipped = _one_pass(data, name, names)
+    classes, rows = _classes_of(data, labels)
+    if len(classes) < 2:
+        raise CurvauditError(
+            f"The data set {name} has only one class, {classes[0]!r}.",
+            "An audit compares classes: give at least two.",
+        )
     return DatasetSource(
         name=name,
-        classes=tuple(str(item) for item in names),
-        ids=tuple(f"{index:0{digits}d}" for index in range(len(data))),
-        labels=labels.astype(np.int32),
+        classes=classes,
+        ids=tuple(names[position] for position in positions),
+        labels=rows,
+        skipped=tuple(skipped),
         data=data,
+        positions=np.array(positions, np.int64),
+        lock=nullcontext() if thread_safe else threading.Lock(),
     )
 
 
-def _label(data: Any, index: int, name: str) -> int:
-    try:
-        _, label = data[index]
-        return int(label)
-    except (TypeError, ValueError) as error:
+def _one_pass(data: Any, name: str, names: Sequence[str]) -> tuple[list[int], list[Any], list[Skipped]]:
+    positions: list[int] = []
+    labels: list[Any] = []
+    skipped: list[Skipped] = []
+    for index in range(len(data)):
+        try:
+            item = data[index]
+        except Exception as error:  # one broken file must not end the audit
+            skipped.append(Skipped(names[index], _said(error)))
+            continue
+        try:
+            _, label = item
+            labels.append(label if isinstance(label, str) else operator.index(label))
+        except (TypeError, ValueError) as error:
+            raise CurvauditError(
+                f"Item {index} of the data set {name} is not (image, whole number): {error}.",
+                "Wrap the data set so that it gives (PIL image or tensor, int).",
+            ) from error
+        positions.append(index)
+    if not positions:
         raise CurvauditError(
-            f"Item {index} of the data set {name} is not (image, integer label): {error}.",
-            "Wrap the data set so that it gives (PIL image or tensor, int).",
-        ) from error
+            f"No item of the data set {name} can be opened; the first: {skipped[0].reason}.",
+            "Check that the data set works on its own.",
+        )
+    if len({isinstance(label, str) for label in labels}) > 1:
+        raise CurvauditError(f"The labels of the data set {name} are partly text.", "Use one kind of label.")
+    return positions, labels, skipped
+
+
+def _classes_of(data: Any, labels: Sequence[Any]) -> tuple[tuple[str, ...], np.ndarray]:
+    given = getattr(data, "classes", None)
+    raw = np.asarray(labels)
+    numbers = np.issubdtype(raw.dtype, np.integer)
+    if given is not None and numbers and raw.min() >= 0 and raw.max() < len(given):
+        names = [str(item[0] if isinstance(item, tuple) else item) for item in given]
+        return made_unique(names), raw.astype(np.int32)
+    values, rows = np.unique(raw, return_inverse=True)
+    return tuple(str(value) for value in values), rows.astype(np.int32)
+
+
+def _refuse_random(source: DatasetSource) -> None:
+    for index in range(min(_TRIED, len(source.ids))):
+        try:
+            once, again = source.open(index), source.open(index)
+        except UnreadableImage:
+            continue
+        if once.size != again.size or once.tobytes() != again.tobytes():
+            raise CurvauditError(
+                f"Item {index} of the data set {source.name} is another picture each time it is opened.",
+                "Give the data set without random transforms; curvaudit augments by itself.",
+            )
+
+
+def _said(error: Exception) -> str:
+    reason = (str(error).splitlines() or [""])[0].strip()
+    return f"the data set raised {type(error).__name__}" + (f": {reason}" if reason else "")

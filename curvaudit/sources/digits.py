@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,10 +12,13 @@ from ..errors import CurvauditError
 from ..records import Skipped
 from .interface import SourceOptions
 
+NAMES = ("digits",)
+SUPPORTS = "digits (embedded)"
 
-@dataclass(frozen=True)
+
+@dataclass
 class ArraySource:
-    """Pictures in memory."""
+    """Grey pictures in memory."""
 
     name: str
     classes: tuple[str, ...]
@@ -28,7 +32,12 @@ class ArraySource:
         return Image.fromarray(self.pixels[index])
 
 
-def load(options: SourceOptions) -> ArraySource:
+def matches(spec: Any) -> bool:
+    """Only the name itself."""
+    return isinstance(spec, str) and spec in NAMES
+
+
+def load(spec: str, options: SourceOptions) -> ArraySource:
     """8×8 grey pictures, 0 to 16 scaled to 0 to 255.
 
     Raises
@@ -37,12 +46,12 @@ def load(options: SourceOptions) -> ArraySource:
         A split other than train was asked for: there is one only.
     """
     if options.split not in (None, "train"):
-        raise CurvauditError(f"digits has no split {options.split!r}.", "It has train only.")
+        raise CurvauditError(f"digits has no split {options.split!r}.", "It has only train.")
     from sklearn.datasets import load_digits
 
     data = load_digits()
     return ArraySource(
-        name="digits",
+        name=spec,
         classes=tuple(str(digit) for digit in range(10)),
         ids=tuple(f"digits/{index:04d}" for index in range(len(data.target))),
         labels=data.target.astype(np.int32),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL.Image import Image
@@ -13,23 +14,33 @@ from .. import images
 from ..errors import CurvauditError
 from ..records import Skipped
 from .interface import SourceOptions
+from .naming import as_text, made_unique
+
+SUPPORTS = "a folder with one folder for each class (class/image.jpg)"
 
 _SPLITS = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
-_SPLIT_NAMES = {name for names in _SPLITS.values() for name in names}
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 _CLUTTER = {
     "thumbs.db": "Windows thumbnail cache, not an image",
     "desktop.ini": "Windows folder settings, not an image",
     ".ds_store": "macOS folder settings, not an image",
 }
+_CLUTTER_FOLDERS = {
+    "__macosx": "macOS metadata folder",
+    ".ipynb_checkpoints": "Jupyter's copies",
+    "@eadir": "Synology thumbnail folder",
+    "$recycle.bin": "Windows recycle bin",
+    "system volume information": "Windows system folder",
+}
+_HINT = "Labels come from folder names: put the pictures into class/image.jpg."
 
 
-@dataclass(frozen=True)
+@dataclass
 class FolderSource:
-    """Ids are paths relative to the folder that holds the classes."""
+    """Files on disk. Ids are paths relative to the folder that holds the classes."""
 
     name: str
     classes: tuple[str, ...]
@@ -43,75 +54,163 @@ class FolderSource:
         return images.decode(self.paths[index])
 
 
-def load(path: Path, options: SourceOptions) -> FolderSource:
-    """List an image folder; nothing is opened yet.
+@dataclass
+class _Listing:
+    """What a walk has come by so far."""
+
+    ids: list[str]
+    labels: list[int]
+    paths: list[Path]
+    skipped: list[Skipped]
+
+    def ignore(self, identity: str, reason: str) -> None:
+        self.skipped.append(Skipped(identity, reason, "ignored"))
+
+
+def matches(spec: Any) -> bool:
+    """Any folder."""
+    return isinstance(spec, (str, os.PathLike)) and bool(os.fspath(spec)) and Path(spec).expanduser().is_dir()
+
+
+def load(spec: str | Path, options: SourceOptions) -> FolderSource:
+    """List an image folder; no picture is opened yet.
+
+    Every regular file below a class folder is taken for a picture, whatever its extension; what
+    is left out is in `skipped`. Ids are relative to the folder that holds the classes, thus
+    `rose/a.jpg` also with splits above, so that moving a split does not rename its samples.
+    Empty classes stay in `classes`. Links are followed, no folder twice within a class.
 
     Raises
     ------
     CurvauditError
-        Missing, not a folder, no classes, one class, no such split.
+        Unreadable, empty, without class folders, with only one, no such split.
     """
-    if not path.is_dir():
-        raise CurvauditError(
-            f"{path} is a file, not a folder of classes.",
-            "Give a folder that holds one folder for each class: class/image.jpg.",
-        )
-    root = _choose_split(path, options.split)
-    entries = _entries(root)
-    skipped = [
-        Skipped(_text(entry.name), _ignored(entry.name) or "not inside a class folder, so it has no label", "ignored")
-        for entry in entries
-        if not entry.is_dir()
-    ]
-    folders = [entry for entry in entries if entry.is_dir()]
-    if not folders:
-        what = "holds pictures or files but no class folders" if entries else "is empty"
-        raise CurvauditError(
-            f"{root} {what}.", "Labels come from folder names: put the pictures into class/image.jpg."
-        )
-    if len(folders) == 1:
-        raise CurvauditError(
-            f"{root} holds only one class folder ({_text(folders[0].name)!r}).",
-            "An audit compares classes: give a folder with at least two.",
-        )
-    ids: list[str] = []
-    labels: list[int] = []
-    paths: list[Path] = []
-    for label, folder in enumerate(folders):
-        files: list[tuple[str, Path]] = []
-        _walk(Path(folder.path), _text(folder.name), {os.path.realpath(folder.path)}, files, skipped)
-        for identity, file in files:
-            ids.append(identity)
-            labels.append(label)
-            paths.append(file)
+    given = Path(spec).expanduser()
+    listing = _Listing([], [], [], [])
+    split, root = _choose_split(given, options.split, listing)
+    folders: list[os.DirEntry[str]] = []
+    for entry in _entries(root):
+        name = as_text(entry.name)
+        if not os.path.isdir(entry.path):
+            listing.ignore(name, _CLUTTER.get(name.lower(), "not inside a class folder, so it has no label"))
+        elif _is_no_class(name):
+            listing.ignore(name, _CLUTTER_FOLDERS.get(name.lower(), "hidden folder, not taken for a class"))
+        else:
+            folders.append(entry)
+    _require_classes(root, folders, listing)
+    classes = made_unique([as_text(folder.name) for folder in folders])
+    for label, (name, folder) in enumerate(zip(classes, folders, strict=True)):
+        _list_class(Path(folder.path), name, label, listing)
+    if not listing.ids:
+        raise CurvauditError(f"The class folders in {as_text(str(root))} hold no files.", _HINT)
+    shown = as_text(str(spec))
     return FolderSource(
-        name=str(path) if options.split is None else f"{path} ({options.split})",
-        classes=tuple(_text(folder.name) for folder in folders),
-        ids=tuple(ids),
-        labels=np.array(labels, np.int32),
-        skipped=tuple(skipped),
-        paths=tuple(paths),
+        name=shown if split is None else f"{shown} ({split})",
+        classes=classes,
+        ids=made_unique(listing.ids),
+        labels=np.array(listing.labels, np.int32),
+        skipped=tuple(listing.skipped),
+        paths=tuple(listing.paths),
     )
 
 
-def _choose_split(path: Path, wanted: str | None) -> Path:
-    folders = [entry.name for entry in _entries(path) if entry.is_dir()]
-    splits = {name.lower(): name for name in folders if name.lower() in _SPLIT_NAMES}
-    # `test` may be a class among others: splits are splits only where nothing else stands beside.
-    if not splits or len(splits) < len(folders):
-        if wanted is not None:
-            raise CurvauditError(
-                f"{path} has no splits, but --split {wanted} was asked for.",
-                "Give a folder with train/ val/ test/ above the classes, or leave out --split.",
-            )
-        return path
+def _choose_split(given: Path, wanted: str | None, listing: _Listing) -> tuple[str | None, Path]:
+    """The split and the folder that holds the classes; what lies beside the splits is listed."""
+    entries = _entries(given)
+    folders = [entry.name for entry in entries if os.path.isdir(entry.path) and not _is_no_class(entry.name)]
+    splits = [name for name in folders if name.lower() in _SPLITS]
+    divided = {_SPLITS[name.lower()] for name in splits if _has_folders(given / name)}
+    # A class may be called "test" or "train". Splits are splits where they hold folders and
+    # nothing but splits is there, or at least two of them.
+    if not divided or (len(splits) < len(folders) and len(divided) < 2):
+        if wanted is None:
+            return None, given
+        raise CurvauditError(
+            f"{as_text(str(given))} has no splits, but the split {wanted!r} was asked for.",
+            "Leave out --split, or give a folder with train/ val/ test/ above the classes.",
+        )
     asked = wanted or "train"
-    for name in (asked, *_SPLITS.get(asked, ())):
-        if name.lower() in splits:
-            return path / splits[name.lower()]
-    raise CurvauditError(
-        f"{path} has no split {asked!r}.", f"Choose one with --split: {', '.join(sorted(splits.values()))}."
-    )
+    exact = [name for name in splits if name.lower() == asked.lower()]
+    alike = [name for name in splits if _SPLITS[name.lower()] == _SPLITS.get(asked.lower())]
+    chosen = next(iter(exact + alike), None)
+    if chosen is None:
+        raise CurvauditError(
+            f"{as_text(str(given))} has no split {asked!r}.", f"Choose one with --split: {', '.join(splits)}."
+        )
+    for entry in entries:
+        if entry.name not in splits:
+            name = as_text(entry.name)
+            reason = _CLUTTER.get(name.lower(), "beside the splits, not inside a class folder")
+            listing.ignore(f"../{name}", reason)
+    return chosen, given / chosen
+
+
+def _is_no_class(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _CLUTTER_FOLDERS
+
+
+def _has_folders(folder: Path) -> bool:
+    try:
+        return any(os.path.isdir(entry.path) for entry in _entries(folder))
+    except CurvauditError:
+        return False
+
+
+def _require_classes(root: Path, folders: list[os.DirEntry[str]], listing: _Listing) -> None:
+    shown = as_text(str(root))
+    if not folders:
+        if not listing.skipped:
+            raise CurvauditError(f"The folder {shown} is empty.", _HINT)
+        raise CurvauditError(f"{shown} holds files, but no class folders.", _HINT)
+    if len(folders) == 1:
+        only = as_text(folders[0].name)
+        inner = _has_folders(Path(folders[0].path))
+        hint = f"Did you mean {shown}/{only}?" if inner else "An audit compares classes: give at least two."
+        raise CurvauditError(f"{shown} holds only one class folder, {only!r}.", hint)
+
+
+def _list_class(top: Path, name: str, label: int, listing: _Listing) -> None:
+    real_top = os.path.realpath(top)
+    visited: set[str] = set()
+    found: list[tuple[str, Path]] = []
+    links: list[tuple[str, Path]] = []
+    # Links wait until all real folders are listed, so that files keep their shortest names
+    # and each folder is visited once, however the links cross.
+    waiting = [(name, top)]
+    while waiting or links:
+        identity, folder = waiting.pop() if waiting else links.pop(0)
+        real = os.path.realpath(folder)
+        if folder != top and (real_top == real or real_top.startswith(real.rstrip(os.sep) + os.sep)):
+            listing.ignore(identity, "link to a folder above it")
+            continue
+        if real in visited:
+            listing.ignore(identity, "link to a folder that is listed already")
+            continue
+        visited.add(real)
+        try:
+            entries = _entries(folder)
+        except CurvauditError as error:
+            listing.skipped.append(Skipped(identity, error.message))
+            continue
+        for entry in entries:
+            text = as_text(entry.name)
+            inner = (f"{identity}/{text}", Path(entry.path))
+            # os.path answers where DirEntry raises: links that lead to themselves, no permission.
+            if os.path.isdir(entry.path):
+                if reason := _CLUTTER_FOLDERS.get(text.lower()):
+                    listing.ignore(inner[0], reason)
+                else:
+                    (links if os.path.islink(entry.path) else waiting).append(inner)
+            elif reason := _CLUTTER.get(text.lower()):
+                listing.ignore(inner[0], reason)
+            elif os.path.exists(entry.path) and not os.path.isfile(entry.path):
+                listing.ignore(inner[0], "neither a file nor a folder")  # a pipe would block for ever
+            else:
+                found.append(inner)
+    for identity, path in sorted(found, key=lambda item: item[0]):
+        listing.ids.append(identity)
+        listing.labels.append(label)
+        listing.paths.append(path)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -120,40 +219,6 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
             return sorted(found, key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
         raise CurvauditError(
-            f"The folder {folder} cannot be listed: {error.strerror or error}.", "Check its permissions."
+            f"The folder {as_text(str(folder))} cannot be listed: {error.strerror or error}.",
+            "Check its permissions.",
         ) from error
-
-
-def _walk(
-    folder: Path, prefix: str, above: set[str], files: list[tuple[str, Path]], skipped: list[Skipped]
-) -> None:
-    try:
-        entries = _entries(folder)
-    except CurvauditError as error:
-        skipped.append(Skipped(prefix, f"folder cannot be listed: {error.message}"))
-        return
-    for entry in entries:
-        identity = f"{prefix}/{_text(entry.name)}"
-        path = Path(entry.path)
-        if entry.is_dir():
-            real = os.path.realpath(path)
-            # A link to a folder above would go round for ever.
-            if real in above:
-                skipped.append(Skipped(identity, "link to a folder above it", "ignored"))
-            else:
-                _walk(path, identity, above | {real}, files, skipped)
-        elif reason := _ignored(entry.name):
-            skipped.append(Skipped(identity, reason, "ignored"))
-        elif path.is_file() or path.is_symlink():
-            files.append((identity, path))
-        else:
-            skipped.append(Skipped(identity, "neither a file nor a folder", "ignored"))
-
-
-def _ignored(name: str) -> str | None:
-    return _CLUTTER.get(name.lower())
-
-
-def _text(name: str) -> str:
-    """A file name as valid text: bytes that are no UTF-8 are shown as escapes."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import CurvauditError
-from . import dataset
-from .interface import SourceOptions
+from . import dataset, folder
+from .interface import Source, SourceOptions
+from .naming import as_text, made_unique
 
 _CLASSES = {
     "mnist": "MNIST",
@@ -17,45 +22,80 @@ _CLASSES = {
     "imagenet": "ImageNet",
 }
 NAMES = tuple(_CLASSES)
+SUPPORTS = ", ".join(NAMES)
+DEFAULT_DIR = "data"
 
 
-def load(name: str, options: SourceOptions) -> dataset.DatasetSource:
-    """A standard set from `options.data_dir` (default `data`); `val` and `test` name the second split.
+def matches(spec: Any) -> bool:
+    """Only the names themselves."""
+    return isinstance(spec, str) and spec in NAMES
+
+
+def load(spec: str, options: SourceOptions) -> Source:
+    """A standard set from `options.data_dir` (default `data`), laid out as torchvision does.
+
+    `val` and `test` both name the second split of MNIST and CIFAR; ImageNet has train and val.
+    Nothing is downloaded unless `options.download`.
 
     Raises
     ------
     CurvauditError
-        The data are absent and no download was asked for, or the split does not exist.
+        The data are not there, cannot be downloaded, or the split does not exist.
     """
     split = options.split or "train"
-    if split not in ("train", "test", "val"):
-        raise CurvauditError(f"{name} has no split {split!r}.", "Choose one with --split: train, test.")
+    known = ("train", "val") if spec == "imagenet" else ("train", "test", "val")
+    if split not in known:
+        raise CurvauditError(f"{spec} has no split {split!r}.", f"It has {', '.join(known)}.")
+    if spec == "imagenet" and options.download:
+        raise CurvauditError(
+            "ImageNet cannot be downloaded without registration.",
+            "Get its archives from image-net.org, then use --data-dir.",
+        )
+    data = _open(spec, split, Path(options.data_dir or DEFAULT_DIR).expanduser(), options.download)
+    name = spec if options.split is None else f"{spec} ({split})"
+    if spec == "imagenet":
+        return _imagenet(data, name)
+    second = "test" if split == "val" else split  # one split, one set of ids
+    labels = [int(label) for label in data.targets]
+    return dataset.wrap(data, name, f"{spec}/{second}/", labels, thread_safe=True)
+
+
+def _open(name: str, split: str, root: Path, download: bool) -> Any:
+    hint = "Name the folder that holds it with --data-dir, or fetch it with --download."
+    if name == "imagenet":
+        hint = "Name the folder that holds ILSVRC2012's archives with --data-dir."
+    if not root.is_dir() and not download:
+        raise CurvauditError(f"{name} is not here: there is no folder {root}.", hint)
     import torchvision
 
-    root = Path(options.data_dir or "data")
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = {"train": split == "train", "download": download}
     if name == "imagenet":
-        if options.download:
-            raise CurvauditError(
-                "ImageNet cannot be downloaded freely.", "Get its archives from image-net.org, then use --data-dir."
-            )
-        arguments["split"] = "train" if split == "train" else "val"
-    else:
-        arguments["train"] = split == "train"
-        arguments["download"] = options.download
-    if not root.is_dir() and not options.download:
-        raise CurvauditError(
-            f"The folder {root} for {name} does not exist.", "Name it with --data-dir, or fetch the data with --download."
-        )
+        arguments = {"split": split}
     try:
-        data = getattr(torchvision.datasets, _CLASSES[name])(str(root), **arguments)
-    except (RuntimeError, OSError, ModuleNotFoundError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CurvauditError(
-            f"{name} cannot be loaded from {root}: {reason}",
-            "Name its folder with --data-dir, or fetch the data with --download.",
-        ) from error
-    if name == "imagenet":
-        data.classes = [names[0] if isinstance(names, tuple) else names for names in data.classes]
-    source = dataset.load(data, name if options.split is None else f"{name} ({split})")
-    return source
+        # torchvision prints; stdout belongs to the results.
+        with redirect_stdout(sys.stderr):
+            return getattr(torchvision.datasets, _CLASSES[name])(str(root), **arguments)
+    except Exception as error:  # RuntimeError, OSError, URLError, pickle and zip errors of half a download
+        reason = (str(error).splitlines() or [""])[0].strip() or type(error).__name__
+        if "download=True" in reason:
+            raise CurvauditError(f"{name} was not found in {root}.", hint) from error
+        doing = "downloaded to" if download else "read from"
+        raise CurvauditError(f"{name} could not be {doing} {root}: {reason.rstrip('.')}.", hint) from error
+
+
+def _imagenet(data: Any, name: str) -> folder.FolderSource:
+    # From the files and not through torchvision's loader, so that a damaged one says what is wrong.
+    root = Path(data.split_folder)
+    paths = tuple(Path(path) for path, _ in data.samples)
+    words = [names[0] for names in data.classes]
+    # "crane" and "maillot" name two classes each.
+    named = zip(words, data.wnids, strict=True)
+    shown = [f"{word} ({synset})" if words.count(word) > 1 else word for word, synset in named]
+    return folder.FolderSource(
+        name=name,
+        classes=made_unique(shown),
+        ids=tuple(as_text(path.relative_to(root).as_posix()) for path in paths),
+        labels=np.array([label for _, label in data.samples], np.int32),
+        skipped=(),
+        paths=paths,
+    )

@@ -13,14 +13,16 @@ SMALL_INPUT = 64  # px; up to here the 3×3-stem variant that the paper uses on 
 class Normalized(nn.Module):
     """`network` behind (x − mean) / std, so that perturbations are made in pixel space."""
 
-    def __init__(self, network: nn.Module, mean: Tensor, std: Tensor) -> None:
+    def __init__(self, network: nn.Module, mean: Tensor, std: Tensor, layout: torch.memory_format) -> None:
         super().__init__()
-        self.network = network
+        self.network = network.to(memory_format=layout)
+        self.layout = layout
         self.register_buffer("mean", mean.reshape(1, -1, 1, 1))  # (1, C, 1, 1)
         self.register_buffer("std", std.reshape(1, -1, 1, 1))  # (1, C, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network((images - self.mean) / self.std)  # (B, K)
+        normalized = (images - self.mean) / self.std  # (B, C, H, W)
+        return self.network(normalized.contiguous(memory_format=self.layout))  # (B, K)
 
 
 class ResNet18(nn.Module):
@@ -75,4 +77,7 @@ def build_model(
             network: nn.Module = resnet18(weights=None, num_classes=classes)
         else:
             network = ResNet18(classes, channels, width, small_stem=resolution <= SMALL_INPUT)
-    return Normalized(network, mean, std).to(memory_format=torch.channels_last)
+    # Channels last is up to 1.4 times faster, but with fewer than 16 channels torch 2.15's CPU
+    # convolutions corrupt memory in it (width 8, 64 px, batch 64: "double free").
+    layout = torch.channels_last if width % 16 == 0 else torch.contiguous_format
+    return Normalized(network, mean, std, layout)

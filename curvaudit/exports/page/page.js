@@ -1,42 +1,51 @@
 "use strict";
-// The page is complete without this script; it only adds filters to the contact sheet.
+// The page is complete without this script; it only filters the contact sheet and follows links.
 (function () {
-  const tools = document.querySelector(".tools");
   const sheet = document.getElementById("tiles");
-  const tiles = Array.from(sheet.children);
-  const label = document.getElementById("by-label");
-  const rule = document.getElementById("by-rule");
-  const text = document.getElementById("by-id");
-  const size = document.getElementById("size");
-  const shown = document.getElementById("shown");
-  function apply() {
-    const wanted = text.value.trim().toLowerCase();
+  const tiles = sheet ? Array.from(sheet.children) : [];
+  const control = (id) => document.getElementById(id);
+
+  function filter() {
+    const label = control("by-label").value;
+    const rule = control("by-rule").value;
+    const text = control("by-id").value.trim().toLowerCase();
     let count = 0;
     for (const tile of tiles) {
-      const fits =
-        (!label.value || tile.dataset.label === label.value) &&
-        (!rule.value || tile.dataset.rules.split(" ").includes(rule.value)) &&
-        (!wanted || tile.dataset.id.toLowerCase().includes(wanted));
+      const data = tile.dataset;
+      const fits = (!label || data.label === label)
+        && (!rule || data.rules.split(" ").includes(rule))
+        && (!text || data.id.toLowerCase().includes(text));
       tile.hidden = !fits;
       count += fits ? 1 : 0;
     }
-    shown.textContent = count + " of " + tiles.length + " shown";
+    control("shown").textContent = count + " of " + tiles.length + " shown";
   }
-  // A link to a finding must not end at a closed section, nor at a filtered tile.
+
+  // A link must not end at a closed section or at a tile that a filter hides.
   function reveal() {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const target = document.getElementById(location.hash.slice(1));
     if (!target) return;
-    const section = target.closest("details");
-    if (section) section.open = true;
-    if (target.hidden) { label.value = rule.value = text.value = ""; apply(); }
+    for (let box = target.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
+    if (target.hidden) {
+      for (const id of ["by-label", "by-rule", "by-id"]) control(id).value = "";
+      filter();
+    }
     target.scrollIntoView();
   }
-  for (const control of [label, rule, text]) control.addEventListener("input", apply);
-  size.addEventListener("input", () => { sheet.className = "sheet " + size.value; });
-  tools.addEventListener("submit", (event) => event.preventDefault());
+
+  if (sheet) {
+    for (const id of ["by-label", "by-rule", "by-id"]) control(id).addEventListener("input", filter);
+    control("by-size").addEventListener("input", (event) => { sheet.className = "sheet " + event.target.value; });
+    const tools = document.querySelector(".tools");
+    tools.addEventListener("submit", (event) => event.preventDefault());
+    tools.hidden = false;
+    filter();
+  }
   window.addEventListener("hashchange", reveal);
-  tools.hidden = false;
-  apply();
-  reveal();
+  // Paper cannot open a section; what stands folded would be missing from a print.
+  window.addEventListener("beforeprint", () => {
+    for (const box of document.querySelectorAll("main > details")) box.open = true;
+  });
+  if (location.hash) reveal();
   document.documentElement.dataset.ready = "yes";
 })();

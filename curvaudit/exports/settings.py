@@ -1,0 +1,46 @@
+"""How the run was made, for the page: only what the run file says."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from ..records import Report
+
+# Settings that keep what the user gave; others hold what "auto" became and may not fit elsewhere.
+_OPTIONS = (
+    "split", "validation", "preset", "epochs", "batch_size", "lr", "weight_decay", "seed", "augment",
+    "curvature_every", "probes", "step", "resolution", "width", "precision",
+)  # fmt: skip
+
+
+def command(report: Report) -> str:
+    """The `curvaudit scan` line that trains again with the same settings; "" if the run names none."""
+    config = report.run.config
+    options = [(name, config[name]) for name in _OPTIONS if config.get(name) is not None]
+    if not options:
+        return ""
+    words = ["curvaudit", "scan", report.run.source]
+    for name, value in options:
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{name}")
+        elif isinstance(value, list | tuple):
+            words += [flag, ",".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)]
+        else:
+            words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join(words)
+
+
+def flat(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, value) pairs, nested names joined by dots, unset ones left out."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            pairs += [(f"{name}.{inner}", text) for inner, text in flat(value)]
+        elif isinstance(value, list | tuple):
+            pairs.append((str(name), ", ".join(str(item) for item in value) or "none"))
+        elif value is not None:
+            pairs.append((str(name), str(value)))
+    return pairs

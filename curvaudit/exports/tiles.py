@@ -1,0 +1,120 @@
+"""Pictures on the page: what stands under each, and the style sheet that embeds each once."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..records import Report
+from .svg import number
+
+CONFLICTS = ("CA101", "CA102")
+_SMALL = 64  # px; up to here a picture is scaled up without smoothing
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture on the page."""
+
+    row: int
+    id: str
+    label: str
+    label_number: int
+    rank: int
+    score: str
+    suggested: str
+    rules: tuple[str, ...]
+    kept: bool  # a thumbnail is there
+    crisp: bool
+    twin: int | None  # best-ranked copy under another label
+    twin_labels: tuple[str, ...]
+    anchor: str = ""  # id of this place on the page, "" where another place has it
+
+
+class Tiles:
+    """Makes tiles and remembers which pictures the page needs."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._twins = _twins(report)
+        self._scores = report.scores.get(report.rank_by, np.full(len(report.samples), np.nan))
+        self._made: dict[int, Tile] = {}
+        self._anchors: set[str] = set()
+
+    def of(self, row: int, place: str = "") -> Tile:
+        """The tile of one row.
+
+        Parameters
+        ----------
+        place:
+            Prefix of the anchor, such as `t`; only the first tile of a row and prefix gets it.
+        """
+        tile = self._made.get(row)
+        if tile is None:
+            tile = self._made[row] = self._make(row)
+        anchor = f"{place}{row}"
+        if not place or anchor in self._anchors:
+            return tile
+        self._anchors.add(anchor)
+        return replace(tile, anchor=anchor)
+
+    def link(self, row: int) -> str:
+        """Anchor of a row: on the contact sheet, else in a conflict, else the conflicts."""
+        for prefix in ("t", *(f"{rule}-" for rule in CONFLICTS)):
+            if f"{prefix}{row}" in self._anchors:
+                return f"{prefix}{row}"
+        return next((rule for rule in CONFLICTS if rule in self._report.rules_of(row)), "findings")
+
+    def style(self) -> str:
+        """`.p7{background-image:…}` for every picture in use: shown often, embedded once."""
+        used = sorted(row for row, tile in self._made.items() if tile.kept)
+        return "".join(f".p{row}{{background-image:url({_data_uri(self._report.thumbnails[row])})}}\n" for row in used)
+
+    def _make(self, row: int) -> Tile:
+        report, samples = self._report, self._report.samples
+        better = int(report.suggested[row])
+        twins = self._twins.get(row, {})
+        score = float(self._scores[row])
+        return Tile(
+            row=row,
+            id=samples.ids[row],
+            label=report.label(row),
+            label_number=int(samples.labels[row]),
+            rank=int(report.rank[row]),
+            score=number(score) if np.isfinite(score) else "not measured",
+            suggested=samples.classes[better] if better >= 0 else "",
+            rules=report.rules_of(row),
+            kept=row in report.thumbnails,
+            crisp=max(int(samples.width[row]), int(samples.height[row])) <= _SMALL,
+            twin=min(twins.values(), key=lambda other: int(report.rank[other])) if twins else None,
+            twin_labels=tuple(sorted(twins)),
+        )
+
+
+def _twins(report: Report) -> dict[int, dict[str, int]]:
+    """row -> other label -> its best-ranked copy there."""
+    found: dict[int, dict[str, int]] = {}
+    for finding in report.findings:
+        if finding.rule.id not in CONFLICTS:
+            continue
+        rows = sorted((s.index for s in finding.samples if s.index is not None), key=lambda row: int(report.rank[row]))
+        best: dict[str, int] = {}
+        for row in rows:
+            best.setdefault(report.label(row), row)
+        for row in rows:
+            others = {label: other for label, other in best.items() if label != report.label(row)}
+            if others:
+                found.setdefault(row, {}).update(others)
+    return found
+
+
+def _data_uri(content: bytes) -> str:
+    return f"data:{_mime(content)};base64,{base64.b64encode(content).decode()}"
+
+
+def _mime(content: bytes) -> str:
+    if content.startswith(b"\x89PNG"):
+        return "image/png"
+    return "image/jpeg" if content.startswith(b"\xff\xd8") else "image/webp"

@@ -1,0 +1,175 @@
+"""Scan and report as a whole, on small folders."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import curvaudit
+from curvaudit.errors import CurvauditError
+
+SMALL = {"epochs": 3, "width": 4, "batch_size": 16, "device": "cpu"}
+
+
+def scores(path) -> dict[str, np.ndarray]:
+    run = curvaudit.open_run(path)
+    found = {}
+    for training in run.trainings:
+        for name in training.measures:
+            found[f"{training.index}/{name}"] = run.measure(training.index, name)
+        for name in ("number", "train_loss", "train_accuracy", "learning_rate"):
+            found[f"{training.index}/{name}"] = getattr(training.curves, name)
+    return found
+
+
+def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    assert one.keys() == other.keys()
+    for name, values in one.items():
+        np.testing.assert_array_equal(other[name], values, err_msg=name)
+
+
+def test_one_seed_one_file_bit_for_bit(image_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    curvaudit.scan(image_folder, tmp_path / "a.h5", workers=1, **SMALL)
+    curvaudit.scan(image_folder, tmp_path / "b.h5", workers=4, **SMALL)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    curvaudit.scan(image_folder, tmp_path / "c.h5", seed=1, **SMALL)
+    assert not np.array_equal(scores(tmp_path / "a.h5")["0/loss"], scores(tmp_path / "c.h5")["0/loss"])
+
+
+def test_two_weight_decays_go_into_one_file(image_folder, tmp_path):
+    run = curvaudit.scan(image_folder, tmp_path / "run.h5", weight_decay=(0, 0.1), **SMALL)
+    assert [training.weight_decay for training in run.trainings] == [0, 0.1]
+    assert not np.array_equal(run.measure(0, "loss"), run.measure(1, "loss"))
+    report = curvaudit.report(run)
+    assert "curvature@wd=0.1" in report.scores
+    assert curvaudit.report(run, training=1).training == 1
+
+
+def test_curvature_every_second_epoch_leaves_gaps_and_still_ranks(image_folder, tmp_path):
+    run = curvaudit.scan(image_folder, tmp_path / "run.h5", curvature_every=2, **SMALL)
+    measured = ~np.isnan(run.measure(0, "curvature")).all(axis=1)
+    numbers = run.trainings[0].curves.number
+    assert [bool(m) for m in measured] == [bool(n == 1 or n % 2 == 0) for n in numbers]
+    assert not np.isnan(run.measure(0, "loss")).any()
+    assert not np.isnan(curvaudit.report(run).scores["curvature"]).any()
+
+
+def test_finds_conflicts_copies_and_wrong_labels(image_folder, tmp_path):
+    (image_folder / "square" / "planted.png").write_bytes((image_folder / "circle" / "003.png").read_bytes())
+    (image_folder / "stripe" / "copy.png").write_bytes((image_folder / "stripe" / "007.png").read_bytes())
+    (image_folder / "circle" / "broken.png").write_bytes(b"\x89PNG broken")
+    run = curvaudit.scan(image_folder, tmp_path / "run.h5", **{**SMALL, "epochs": 8})
+    report = curvaudit.report(run, top=10)
+    found = {}
+    for finding in report.findings:
+        found.setdefault(finding.rule.id, []).append({sample.id for sample in finding.samples})
+    assert found["CA101"] == [{"circle/003.png", "square/planted.png"}]
+    assert found["CA111"] == [{"stripe/007.png", "stripe/copy.png"}]
+    assert found["CA301"] == [{"circle/broken.png"}]
+    assert not curvaudit.check(report, fail_on={"CA101"}).passed
+    assert curvaudit.check(report, fail_on={"CA302"}).passed
+    with pytest.raises(CurvauditError, match="CA999"):
+        curvaudit.check(report, fail_on={"CA999"})
+    page = curvaudit.save(report, tmp_path / "out")
+    assert page.read_text().startswith("<!doctype html>")
+    document = json.loads((tmp_path / "out" / "findings.json").read_text())
+    assert document["schema"] == "curvaudit-findings/1"
+    lines = (tmp_path / "out" / "ranking.csv").read_text().splitlines()
+    assert lines[0].startswith("rank,index,id,label,score,suggested_label,rules,")
+    assert len(lines) == 1 + len(run.samples)
+
+
+def test_report_needs_neither_torch_nor_the_pictures(image_folder, tmp_path):
+    curvaudit.scan(image_folder, tmp_path / "run.h5", **SMALL)
+    image_folder.rename(tmp_path / "moved")
+    code = (
+        "import sys, curvaudit\n"
+        f"curvaudit.save(curvaudit.report({str(tmp_path / 'run.h5')!r}), {str(tmp_path / 'out')!r})\n"
+        "assert 'torch' not in sys.modules and 'torchvision' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "picture not kept" not in page
+
+
+def test_torch_datasets_are_sources(tmp_path):
+    class Pairs:
+        classes = ("dark", "light")
+
+        def __len__(self):
+            return 40
+
+        def __getitem__(self, index):
+            value = 40 + 150 * (index % 2)
+            pixels = np.random.default_rng(index).integers(value - 30, value + 30, (10, 10, 3))
+            return Image.fromarray(pixels.astype(np.uint8)), index % 2
+
+    run = curvaudit.scan(Pairs(), tmp_path / "run.h5", **SMALL)
+    assert run.samples.classes == ("dark", "light")
+    assert len(run.samples) == 40
+
+
+def test_resume_of_another_configuration_or_source_is_refused(image_folder, tmp_path):
+    out = tmp_path / "run.h5"
+    curvaudit.scan(image_folder, out, **SMALL)
+    before = out.read_bytes()
+    with pytest.raises(CurvauditError, match="seed was 0 and is now 5"):
+        curvaudit.scan(image_folder, out, resume=True, seed=5, **SMALL)
+    (image_folder / "circle" / "000.png").unlink()
+    with pytest.raises(CurvauditError, match="changed"):
+        curvaudit.scan(image_folder, out, resume=True, **SMALL)
+    assert out.read_bytes() == before
+
+
+KILLED = """
+import sys, curvaudit
+curvaudit.scan(sys.argv[1], sys.argv[2], resume=sys.argv[3] == "resume",
+               epochs=6, width=4, batch_size=16, device="cpu", weight_decay=(0, 0.01))
+"""
+
+
+def test_ten_kills_at_random_moments_then_resume_gives_the_same_scores(image_folder, tmp_path):
+    settings = {**SMALL, "epochs": 6, "weight_decay": (0, 0.01)}
+    curvaudit.scan(image_folder, tmp_path / "whole.h5", **settings)
+    out = tmp_path / "killed.h5"
+    chance = random.Random(7)
+    kills, finished, rows = 0, False, 0
+    while kills < 10 and not finished:
+        mode = "resume" if out.exists() else "new"
+        process = subprocess.Popen([sys.executable, "-c", KILLED, str(image_folder), str(out), mode])
+        # Wait for a first epoch of this attempt, or for nothing at all, then strike at random.
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline and kills % 3:
+            if out.exists() and epochs_in(out) > rows:
+                break
+            time.sleep(0.02)
+        time.sleep(chance.uniform(0, 0.5 if kills % 3 else 4))
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        finished = process.wait() == 0
+        if out.exists():
+            assert epochs_in(out) >= rows, "a finished epoch was lost"
+            rows = epochs_in(out)
+    assert kills >= 5
+    if not finished:
+        curvaudit.scan(image_folder, out, resume=out.exists(), **settings)
+    assert_same(scores(tmp_path / "whole.h5"), scores(out))
+    assert not list(tmp_path.glob("*.checkpoint*"))
+
+
+def epochs_in(path) -> int:
+    for _ in range(50):
+        try:
+            return sum(training.epochs for training in curvaudit.open_run(path).trainings)
+        except CurvauditError:
+            time.sleep(0.01)  # the scan holds the file for a moment
+    raise AssertionError(f"{path} stays unreadable")
