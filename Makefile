@@ -17,6 +17,7 @@ test: lint  ## lint, types, import rules and the test suite
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -62,9 +62,7 @@ def scan(
     split: Annotated[str | None, typer.Option(help="train, test or val; default train.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Where a standard set lies.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch a standard set if it is absent.")] = False,
-    validation: Annotated[
-        str | None, typer.Option(help="Also log loss and curvature of this second split.")
-    ] = None,
+    validation: Annotated[str | None, typer.Option(help="Also log loss and curvature of this second split.")] = None,
     preset: Annotated[str, typer.Option(help="fast, paper-mnist, paper-cifar or paper-imagenet.")] = "fast",
     epochs: Annotated[int | None, typer.Option(help="Length of the schedule; default by preset.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Default by preset.")] = None,
@@ -130,9 +128,7 @@ def report(
     rank_by: Annotated[
         str, typer.Option(help="curvature, gradient, loss, margin, el2n, correct or consensus.")
     ] = "curvature",
-    training: Annotated[
-        int | None, typer.Option(help="Which training of the run ranks; default the first.")
-    ] = None,
+    training: Annotated[int | None, typer.Option(help="Which training of the run ranks; default the first.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
 ) -> None:
     """Rank the pictures, find duplicates and conflicts, write page, CSV and JSON."""

@@ -121,15 +121,15 @@ class Display:
                 if counts[rule.id]:
                     style = _STYLE[rule.severity]
                     table.add_row(
-                        Text(f"{rule.id} {rule.name}"), Text(rule.severity, style), Text(str(counts[rule.id])),
+                        Text(f"{rule.id} {rule.name}"),
+                        Text(rule.severity, style),
+                        Text(str(counts[rule.id])),
                         Text(rule.meaning),
                     )
             self.out.print(table)
         else:
             self.out.print("No findings.")
-        self.out.print(
-            Text(f"Page: {page}", style=f"link {page.resolve().as_uri()}" if self.out.is_terminal else "")
-        )
+        self.out.print(Text(f"Page: {page}", style=f"link {page.resolve().as_uri()}" if self.out.is_terminal else ""))
 
     def describe(self, run: Run) -> None:
         """What is in a run file, at a glance."""

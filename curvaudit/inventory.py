@@ -125,8 +125,8 @@ def take(source: Source, workers: int, on_done: Callable[[int], None]) -> Invent
             f"{source.name} holds no readable picture{why}.",
             "Check that it is a folder of classes with images: class/image.jpg.",
         )
-    index = np.array(kept, np.int64)
-    labels = np.asarray(source.labels, np.int32)[index]
+    rows = np.array(kept, np.int64)  # (N,) in the source
+    labels = np.asarray(source.labels, np.int32)[rows]
     if len(np.unique(labels)) < 2:
         raise CurvauditError(
             f"{source.name} has readable pictures of only one class ({source.classes[labels[0]]!r}).",
@@ -145,7 +145,7 @@ def take(source: Source, workers: int, on_done: Callable[[int], None]) -> Invent
     return Inventory(
         source=source,
         samples=samples,
-        source_index=index,
+        source_index=rows,
         skipped=tuple(skipped),
         grey=all(s.grey for s in seen),
         thumbnails=None if thumbnails is None else Thumbnails(np.arange(len(kept)), tuple(thumbnails)),

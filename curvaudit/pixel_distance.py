@@ -31,9 +31,7 @@ class PictureTable:
         for position, content in enumerate(encoded.values()):
             with Image.open(io.BytesIO(content)) as image:
                 aspect[position] = image.width / image.height
-                pixels[position] = np.asarray(
-                    image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-                )
+                pixels[position] = np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR))
         return PictureTable({row: position for position, row in enumerate(encoded)}, pixels, aspect)
 
     def distances(self, pairs: np.ndarray) -> np.ndarray:

@@ -52,9 +52,7 @@ def ranks(rows: np.ndarray) -> np.ndarray:
 
 def orders(run: store.Run, training: int) -> dict[str, np.ndarray]:
     """Rows from the most suspicious down for every score, name -> (N,)."""
-    return {
-        name: order(suspicion(run, name, values)) for name, values in reduced(run, training).items()
-    }
+    return {name: order(suspicion(run, name, values)) for name, values in reduced(run, training).items()}
 
 
 def pick(found: dict[str, np.ndarray], name: str) -> np.ndarray:
@@ -66,7 +64,5 @@ def pick(found: dict[str, np.ndarray], name: str) -> np.ndarray:
         No such score in this run.
     """
     if name not in found:
-        raise CurvauditError(
-            f"This run has no score {name!r} to rank by.", f"Choose one of {', '.join(found)}."
-        )
+        raise CurvauditError(f"This run has no score {name!r} to rank by.", f"Choose one of {', '.join(found)}.")
     return found[name]

@@ -137,9 +137,7 @@ def _choose(run: store.Run, wanted: int | None) -> TrainingInfo:
     for training in run.trainings:
         if training.epochs:
             return training
-    raise CurvauditError(
-        f"{run.path} has no finished epoch yet.", "Continue it with `curvaudit scan SOURCE --resume`."
-    )
+    raise CurvauditError(f"{run.path} has no finished epoch yet.", "Continue it with `curvaudit scan SOURCE --resume`.")
 
 
 def _extreme_rows(run: store.Run, order: np.ndarray) -> set[int]:

@@ -8,10 +8,20 @@ RULES: dict[str, Rule] = {
     rule.id: rule
     for rule in (
         Rule("CA101", "conflicting-duplicates", "error", "the same picture under different labels"),
-        Rule("CA102", "conflicting-near-duplicates", "error", "near-identical picture (verified on pixels), different labels"),
+        Rule(
+            "CA102",
+            "conflicting-near-duplicates",
+            "error",
+            "near-identical picture (verified on pixels), different labels",
+        ),
         Rule("CA111", "duplicates", "note", "the same picture, same label"),
         Rule("CA112", "near-duplicates", "note", "near-identical, same label"),
-        Rule("CA201", "likely-mislabelled", "warning", "memorized, and the model kept preferring another class before it memorized"),
+        Rule(
+            "CA201",
+            "likely-mislabelled",
+            "warning",
+            "memorized, and the model kept preferring another class before it memorized",
+        ),
         Rule("CA202", "atypical", "note", "memorized, no better label: long tail, ambiguous, several objects"),
         Rule("CA203", "not-memorized", "warning", "still wrong at the end of training"),
         Rule("CA301", "unreadable", "error", "could not be opened or decoded, or was cut short"),

@@ -134,8 +134,9 @@ def scan(
         if resume:
             _check_same(store.open_run(path), work.info)
         else:
-            store.create(path, work.info, stock.samples, work.skipped, stock.thumbnails or _NO_THUMBNAILS,
-                         overwrite=overwrite)
+            store.create(
+                path, work.info, stock.samples, work.skipped, stock.thumbnails or _NO_THUMBNAILS, overwrite=overwrite
+            )
             _checkpoint_path(path).unlink(missing_ok=True)
         for index, weight_decay in enumerate(wanted.weight_decay):
             _Training(work, index, weight_decay, on_event).run()
@@ -207,9 +208,7 @@ class _Scratch:
             leftover.unlink(missing_ok=True)
 
 
-def _take(
-    source: sources.Source, workers: int, phase: str, on_event: Callable[[Event], None]
-) -> inventory.Inventory:
+def _take(source: sources.Source, workers: int, phase: str, on_event: Callable[[Event], None]) -> inventory.Inventory:
     on_event(PhaseStarted(phase, len(source.ids), "pictures"))
     return inventory.take(source, workers, lambda done: on_event(Advanced(done)))
 
@@ -256,9 +255,7 @@ def _prepare(
 
     device = choices.choose_device(settings.device)
     bf16 = choices.choose_bf16(settings.precision, device)
-    resolution = choices.choose_resolution(
-        settings.resolution, stock.samples.width, stock.samples.height, device
-    )
+    resolution = choices.choose_resolution(settings.resolution, stock.samples.width, stock.samples.height, device)
     width = choices.choose_width(settings.width, resolution.value, device)
     channels = 1 if stock.grey else 3
     recipe = _with_overrides(presets.named(settings.preset, len(stock.samples), channels), settings)
@@ -271,9 +268,7 @@ def _prepare(
 
     def load(what: inventory.Inventory, file: Path, phase: str) -> _Pixels:
         on_event(PhaseStarted(phase, len(what.samples), "pictures"))
-        array = inventory.load_pixels(
-            what, resolution.value, file, workers, lambda done: on_event(Advanced(done))
-        )
+        array = inventory.load_pixels(what, resolution.value, file, workers, lambda done: on_event(Advanced(done)))
         return _Pixels(torch.from_numpy(array), torch.from_numpy(what.samples.labels.astype(np.int64)))
 
     data = load(stock, scratch, "loading pixels")
@@ -295,9 +290,7 @@ def _prepare(
             )
         second = replace(second, grey=stock.grey)
         validation = load(second, scratch.with_name(scratch.name + ".val"), f"loading {settings.validation} pixels")
-        skipped += tuple(
-            replace(item, id=f"{settings.validation}: {item.id}") for item in second.skipped
-        )
+        skipped += tuple(replace(item, id=f"{settings.validation}: {item.id}") for item in second.skipped)
     info = RunInfo(
         source=stock.source.name,
         source_fingerprint=stock.fingerprint(),
@@ -407,9 +400,7 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
 class _Training:
     """One training of a scan: fresh, resumed or already finished."""
 
-    def __init__(
-        self, work: _Work, index: int, weight_decay: float, on_event: Callable[[Event], None]
-    ) -> None:
+    def __init__(self, work: _Work, index: int, weight_decay: float, on_event: Callable[[Event], None]) -> None:
         self.work = work
         self.index = index
         self.weight_decay = weight_decay
@@ -549,6 +540,7 @@ class _Training:
     def _log(self, model: torch.nn.Module, state: Any) -> bool:
         """Measure the network as it is, commit the epoch, say so; True if memorized."""
         from .scores.measure import measure
+        from .training.calibrate import calibrate
 
         work, recipe = self.work, self.work.recipe
         begun = clock.seconds()
@@ -558,6 +550,7 @@ class _Training:
         scores = [score for score in work.scores if full or score.needs == "forward"]
         batch_size = 256 if work.data.pixels.shape[-1] <= 64 else 64
         self.on_event(PhaseStarted(f"measuring epoch {number}", len(work.data.labels), "pictures"))
+        calibrate(model, work.data.pixels, batch_size, work.device)
         values = measure(
             model,
             work.data.pixels,

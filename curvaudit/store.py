@@ -111,9 +111,7 @@ def add_training(
         if partial in file:
             del file[partial]
         group = file.create_group(partial)
-        group.attrs.update(
-            weight_decay=weight_decay, seed=seed, recipe=_json(recipe), finished=False, memorized=False
-        )
+        group.attrs.update(weight_decay=weight_decay, seed=seed, recipe=_json(recipe), finished=False, memorized=False)
         count = int(file.attrs["n_samples"])
         for name in _CURVES:
             _growing(group, name, (0,), np.float64)
@@ -420,9 +418,7 @@ def _read_training(group: h5py.Group, index: int) -> TrainingInfo:
         recipe=json.loads(group.attrs["recipe"]),
         finished=bool(group.attrs["finished"]),
         memorized=bool(group.attrs["memorized"]),
-        curves=TrainingCurves(
-            number=group["number"][:epochs], **{name: group[name][:epochs] for name in _CURVES}
-        ),
+        curves=TrainingCurves(number=group["number"][:epochs], **{name: group[name][:epochs] for name in _CURVES}),
         measures={
             name: MeasureInfo(
                 unit=str(data.attrs["unit"]),

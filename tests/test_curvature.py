@@ -16,9 +16,7 @@ CPU = torch.device("cpu")
 
 def smooth_network(seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    return nn.Sequential(
-        nn.Flatten(), nn.Linear(36, 24), nn.Tanh(), nn.Linear(24, 16), nn.Tanh(), nn.Linear(16, 4)
-    )
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, 24), nn.Tanh(), nn.Linear(24, 16), nn.Tanh(), nn.Linear(16, 4))
 
 
 def pictures(count: int = 12, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,6 +38,7 @@ def dense_hessian_norms(model: nn.Module, pixels: torch.Tensor, labels: torch.Te
     """‖H‖²_F a sample, by exact second derivatives."""
     norms = []
     for image, label in zip(pixels.float() / 255, labels, strict=True):
+
         def loss(x, label=label):
             return nn.functional.cross_entropy(model(x.reshape(1, 1, 6, 6)), label[None])
 
@@ -83,8 +82,13 @@ def resnet_case():
     pixels = torch.randint(0, 256, (13, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     labels = torch.arange(13) % 4
     model = build_model(
-        classes=4, channels=3, resolution=16, width=8,
-        mean=torch.tensor([0.5, 0.5, 0.5]), std=torch.tensor([0.25, 0.25, 0.25]), seed=0,
+        classes=4,
+        channels=3,
+        resolution=16,
+        width=8,
+        mean=torch.tensor([0.5, 0.5, 0.5]),
+        std=torch.tensor([0.25, 0.25, 0.25]),
+        seed=0,
     )
     return model, pixels, labels
 
@@ -106,8 +110,14 @@ def test_does_not_depend_on_the_order_of_evaluation():
     whole = measure(model, pixels, labels, scores, epoch=1, batch_size=13, device=CPU)
     for row in (12, 0, 7):
         alone = measure(
-            model, pixels[row : row + 1], labels[row : row + 1], scores,
-            epoch=1, batch_size=1, device=CPU, first_row=row,
+            model,
+            pixels[row : row + 1],
+            labels[row : row + 1],
+            scores,
+            epoch=1,
+            batch_size=1,
+            device=CPU,
+            first_row=row,
         )
         assert alone["curvature"][0] == pytest.approx(whole["curvature"][row], rel=2e-3)
 
@@ -146,8 +156,12 @@ def test_probes_are_fair_coins_and_depend_on_sample_epoch_probe_and_seed():
     assert abs(float(v.mean())) < 0.012  # 76,800 fair coins: five standard deviations are 0.018
     correlation = (v.flatten(1) @ v.flatten(1).T / 192).fill_diagonal_(0)
     assert float(correlation.abs().max()) < 0.45
-    for other in (rademacher(1, rows, 1, 0, (3, 8, 8)), rademacher(0, rows, 2, 0, (3, 8, 8)),
-                  rademacher(0, rows, 1, 1, (3, 8, 8)), rademacher(0, rows + 400, 1, 0, (3, 8, 8))):
+    for other in (
+        rademacher(1, rows, 1, 0, (3, 8, 8)),
+        rademacher(0, rows, 2, 0, (3, 8, 8)),
+        rademacher(0, rows, 1, 1, (3, 8, 8)),
+        rademacher(0, rows + 400, 1, 0, (3, 8, 8)),
+    ):
         assert 0.47 < float((v == other).float().mean()) < 0.53
     assert torch.equal(rademacher(0, rows[137:139], 1, 0, (3, 8, 8)), v[137:139])
 

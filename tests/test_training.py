@@ -31,8 +31,9 @@ def test_small_inputs_get_the_small_stem(resolution, stem):
 def test_the_seed_alone_decides_the_initial_weights():
     def weights(seed):
         torch.rand(7)  # the global generator must not matter
-        model = build_model(classes=3, channels=3, resolution=16, width=4,
-                            mean=torch.zeros(3), std=torch.ones(3), seed=seed)
+        model = build_model(
+            classes=3, channels=3, resolution=16, width=4, mean=torch.zeros(3), std=torch.ones(3), seed=seed
+        )
         return torch.cat([p.flatten() for p in model.parameters()])
 
     assert torch.equal(weights(1), weights(1))
@@ -107,8 +108,9 @@ def test_choices_for_the_cpu():
 def test_calibrated_statistics_are_those_of_the_data():
     from curvaudit.training.calibrate import calibrate
 
-    model = build_model(classes=3, channels=1, resolution=8, width=4,
-                        mean=torch.tensor([0.5]), std=torch.tensor([0.25]), seed=0)
+    model = build_model(
+        classes=3, channels=1, resolution=8, width=4, mean=torch.tensor([0.5]), std=torch.tensor([0.25]), seed=0
+    )
     pixels = torch.randint(0, 256, (64, 1, 8, 8), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     first = model.network.bn1
     first.running_mean.fill_(77)

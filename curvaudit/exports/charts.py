@@ -56,7 +56,9 @@ def _histograms(report: Report) -> list[Chart]:
     ]
     positive = values[np.isfinite(values) & (values > 0)]
     if len(positive) > 0.5 * len(values) and positive.max() > _SKEWED * np.median(positive):
-        drawing = svg.histogram(f"Histogram of {report.rank_by}, logarithmic", f"{name} (log scale)", positive, mark, log=True)
+        drawing = svg.histogram(
+            f"Histogram of {report.rank_by}, logarithmic", f"{name} (log scale)", positive, mark, log=True
+        )
         found.append(Chart(f"The same, {report.rank_by} on a logarithmic scale", Markup(drawing), ()))
     return [chart for chart in found if chart.drawing]
 
@@ -68,13 +70,22 @@ def _training(report: Report) -> list[Chart]:
     curves = training.curves
     curvature = unit_of(report, "curvature")
     plans: list[tuple[str, str, bool, list[tuple[str, np.ndarray]]]] = [
-        ("Loss", "mean loss, nat (log scale)", True, [("training", curves.train_loss), ("validation", curves.val_loss)]),
         (
-            "Accuracy and memorized share", "share of pictures, %", False,
+            "Loss",
+            "mean loss, nat (log scale)",
+            True,
+            [("training", curves.train_loss), ("validation", curves.val_loss)],
+        ),
+        (
+            "Accuracy and memorized share",
+            "share of pictures, %",
+            False,
             [("right", 100 * curves.train_accuracy), ("memorized, of those that can be", 100 * report.memorized_share)],
         ),
         (
-            "Mean curvature", f"curvature, {curvature}" if curvature else "curvature", True,
+            "Mean curvature",
+            f"curvature, {curvature}" if curvature else "curvature",
+            True,
             [("training", report.mean_curvature), ("validation", curves.val_curvature)],
         ),
     ]

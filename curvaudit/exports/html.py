@@ -178,7 +178,7 @@ def _extremes(report: Report, tiles: Tiles) -> list[Extremes]:
         return []
     ranked = report.order[np.isfinite(scores[report.order])]
     by_class = ranked[np.argsort(report.samples.labels[ranked], kind="stable")]
-    found = []
+    found: list[Extremes] = []
     sizes = np.bincount(report.samples.labels[ranked], minlength=len(report.samples.classes))
     for name, mine in zip(report.samples.classes, np.split(by_class, np.cumsum(sizes)[:-1]), strict=True):
         if len(mine) == 0:

@@ -66,7 +66,8 @@ def lines(
     x_axis = Axis(x_name, float(x.min()), float(max(x.max(), x.min() + 1)))
     y_axis = Axis(y_name, *_room(np.concatenate([y for _, _, y in usable]), log), log)
     told = "; ".join(
-        f"{name}: {number(py[0])} at {x_name} {px[0]:g}, {number(py[-1])} at {x_name} {px[-1]:g}" for name, px, py in usable
+        f"{name}: {number(py[0])} at {x_name} {px[0]:g}, {number(py[-1])} at {x_name} {px[-1]:g}"
+        for name, px, py in usable
     )
     parts = [_open(title, told), _axes(x_axis, y_axis, [t for t in x_axis.ticks() if t == int(t)])]
     for place, (_, px, py) in enumerate(usable):
@@ -188,7 +189,9 @@ def _axes(x_axis: Axis, y_axis: Axis, x_ticks: list[float], y_ticks: list[float]
     middle = (_TOP + bottom) / 2
     parts.append(
         f'<line class="axis" x1="{_LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}"/>'
-        f'<text class="name" x="{(_LEFT + right) / 2}" y="{_HEIGHT - 7}" text-anchor="middle">{escape(x_axis.name)}</text>'
-        f'<text class="name" transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">{escape(y_axis.name)}</text>'
+        f'<text class="name" x="{(_LEFT + right) / 2}" y="{_HEIGHT - 7}" text-anchor="middle">'
+        f"{escape(x_axis.name)}</text>"
+        f'<text class="name" transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">'
+        f"{escape(y_axis.name)}</text>"
     )
     return "".join(parts)

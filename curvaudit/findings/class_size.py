@@ -28,8 +28,6 @@ def find(evidence: Evidence) -> list[Finding]:
         else:
             continue
         found.append(
-            Finding(
-                RULES["CA501"], message, fingerprint("CA501", [name]), (), {"class": name, "count": count}
-            )
+            Finding(RULES["CA501"], message, fingerprint("CA501", [name]), (), {"class": name, "count": count})
         )
     return found

@@ -32,7 +32,7 @@ def find(evidence: Evidence) -> list[Finding]:
     exact = exact_groups(evidence)
     found = [_exact_finding(evidence, rows) for rows in exact]
     near = near_pairs(evidence)
-    for rows, members in _connected(near, len(evidence.samples)):
+    for rows, members in _connected(near):
         found.append(_near_finding(evidence, rows, near, members))
     return found
 
@@ -104,9 +104,9 @@ def _near_finding(evidence: Evidence, rows: np.ndarray, near: NearPairs, members
     )
 
 
-def _connected(near: NearPairs, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _connected(near: NearPairs) -> list[tuple[np.ndarray, np.ndarray]]:
     """(rows, positions of their pairs) of each group that near-identical pairs link."""
-    parent = {}
+    parent: dict[int, int] = {}
 
     def root(row: int) -> int:
         while parent.setdefault(row, row) != row:

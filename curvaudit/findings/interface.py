@@ -37,9 +37,7 @@ class Evidence:
 
     def reference(self, row: int) -> SampleRef:
         """One row as findings name it."""
-        return SampleRef(
-            self.samples.ids[row], int(row), self.label(row), int(self.rank[row]), float(self.score[row])
-        )
+        return SampleRef(self.samples.ids[row], int(row), self.label(row), int(self.rank[row]), float(self.score[row]))
 
     def has_content(self) -> np.ndarray:
         """(N,) bool: neither flat nor a single line of pixels."""

@@ -91,9 +91,7 @@ def _measure(
         images = as_images(pixels[start:stop], device)  # (B, C, H, W)
         given = labels[start:stop].to(device)  # (B,)
 
-        def run(
-            x: Tensor, grad: bool, given: Tensor = given
-        ) -> tuple[Tensor, Tensor, Tensor | None]:
+        def run(x: Tensor, grad: bool, given: Tensor = given) -> tuple[Tensor, Tensor, Tensor | None]:
             x = x.detach().requires_grad_(grad)
             with torch.set_grad_enabled(grad):
                 logits = model(x).float()  # (B, K)

@@ -13,6 +13,9 @@ SMALL_INPUT = 64  # px; up to here the 3×3-stem variant that the paper uses on 
 class Normalized(nn.Module):
     """`network` behind (x − mean) / std, so that perturbations are made in pixel space."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, network: nn.Module, mean: Tensor, std: Tensor, layout: torch.memory_format) -> None:
         super().__init__()
         self.network = network.to(memory_format=layout)
@@ -39,11 +42,12 @@ class ResNet18(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.Identity() if small_stem else nn.MaxPool2d(3, 2, 1)
-        planes = [width, width, 2 * width, 4 * width, 8 * width]
-        for number in range(1, 5):
-            self.add_module(f"layer{number}", _stage(planes[number - 1], planes[number], 1 + (number > 1)))
+        self.layer1 = _stage(width, width, 1)
+        self.layer2 = _stage(width, 2 * width, 2)
+        self.layer3 = _stage(2 * width, 4 * width, 2)
+        self.layer4 = _stage(4 * width, 8 * width, 2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(planes[-1], classes)
+        self.fc = nn.Linear(8 * width, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
