@@ -541,6 +541,7 @@ class _Training:
         """Measure the network as it is, commit the epoch, say so; True if memorized."""
         from .scores.measure import measure
         from .training.calibrate import calibrate
+        from .training.folding import folded
 
         work, recipe = self.work, self.work.recipe
         begun = clock.seconds()
@@ -551,8 +552,9 @@ class _Training:
         batch_size = 256 if work.data.pixels.shape[-1] <= 64 else 64
         self.on_event(PhaseStarted(f"measuring epoch {number}", len(work.data.labels), "pictures"))
         calibrate(model, work.data.pixels, batch_size, work.device)
+        measured = folded(model)
         values = measure(
-            model,
+            measured,
             work.data.pixels,
             work.data.labels,
             scores,
@@ -564,7 +566,7 @@ class _Training:
         val_loss = val_curvature = float("nan")
         if work.validation is not None:
             second = measure(
-                model,
+                measured,
                 work.validation.pixels,
                 work.validation.labels,
                 [score for score in scores if score.name in ("loss", "curvature")],

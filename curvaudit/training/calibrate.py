@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..scores.measure import as_images
 
-_PICTURES = 2048  # enough for stable statistics, a fraction of an epoch's cost
+_PICTURES = 1024  # enough for stable statistics, a fraction of an epoch's cost
 
 
 @torch.no_grad()

@@ -45,6 +45,8 @@ def choose_device(wanted: str) -> torch.device:
 def choose_bf16(wanted: str, device: torch.device) -> bool:
     """Whether training runs under bf16 autocast; scores are float32 always.
 
+    `auto`: where the device multiplies bf16 in hardware. Elsewhere it is emulated, and slower.
+
     Raises
     ------
     CurvauditError
@@ -53,8 +55,16 @@ def choose_bf16(wanted: str, device: torch.device) -> bool:
     if wanted not in ("auto", "float32", "bf16"):
         raise CurvauditError(f"Unknown precision {wanted!r}.", "Use --precision auto, float32 or bf16.")
     if wanted == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return _has_bf16(device)
     return wanted == "bf16"
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Private, so a torch without them means "no", not an error.
+    asked = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("amx_tile", "avx512_bf16"))
+    return device.type == "cpu" and any(ask is not None and ask() for ask in asked)
 
 
 def choose_resolution(wanted: str, widths: np.ndarray, heights: np.ndarray, device: torch.device) -> Choice:

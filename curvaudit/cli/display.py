@@ -1,25 +1,21 @@
-"""What the command line shows: live on a terminal, plain lines elsewhere."""
+"""What a running scan shows: live on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
-from .records import Advanced, EpochDone, Event, Notice, PhaseStarted, Report
-from .rules import RULES
+from ..records import Advanced, EpochDone, Event, Notice, PhaseStarted
+from .findings_table import STYLE
+from .text import duration, safe
 
 if TYPE_CHECKING:
-    from .store import Run
-
-_STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
+    from ..store import Run
 
 
 class Display:
@@ -63,7 +59,7 @@ class Display:
             if event.severity == "note":
                 self._line(event.message)
             else:
-                self.err.print(Text(f"{event.severity}: {safe(event.message)}", _STYLE[event.severity]))
+                self.err.print(Text(f"{event.severity}: {safe(event.message)}", STYLE[event.severity]))
         elif isinstance(event, EpochDone):
             self._epoch(event)
 
@@ -105,65 +101,3 @@ class Display:
         self.out.print(Text(f"{len(run.samples)} pictures audited, {unreadable} unreadable. Run file: {run.path}"))
         name = "" if str(run.path) == "curvaudit.h5" else f" {run.path}"
         self.out.print(Text(f"Next: curvaudit report{name} --top 100"))
-
-    def finish_report(self, report: Report, page: Path) -> None:
-        """The table of findings and the link to the page."""
-        if self.quiet:
-            return
-        for caveat in report.caveats:
-            self.out.print(Text(f"{caveat.severity}: {safe(caveat.message)}", _STYLE[caveat.severity]))
-        counts = Counter(finding.rule.id for finding in report.findings)
-        if counts:
-            table = Table(box=None, pad_edge=False)
-            for heading in ("rule", "severity", "count", "meaning"):
-                table.add_column(heading, justify="right" if heading == "count" else "left")
-            for rule in RULES.values():
-                if counts[rule.id]:
-                    style = _STYLE[rule.severity]
-                    table.add_row(
-                        Text(f"{rule.id} {rule.name}"),
-                        Text(rule.severity, style),
-                        Text(str(counts[rule.id])),
-                        Text(rule.meaning),
-                    )
-            self.out.print(table)
-        else:
-            self.out.print("No findings.")
-        self.out.print(Text(f"Page: {page}", style=f"link {page.resolve().as_uri()}" if self.out.is_terminal else ""))
-
-    def describe(self, run: Run) -> None:
-        """What is in a run file, at a glance."""
-        config, sizes = run.info.config, run.samples
-        lines = [
-            f"{run.path}: curvaudit run, format {run.info.format_version}, {run.info.created_by}",
-            f"source      {run.info.source}, {run.info.created_utc}",
-            f"samples     {len(sizes)} in {len(sizes.classes)} classes, {len(run.skipped)} skipped",
-            f"network     resnet18, width {config.get('width')}, {config.get('resolution')} px, "
-            f"{config.get('channels')} channels, {config.get('device')}",
-        ]
-        for training in run.trainings:
-            state = "memorized" if training.memorized else "finished" if training.finished else "unfinished"
-            accuracy = training.curves.train_accuracy[-1] if training.epochs else float("nan")
-            lines.append(
-                f"training {training.index}  weight decay {training.weight_decay:g}, seed {training.seed}, "
-                f"{training.epochs} epochs, {state}, accuracy {accuracy:.2%}, "
-                f"scores {', '.join(training.measures)}"
-            )
-        for line in lines:
-            self.out.print(Text(safe(line)))
-
-
-def safe(text: str) -> str:
-    """Control characters in names are shown, not obeyed."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds != seconds:
-        return "?"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

@@ -1,7 +1,4 @@
-"""The command line: parses, calls one public function, prints. The only printer.
-
-Nothing heavy is imported here at the top: `curvaudit --help` answers at once.
-"""
+"""`curvaudit scan`"""
 
 from __future__ import annotations
 
@@ -11,43 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from . import __version__
-from .errors import CurvauditError
-
-if TYPE_CHECKING:
-    from .records import Report
-
-CLEAN, VIOLATED, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
-
-app = typer.Typer(
-    name="curvaudit",
-    help="Audit labelled image data sets: wrong labels, conflicting duplicates, memorized pictures.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-RUN_FILE = "curvaudit.h5"
-REPORT_FOLDER = "curvaudit-report"
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"curvaudit {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Audit labelled image data sets: wrong labels, conflicting duplicates, memorized pictures."""
+from ..errors import CurvauditError
+from .app import INTERRUPTED, RUN_FILE, app
+from .text import safe
 
 
 @app.command()
@@ -85,8 +52,8 @@ def scan(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
 ) -> None:
     """Train to full memorization and log every score of every picture in every epoch."""
+    from ..scanning import scan as run_scan
     from .display import Display
-    from .scanning import scan as run_scan
 
     decays = _numbers("--weight-decay", weight_decay)
     _terminate_like_interrupt()
@@ -120,39 +87,6 @@ def scan(
         display.finish_scan(run)
 
 
-@app.command()
-def report(
-    run: Annotated[Path, typer.Argument(help="The run file.")] = Path(RUN_FILE),
-    top: Annotated[int, typer.Option(help="Pictures on the contact sheet.")] = 100,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The report folder.")] = Path(REPORT_FOLDER),
-    rank_by: Annotated[
-        str, typer.Option(help="curvature, gradient, loss, margin, el2n, correct or consensus.")
-    ] = "curvature",
-    training: Annotated[int | None, typer.Option(help="Which training of the run ranks; default the first.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
-) -> None:
-    """Rank the pictures, find duplicates and conflicts, write page, CSV and JSON."""
-    from .display import Display
-    from .reporting import report as make_report
-    from .reporting import save
-
-    made: Report = make_report(run, top=top, rank_by=rank_by, training=training)
-    page = save(made, out)
-    with Display(quiet) as display:
-        display.finish_report(made, page)
-
-
-@app.command()
-def info(run: Annotated[Path, typer.Argument(help="The run file.")] = Path(RUN_FILE)) -> None:
-    """Say what is in a run file."""
-    from .display import Display
-    from .store import open_run
-
-    opened = open_run(run)
-    with Display(quiet=False) as display:
-        display.describe(opened)
-
-
 def _numbers(option: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
@@ -180,41 +114,5 @@ def _interruptible() -> Iterator[None]:
     except KeyboardInterrupt:
         arguments = [a for a in sys.argv[1:] if a not in ("--resume", "--overwrite")]
         typer.echo("Interrupted. Every finished epoch is kept. Continue with:", err=True)
-        typer.echo(f"curvaudit {_plain(shlex.join(arguments))} --resume", err=True)
+        typer.echo(f"curvaudit {safe(shlex.join(arguments))} --resume", err=True)
         raise typer.Exit(INTERRUPTED) from None
-
-
-def main() -> None:
-    """Run the command line and exit with 0, 1, 2 or 130."""
-    try:
-        result = app(standalone_mode=False)
-    except CurvauditError as error:
-        typer.echo(f"Error: {_plain(error.message)}", err=True)
-        if error.hint:
-            typer.echo(_plain(error.hint), err=True)
-        sys.exit(COULD_NOT_RUN)
-    except (KeyboardInterrupt, typer.Abort):
-        sys.exit(INTERRUPTED)
-    except typer.Exit as leave:
-        sys.exit(leave.exit_code)
-    except MemoryError:
-        typer.echo("Error: out of memory.", err=True)
-        typer.echo("Finished epochs are kept. Try a smaller --batch-size, --resolution or --width.", err=True)
-        sys.exit(COULD_NOT_RUN)
-    except OSError as error:
-        typer.echo(f"Error: {_plain(str(error))}.", err=True)
-        typer.echo("Finished epochs are kept; mend the cause, then use --resume.", err=True)
-        sys.exit(COULD_NOT_RUN)
-    except Exception as error:
-        # Usage errors of the bundled click carry their own way of showing themselves.
-        show = getattr(error, "show", None)
-        if show is None:
-            raise
-        show()
-        sys.exit(COULD_NOT_RUN)
-    sys.exit(result if isinstance(result, int) else CLEAN)
-
-
-def _plain(text: str) -> str:
-    """File names may hold line ends and terminal control sequences: show them, do not obey them."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,51 @@
+"""The command line: each command parses, calls one public function, prints. The only printer.
+
+To add a command, write a file here that registers it with `app`, and name it in `_COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import typer
+
+from ..errors import CurvauditError
+from .app import CLEAN, COULD_NOT_RUN, INTERRUPTED, app
+from .text import safe
+
+_COMMANDS = ("scan", "report", "info")  # in the order that --help shows
+
+for _command in _COMMANDS:
+    import_module(f".{_command}", __name__)
+
+
+def main() -> None:
+    """Run the command line and exit with 0, 1, 2 or 130."""
+    try:
+        result = app(standalone_mode=False)
+    except CurvauditError as error:
+        typer.echo(f"Error: {safe(error.message)}", err=True)
+        if error.hint:
+            typer.echo(safe(error.hint), err=True)
+        sys.exit(COULD_NOT_RUN)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(INTERRUPTED)
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except MemoryError:
+        typer.echo("Error: out of memory.", err=True)
+        typer.echo("Finished epochs are kept. Try a smaller --batch-size, --resolution or --width.", err=True)
+        sys.exit(COULD_NOT_RUN)
+    except OSError as error:
+        typer.echo(f"Error: {safe(str(error))}.", err=True)
+        typer.echo("Finished epochs are kept; mend the cause, then use --resume.", err=True)
+        sys.exit(COULD_NOT_RUN)
+    except Exception as error:
+        # Usage errors of the bundled click carry their own way of showing themselves.
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        sys.exit(COULD_NOT_RUN)
+    sys.exit(result if isinstance(result, int) else CLEAN)

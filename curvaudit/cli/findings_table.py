@@ -1,0 +1,38 @@
+"""The findings of a report, as a table for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..records import Report
+from ..rules import RULES
+from .text import safe
+
+STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
+
+
+def print_findings(console: Console, report: Report) -> None:
+    """What must be known first, then the number of findings of each rule."""
+    for caveat in report.caveats:
+        console.print(Text(f"{caveat.severity}: {safe(caveat.message)}", STYLE[caveat.severity]))
+    counts = Counter(finding.rule.id for finding in report.findings)
+    if counts:
+        table = Table(box=None, pad_edge=False)
+        for heading in ("rule", "severity", "count", "meaning"):
+            table.add_column(heading, justify="right" if heading == "count" else "left")
+        for rule in RULES.values():
+            if counts[rule.id]:
+                style = STYLE[rule.severity]
+                table.add_row(
+                    Text(f"{rule.id} {rule.name}"),
+                    Text(rule.severity, style),
+                    Text(str(counts[rule.id])),
+                    Text(rule.meaning),
+                )
+        console.print(table)
+    else:
+        console.print("No findings.")

@@ -1,0 +1,40 @@
+"""`curvaudit report`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .app import RUN_FILE, app
+
+REPORT_FOLDER = "curvaudit-report"
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="The run file.")] = Path(RUN_FILE),
+    top: Annotated[int, typer.Option(help="Pictures on the contact sheet.")] = 100,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The report folder.")] = Path(REPORT_FOLDER),
+    rank_by: Annotated[
+        str, typer.Option(help="curvature, gradient, loss, margin, el2n, correct or consensus.")
+    ] = "curvature",
+    training: Annotated[int | None, typer.Option(help="Which training of the run ranks; default the first.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
+) -> None:
+    """Rank the pictures, find duplicates and conflicts, write page, CSV and JSON."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from ..reporting import report as make_report
+    from ..reporting import save
+    from .findings_table import print_findings
+
+    made = make_report(run, top=top, rank_by=rank_by, training=training)
+    page = save(made, out)
+    if quiet:
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    print_findings(console, made)
+    console.print(Text(f"Page: {page}", style=f"link {page.resolve().as_uri()}" if console.is_terminal else ""))
