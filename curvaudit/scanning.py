@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Callable, Mapping
@@ -344,16 +345,20 @@ def _with_overrides(recipe: Recipe, settings: ScanSettings) -> Recipe:
         share = settings.epochs / recipe.epochs
         changes["epochs"] = settings.epochs
         changes["milestones"] = tuple(max(1, round(m * share)) for m in recipe.milestones)
-        changes["plain_epochs"] = round(recipe.plain_epochs * share)
+        # At least one: a preset that ends without augmentation does so however short it is.
+        changes["plain_epochs"] = max(min(1, recipe.plain_epochs), round(recipe.plain_epochs * share))
+        changes["curvature_from"] = 1 + math.floor((recipe.curvature_from - 1) * share)
         changes["extension"] = round(recipe.extension * share)
     for field, value in (
         ("batch_size", settings.batch_size),
         ("learning_rate", settings.lr),
         ("probes", settings.probes),
-        ("curvature_every", settings.curvature_every),
     ):
         if value is not None:
             changes[field] = value
+    if settings.curvature_every is not None:
+        every = settings.curvature_every
+        changes |= {"curvature_every": every, "curvature_every_augmented": every, "curvature_from": 1}
     if settings.augment is False:
         changes["augmentation"] = "none"
     elif settings.augment is True and recipe.augmentation == "none":
@@ -546,8 +551,7 @@ class _Training:
         work, recipe = self.work, self.work.recipe
         begun = clock.seconds()
         number = state.epoch
-        # The first epoch is always measured: an interrupted run then has something to rank by.
-        full = number == 1 or number % recipe.curvature_every == 0
+        full = recipe.measures_curvature(number)
         scores = [score for score in work.scores if full or score.needs == "forward"]
         batch_size = 256 if work.data.pixels.shape[-1] <= 64 else 64
         self.on_event(PhaseStarted(f"measuring epoch {number}", len(work.data.labels), "pictures"))
