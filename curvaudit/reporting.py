@@ -58,7 +58,7 @@ def report(
     order = ranking.order(ranking.suspicion(run, rank_by, values))
     rank = ranking.ranks(order)
     can = memorizable(run.samples)
-    last = run.measure(chosen.index, "correct")[-1] > 0  # (N,)
+    last = run.last(chosen.index, "correct") > 0  # (N,)
     suggested = suggest(run, chosen.index, can & last)
     evidence = Evidence(
         samples=run.samples,

@@ -521,13 +521,13 @@ class _Training:
         return done >= recipe.epochs and (bool(memorized) or done >= recipe.epochs + recipe.extension)
 
     def _memorized_at_end(self) -> bool:
-        correct = store.open_run(self.work.path).measure(self.index, "correct")[-1] > 0  # (N,)
+        correct = store.open_run(self.work.path).last(self.index, "correct") > 0  # (N,)
         return bool(correct[self.work.memorizable].all())
 
     def _finish(self, memorized: bool, epochs: int) -> None:
         store.finish_training(self.work.path, self.index, memorized)
         if not memorized:
-            correct = store.open_run(self.work.path).measure(self.index, "correct")[-1] > 0  # (N,)
+            correct = store.open_run(self.work.path).last(self.index, "correct") > 0  # (N,)
             left = int((~correct & self.work.memorizable).sum())
             self.on_event(
                 Notice(
