@@ -73,6 +73,8 @@ class ScanSettings:
         ):
             if value is not None and value < low:
                 raise CurvauditError(f"{name} {value} is too small.", f"The least is {low}.")
+        if self.seed >= 2**63:
+            raise CurvauditError(f"--seed {self.seed} is too large.", "The largest is 2^63 - 1.")
         for name, number in (("--lr", self.lr), ("--step", self.step)):
             if number is not None and not 0 < number < float("inf"):
                 raise CurvauditError(f"{name} {number} is not a positive number.", "Give a positive number.")
@@ -134,10 +136,11 @@ def scan(
         if resume:
             _check_same(store.open_run(path), work.info)
         else:
+            # Before, not after: a kill in between would leave another run's checkpoint beside the new run.
+            _checkpoint_path(path).unlink(missing_ok=True)
             store.create(
                 path, work.info, stock.samples, work.skipped, stock.thumbnails or _NO_THUMBNAILS, overwrite=overwrite
             )
-            _checkpoint_path(path).unlink(missing_ok=True)
         for index, weight_decay in enumerate(wanted.weight_decay):
             _Training(work, index, weight_decay, on_event).run()
     if stock.thumbnails is None:
@@ -204,8 +207,13 @@ class _Scratch:
         return self.path
 
     def __exit__(self, *ignored: object) -> None:
-        for leftover in self.path.parent.glob(self.path.name + "*"):
+        for leftover in (self.path, _second(self.path)):
             leftover.unlink(missing_ok=True)
+
+
+def _second(scratch: Path) -> Path:
+    """The scratch file for the validation split's pixels."""
+    return scratch.with_name(scratch.name + ".val")
 
 
 def _take(source: sources.Source, workers: int, phase: str, on_event: Callable[[Event], None]) -> inventory.Inventory:
@@ -289,7 +297,7 @@ def _prepare(
                 "Give both splits the same class folders, or leave out --validation.",
             )
         second = replace(second, grey=stock.grey)
-        validation = load(second, scratch.with_name(scratch.name + ".val"), f"loading {settings.validation} pixels")
+        validation = load(second, _second(scratch), f"loading {settings.validation} pixels")
         skipped += tuple(replace(item, id=f"{settings.validation}: {item.id}") for item in second.skipped)
     info = RunInfo(
         source=stock.source.name,
@@ -457,6 +465,8 @@ class _Training:
         saved = checkpoints.load(file, work.device)
         if saved is not None and saved.training != self.index:
             saved = None
+        if rows == 0 and saved is not None and saved.epoch != 1:
+            saved = None  # left by another run: this one has not logged anything that it could follow
         if rows and (saved is None or saved.epoch not in (rows, rows + 1)):
             raise CurvauditError(
                 f"{work.path} cannot be resumed: its checkpoint {file.name} is missing or belongs elsewhere.",
