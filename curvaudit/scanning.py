@@ -129,10 +129,11 @@ def scan(
     loaded = sources.load(
         source, sources.SourceOptions(split=wanted.split, data_dir=wanted.data_dir, download=wanted.download)
     )
+    second = _second_split(source, wanted)
     workers = wanted.workers or min(8, os.cpu_count() or 1)
     stock = _take(loaded, workers, "reading pictures", on_event)
     with _Scratch(path) as scratch:
-        work = _prepare(source, stock, wanted, path, scratch, workers, on_event)
+        work = _prepare(source, stock, second, wanted, path, scratch, workers, on_event)
         if resume:
             _check_same(store.open_run(path), work.info)
         else:
@@ -216,6 +217,19 @@ def _second(scratch: Path) -> Path:
     return scratch.with_name(scratch.name + ".val")
 
 
+def _second_split(source: Any, wanted: ScanSettings) -> sources.Source | None:
+    """The split that `--validation` names, found before anything is read."""
+    if wanted.validation is None:
+        return None
+    try:
+        return sources.load(source, sources.SourceOptions(wanted.validation, wanted.data_dir, wanted.download))
+    except CurvauditError as error:
+        raise CurvauditError(
+            f"--validation {wanted.validation}: {error.message}",
+            "Name another split of the source, or leave out --validation.",
+        ) from error
+
+
 def _take(source: sources.Source, workers: int, phase: str, on_event: Callable[[Event], None]) -> inventory.Inventory:
     on_event(PhaseStarted(phase, len(source.ids), "pictures"))
     return inventory.take(source, workers, lambda done: on_event(Advanced(done)))
@@ -249,6 +263,7 @@ class _Work:
 def _prepare(
     spec: Any,
     stock: inventory.Inventory,
+    second: sources.Source | None,
     settings: ScanSettings,
     path: Path,
     scratch: Path,
@@ -280,30 +295,29 @@ def _prepare(
         return _Pixels(torch.from_numpy(array), torch.from_numpy(what.samples.labels.astype(np.int64)))
 
     data = load(stock, scratch, "loading pixels")
-    validation, skipped = None, stock.skipped
-    if settings.validation is not None:
-        second = _take(
-            sources.load(
-                spec,
-                sources.SourceOptions(settings.validation, settings.data_dir, settings.download),
-            ),
-            workers,
-            f"reading {settings.validation} pictures",
-            on_event,
-        )
-        if second.samples.classes != stock.samples.classes:
+    validation, validation_fingerprint, skipped = None, None, stock.skipped
+    if second is not None:
+        split = settings.validation
+        other = _take(second, workers, f"reading {split} pictures", on_event)
+        validation_fingerprint = other.fingerprint()
+        if other.samples.classes != stock.samples.classes:
             raise CurvauditError(
-                f"Split {settings.validation!r} does not hold the same classes as the audited split.",
+                f"Split {split!r} does not hold the same classes as the audited split.",
                 "Give both splits the same class folders, or leave out --validation.",
             )
-        second = replace(second, grey=stock.grey)
-        validation = load(second, _second(scratch), f"loading {settings.validation} pixels")
-        skipped += tuple(replace(item, id=f"{settings.validation}: {item.id}") for item in second.skipped)
+        if validation_fingerprint == stock.fingerprint():
+            raise CurvauditError(
+                f"--validation {split} names the split that is audited.", "Name another split, or leave it out."
+            )
+        validation = load(replace(other, grey=stock.grey), _second(scratch), f"loading {split} pixels")
+        skipped += tuple(replace(item, id=f"{split}: {item.id}") for item in other.skipped)
     info = RunInfo(
         source=stock.source.name,
         source_fingerprint=stock.fingerprint(),
         config={
             **{name: value for name, value in asdict(settings).items() if name not in ("workers", "download")},
+            "source": os.fspath(spec) if isinstance(spec, str | os.PathLike) else None,
+            "validation_fingerprint": validation_fingerprint,
             "weight_decay": list(settings.weight_decay),
             "recipe": recipe.as_dict(),
             "resolution": resolution.value,
@@ -381,7 +395,8 @@ def _check_same(run: store.Run, info: RunInfo) -> None:
     changed = [
         f"{name} was {old.get(name)!r} and is now {new.get(name)!r}"
         for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name) and not name.endswith("_reason")
+        # The same source may lie elsewhere or be named in another way; its fingerprint tells.
+        if old.get(name) != new.get(name) and not name.endswith("_reason") and name not in ("source", "data_dir")
     ]
     if changed:
         raise CurvauditError(
