@@ -111,9 +111,7 @@ def test_bad_input_exits_2_with_a_sentence_that_names_it(arguments, names, tmp_p
         (True, False, ["--overwrite", "--seed", "3"], "curvaudit scan digits --overwrite --seed 3\n"),
     ],
 )
-def test_ctrl_c_exits_130_and_says_how_to_go_on(
-    exists, created, arguments, advice, monkeypatch, capsys, tmp_path
-):
+def test_ctrl_c_exits_130_and_says_how_to_go_on(exists, created, arguments, advice, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     if exists:
         (tmp_path / "curvaudit.h5").write_bytes(b"older")

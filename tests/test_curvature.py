@@ -122,9 +122,7 @@ def test_permuted_samples_keep_their_scores():
     scores = build(ScoreSettings(probes=2))
     whole = measure(model, pixels, labels, scores, epoch=1, batch_size=13, device=CPU)
     for row in np.random.default_rng(0).permutation(13).tolist():
-        alone = measure(
-            model, pixels[[row]], labels[[row]], scores, epoch=1, batch_size=1, device=CPU, first_row=row
-        )
+        alone = measure(model, pixels[[row]], labels[[row]], scores, epoch=1, batch_size=1, device=CPU, first_row=row)
         for name, values in whole.items():
             assert alone[name][0] == pytest.approx(values[row], rel=2e-3, abs=1e-6), name
 

@@ -22,9 +22,7 @@ def photo(seed: int, size: int = 64) -> Image.Image:
 
 def training(epochs: int = 3, finished: bool = True) -> TrainingInfo:
     curve = np.arange(1.0, epochs + 1)
-    return TrainingInfo(
-        0, 0.0, 0, {}, finished, True, TrainingCurves(np.arange(1, epochs + 1), *[curve] * 6), {}
-    )
+    return TrainingInfo(0, 0.0, 0, {}, finished, True, TrainingCurves(np.arange(1, epochs + 1), *[curve] * 6), {})
 
 
 def evidence(pictures, labels, *, correct=None, suggested=None, score=None, skipped=(), **more) -> Evidence:

@@ -1,6 +1,7 @@
 """The run file: docs/format.md, item by item, and what happens when a write is cut short."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import curvaudit
 from curvaudit import store
 from curvaudit.errors import CurvauditError
 from curvaudit.records import EpochRow, MeasureInfo, RunInfo, Samples, Skipped, Thumbnails
+from curvaudit.scores import build
 
 N = 5
 INFO = RunInfo(
@@ -319,3 +321,14 @@ def test_nothing_keeps_the_file_open(path):
     next(blocks)
     with h5py.File(path, "r+") as file:  # would raise while a reader holds it
         assert file.attrs["format"] == "curvaudit-run"
+
+
+def test_the_specification_names_everything_in_the_file(path):
+    page = (Path(__file__).parents[1] / "docs" / "format.md").read_text("utf-8")
+    named = set(re.findall(r"`([^`\n]+)`", page))
+    with h5py.File(path, "r") as file:
+        names = [*file.attrs, *file["trainings/0"].attrs, *file["trainings/0/measures/margin"].attrs]
+        file.visit(lambda name: names.append(name.rsplit("/", 1)[-1]))
+    dynamic = {"0", "samples", "skipped", "thumbnails", "trainings", "measures"}
+    assert {name for name in names if name not in dynamic} <= named
+    assert {score.name for score in build()} <= named
