@@ -3,7 +3,9 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
 
 from curvaudit.cli import main
 
@@ -126,6 +128,27 @@ def test_ctrl_c_exits_130_and_says_how_to_go_on(exists, created, arguments, advi
     code, _, err = run(monkeypatch, capsys, "scan", "digits", *arguments)
     assert code == 130
     assert err.endswith(advice)
+
+
+def allocate_on_the_cpu():
+    torch.empty(2**60)
+
+
+def allocate_on_an_accelerator():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+
+def allocate_in_numpy():
+    np.empty(2**60, np.uint8)
+
+
+@pytest.mark.parametrize("allocate", [allocate_on_the_cpu, allocate_on_an_accelerator, allocate_in_numpy])
+def test_out_of_memory_exits_2_and_says_what_to_try(allocate, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("curvaudit.scanning.scan", lambda *arguments, **settings: allocate())
+    code, _, err = run(monkeypatch, capsys, "scan", "digits")
+    assert code == 2
+    assert "out of memory" in err and "--batch-size" in err and "Traceback" not in err
 
 
 def test_unknown_score_is_named_with_the_known_ones(image_folder, tmp_path, monkeypatch, capsys):
