@@ -30,7 +30,7 @@ def rows_worth_showing(run: store.Run) -> np.ndarray:
             if name == "curvature":
                 chosen.extend(_extremes(order, samples.labels, len(samples.classes)))
         if training.epochs:
-            wrong = run.measure(training.index, "correct")[-1] == 0  # (N,)
+            wrong = run.last(training.index, "correct") == 0  # (N,)
             chosen.append(np.flatnonzero(wrong)[:TOP])
     _, group, size = np.unique(samples.content_hash, return_inverse=True, return_counts=True)
     chosen.append(np.flatnonzero(size[group] > 1))

@@ -29,6 +29,14 @@ def reduced(run: store.Run, training: int) -> dict[str, np.ndarray]:
     return found
 
 
+def memorized_share(run: store.Run, training: int, memorizable: np.ndarray) -> np.ndarray:
+    """Share of the `memorizable` samples (N,) that are classified as labelled in each epoch, (E,)."""
+    total: np.ndarray | float = 0.0
+    for columns, block in run.measure_blocks(training, "correct"):
+        total = total + (block * memorizable[columns]).sum(axis=1, dtype=np.float64)
+    return np.asarray(total) / max(1, int(memorizable.sum()))
+
+
 def suspicion(run: store.Run, name: str, values: np.ndarray) -> np.ndarray:
     """`values` turned so that higher is more suspicious, (N,)."""
     for training in run.trainings:

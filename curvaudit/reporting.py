@@ -58,7 +58,7 @@ def report(
     order = ranking.order(ranking.suspicion(run, rank_by, values))
     rank = ranking.ranks(order)
     can = memorizable(run.samples)
-    last = run.measure(chosen.index, "correct")[-1] > 0  # (N,)
+    last = run.last(chosen.index, "correct") > 0  # (N,)
     suggested = suggest(run, chosen.index, can & last)
     evidence = Evidence(
         samples=run.samples,
@@ -91,7 +91,7 @@ def report(
         rank=rank,
         suggested=suggested,
         mean_curvature=run.epoch_means(chosen.index, "curvature"),
-        memorized_share=_memorized_share(run, chosen.index, can),
+        memorized_share=ranking.memorized_share(run, chosen.index, can),
         findings=all_findings,
         caveats=_caveats(run, chosen, last, can, evidence),
         thumbnails=run.thumbnails(sorted(shown)),
@@ -158,14 +158,6 @@ def _other_trainings(run: store.Run, chosen: int) -> dict[str, np.ndarray]:
         for name, values in ranking.reduced(run, training.index).items():
             columns[f"{name}@wd={training.weight_decay:g}"] = values
     return columns
-
-
-def _memorized_share(run: store.Run, training: int, can: np.ndarray) -> np.ndarray:
-    """(E,) share of the memorizable samples that are classified as labelled."""
-    total: np.ndarray | float = 0.0
-    for columns, block in run.measure_blocks(training, "correct"):
-        total = total + (block * can[columns]).sum(axis=1, dtype=np.float64)
-    return np.asarray(total) / max(1, int(can.sum()))
 
 
 SMALLEST_SET = 500

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import store
+from . import ranking, store
+from .memorization import memorizable
 
 # A sample counts as likely mislabelled when the network, once it knew the rest of the data,
 # chose one and the same other class in this share of the epochs …
@@ -33,7 +34,7 @@ def suggest(run: store.Run, training: int, eligible: np.ndarray) -> np.ndarray:
     info = next(t for t in run.trainings if t.index == training)
     if "prediction" not in info.measures or info.epochs == 0:
         return suggested
-    epochs = judging_epochs(info.curves.train_accuracy)  # (J,)
+    epochs = judging_epochs(ranking.memorized_share(run, training, memorizable(run.samples)))  # (J,)
     if len(epochs) == 0:
         return suggested
     for columns, block in run.measure_blocks(training, "prediction"):
@@ -43,11 +44,18 @@ def suggest(run: store.Run, training: int, eligible: np.ndarray) -> np.ndarray:
     return suggested
 
 
-def judging_epochs(accuracy: np.ndarray) -> np.ndarray:
-    """Positions of the epochs that can judge a label, from train accuracy (E,)."""
-    best = np.nanmax(accuracy, initial=0.0)
-    knows = accuracy >= KNOWS * best
-    contested = accuracy < 1.0
+def judging_epochs(share: np.ndarray) -> np.ndarray:
+    """Positions of the epochs that can judge a label.
+
+    Parameters
+    ----------
+    share:
+        (E,) share of the memorizable samples that were right. Of all samples it would never
+        reach 1 in a set with conflicting duplicates, and epochs that repeat the labels would count.
+    """
+    best = np.nanmax(share, initial=0.0)
+    knows = share >= KNOWS * best
+    contested = share < 1.0
     return np.flatnonzero(knows & contested)
 
 
