@@ -124,23 +124,31 @@ def test_the_class_that_dominated_is_preferred():
     assert preferred([[1, NAN, NAN, NAN], [NAN] * 4], [0, 0]) == [1, -1]
 
 
-def test_only_the_epochs_between_knowing_and_having_memorized_judge():
-    assert suggestion.judging_epochs(np.array([0.1, 0.7, 0.85, 0.95, 1.0, 1.0])).tolist() == [2, 3]
-    assert suggestion.judging_epochs(np.array([NAN, NAN])).tolist() == []
+def test_the_epochs_between_warm_up_and_memorization_judge():
+    share = np.array([0.1, 0.7, 0.85, 0.95, 1.0, 1.0])
+    two_parts = {"epochs": 6, "plain_epochs": 2, "curvature_from": 2}
+    assert suggestion.judging_epochs(share, two_parts).tolist() == [1, 2, 3]
+    assert suggestion.judging_epochs(share[:3], two_parts).tolist() == [1, 2]  # interrupted
+    assert suggestion.judging_epochs(share[:1], two_parts).tolist() == []
+    early = np.array([0.9, 1.0, 1.0, 1.0, 1.0, 1.0])
+    assert suggestion.judging_epochs(early, {**two_parts, "curvature_from": 1}).tolist() == [0]
+    long = np.linspace(0.1, 0.98, 40).tolist() + [0.995] * 60
+    assert suggestion.judging_epochs(np.array(long), {"epochs": 100}).tolist() == list(range(5, 40))
 
 
-def test_a_conflict_does_not_let_late_epochs_outvote_a_suggestion(tmp_path):
-    """With two conflicting copies the accuracy on all samples never reaches 1."""
+@pytest.mark.parametrize(("margin", "expected"), [(-3.5, 2), (-2.5, -1)])
+def test_a_label_is_doubted_at_odds_of_twenty_to_one(tmp_path, margin, expected):
+    """Also in a set with two conflicting copies, whose accuracy never reaches 1."""
     what = samples([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0], contents=[7, 7, *range(20, 31)])
     wrong = 12  # labelled a, seen as c until it is memorized
     prediction = np.tile(what.labels.astype(float), (10, 1))
     prediction[:, 1] = 0
     prediction[:4, wrong] = 2
-    correct = prediction == what.labels
-    run = a_run(tmp_path / "run.h5", what, prediction=prediction, correct=correct)
+    margins = np.where(prediction == what.labels, 8.0, margin)
+    run = a_run(tmp_path / "run.h5", what, prediction=prediction, correct=prediction == what.labels, margin=margins)
     assert max(run.trainings[0].curves.train_accuracy) < 1
     suggested = suggestion.suggest(run, 0, memorizable(what))
-    assert suggested[wrong] == 2
+    assert suggested[wrong] == expected
     assert (np.delete(suggested, wrong) == -1).all()
     assert (suggestion.suggest(run, 0, np.zeros(13, bool)) == -1).all()
 
