@@ -233,7 +233,8 @@ def test_the_command_keeps_the_columns_in_the_run_and_refuses_to_resume_with_oth
     monkeypatch.chdir(tmp_path)
     rows = [f"images/{kind}/{i:03d}.png,{kind},{'ab'[i % 2]}" for kind in ("circle", "square") for i in range(8)]
     write(tmp_path, "\n".join(["where,label,species", *rows]))
-    given = "curvaudit scan m.csv --epochs 1 --width 4 --device cpu --image-column where".split()
+    given = ["curvaudit", "scan", "m.csv", "--epochs", "1", "--width", "4", "--device", "cpu"]
+    given += ["--image-column", "where"]
     for more, code in (([], 0), (["--resume", "--label-column", "species"], 2)):
         monkeypatch.setattr(sys, "argv", [*given, *more])
         with pytest.raises(SystemExit) as leave:
