@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .errors import CurvauditError
+    from .exporting import Exported, export
     from .gating import CheckResult, check
     from .records import Finding, Report
     from .reporting import report, save
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 __all__ = [
     "CheckResult",
     "CurvauditError",
+    "Exported",
     "Finding",
     "Report",
     "Run",
     "__version__",
     "check",
+    "export",
     "open_run",
     "report",
     "save",
@@ -42,10 +45,12 @@ __all__ = [
 _HOMES = {
     "CheckResult": "gating",
     "CurvauditError": "errors",
+    "Exported": "exporting",
     "Finding": "records",
     "Report": "records",
     "Run": "store",
     "check": "gating",
+    "export": "exporting",
     "open_run": "store",
     "report": "reporting",
     "save": "reporting",

@@ -45,6 +45,8 @@ class ScanSettings:
     split: str | None = None
     data_dir: str | None = None
     download: bool = False
+    image_column: str | None = None
+    label_column: str | None = None
     validation: str | None = None  # a second split whose loss and curvature are logged too
     preset: str = "fast"
     epochs: int | None = None
@@ -61,6 +63,10 @@ class ScanSettings:
     device: str = "auto"
     precision: str = "auto"
     workers: int | None = None
+
+    def source_options(self) -> sources.SourceOptions:
+        """The part that concerns where the pictures come from."""
+        return sources.SourceOptions(self.split, self.data_dir, self.download, self.image_column, self.label_column)
 
     def check(self) -> None:
         """Raises CurvauditError for a value that cannot mean anything."""
@@ -103,7 +109,8 @@ def scan(
     Parameters
     ----------
     source:
-        A folder, the name of a known set, or a torch `Dataset` of (image, label).
+        A folder, a file (`.npz`, `.csv`, `.jsonl`, `.parquet`, `.tar`), the name of a known set,
+        or a torch `Dataset` of (image, label); docs/sources.md lists them.
     out:
         The run file. Each finished epoch is durable in it.
     resume:
@@ -127,9 +134,7 @@ def scan(
     wanted = _settings(settings)
     path = Path(out)
     _check_output(path, resume, overwrite)
-    loaded = sources.load(
-        source, sources.SourceOptions(split=wanted.split, data_dir=wanted.data_dir, download=wanted.download)
-    )
+    loaded = sources.load(source, wanted.source_options())
     second = _second_split(source, wanted)
     workers = wanted.workers or min(8, os.cpu_count() or 1)
     stock = _take(loaded, workers, "reading pictures", on_event)
@@ -223,7 +228,7 @@ def _second_split(source: Any, wanted: ScanSettings) -> sources.Source | None:
     if wanted.validation is None:
         return None
     try:
-        return sources.load(source, sources.SourceOptions(wanted.validation, wanted.data_dir, wanted.download))
+        return sources.load(source, replace(wanted.source_options(), split=wanted.validation))
     except CurvauditError as error:
         raise CurvauditError(
             f"--validation {wanted.validation}: {error.message}",
