@@ -149,6 +149,10 @@ def take(source: Source, workers: int, on_done: Callable[[int], None], least_cla
         width=np.array([min(s.width, 65535) for s in seen], np.uint16),
         height=np.array([min(s.height, 65535) for s in seen], np.uint16),
         contrast=np.array([s.contrast for s in seen], np.float32),
+        columns={
+            name: tuple(texts[i] for i in kept) for name, texts in (getattr(source, "columns", None) or {}).items()
+        },
+        lines=_kept_lines(source, rows),
     )
     return Inventory(
         source=source,
@@ -158,6 +162,11 @@ def take(source: Source, workers: int, on_done: Callable[[int], None], least_cla
         grey=all(s.grey for s in seen),
         thumbnails=None if thumbnails is None else Thumbnails(np.arange(len(kept)), tuple(thumbnails)),
     )
+
+
+def _kept_lines(source: Source, rows: np.ndarray) -> np.ndarray:
+    lines = getattr(source, "lines", None)
+    return np.zeros(0, np.int32) if lines is None else np.asarray(lines, np.int32)[rows]
 
 
 def load_pixels(

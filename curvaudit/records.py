@@ -40,6 +40,10 @@ class Samples:
     width: np.ndarray  # (N,) uint16, pixels
     height: np.ndarray  # (N,) uint16, pixels
     contrast: np.ndarray  # (N,) float32, standard deviation of the pixels in [0, 1]
+    # What a manifest says beyond path, label and split: column name -> N texts, in its order.
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # (N,) int32, 1-based line of the manifest, 0 where there is none; empty without a manifest
+    lines: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import h5py
 import numpy as np
@@ -232,6 +233,18 @@ def _write_samples(file: h5py.File, samples: Samples) -> None:
         ("contrast", samples.contrast, np.float32),
     ):
         group.create_dataset(name, data=np.asarray(values, kind), track_times=False)
+    if len(samples.lines):
+        group.create_dataset("line", data=np.asarray(samples.lines, np.int32), track_times=False)
+    if samples.columns:
+        columns = group.create_group("columns", track_order=True)  # the manifest's order, not the alphabet's
+        for name, texts in samples.columns.items():
+            _texts(columns, _link_name(name), texts)
+
+
+def _link_name(text: str) -> str:
+    """A column name as HDF5 can hold it: `/` would open a group, and `.` is the group itself."""
+    name = _clean(text).replace("%", "%25").replace("/", "%2F")
+    return "%2E" if name == "." else name
 
 
 def _write_thumbnails(file: h5py.File, thumbnails: Thumbnails) -> None:
@@ -388,6 +401,7 @@ def _strings(data: h5py.Dataset) -> tuple[str, ...]:
 
 
 def _read_samples(group: h5py.Group) -> Samples:
+    columns = group["columns"].items() if "columns" in group else ()
     return Samples(
         ids=_strings(group["id"]),
         labels=group["label"][:],
@@ -397,6 +411,8 @@ def _read_samples(group: h5py.Group) -> Samples:
         width=group["width"][:],
         height=group["height"][:],
         contrast=group["contrast"][:],
+        columns={unquote(name): _strings(texts) for name, texts in columns},
+        lines=group["line"][:] if "line" in group else np.zeros(0, np.int32),
     )
 
 

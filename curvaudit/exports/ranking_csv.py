@@ -15,7 +15,8 @@ _BLOCK = 10_000  # rows whose numbers are formatted together
 
 
 def render(report: Report) -> bytes:
-    """Columns `rank,index,id,label,score,suggested_label,rules` and one per score.
+    """Columns `rank,index,id,label,score,suggested_label,rules`, one per score, and one called
+    `meta:NAME` for each further column of the manifest that was scanned.
 
     UTF-8, lines end in `\\n`, an unmeasured score is an empty field, numbers are the shortest
     text that gives the same float32 back. `rules` are ids separated by spaces.
@@ -27,7 +28,8 @@ def render(report: Report) -> bytes:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     names = list(report.scores)
-    writer.writerow([*_COLUMNS, *(_inert(name) for name in names)])
+    further = report.samples.columns
+    writer.writerow([*_COLUMNS, *(_inert(name) for name in names), *(f"meta:{name}" for name in further)])
     unmeasured = np.full(len(report.samples), np.nan)
     columns = [report.scores.get(report.rank_by, unmeasured), *(report.scores[name] for name in names)]
     classes = [_inert(name) for name in report.samples.classes]
@@ -46,6 +48,7 @@ def render(report: Report) -> bytes:
                     classes[better] if better >= 0 else "",
                     " ".join(report.rules_of(row)),
                     *scores,
+                    *(_inert(texts[row]) for texts in further.values()),
                 ]
             )
     # A file name that is not UTF-8 reaches us as lone surrogates, which UTF-8 cannot hold.

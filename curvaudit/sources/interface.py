@@ -23,7 +23,11 @@ class SourceOptions:
 
 
 class Source(Protocol):
-    """N labelled pictures. Opening is lazy and safe to call from several threads."""
+    """N labelled pictures. Opening is lazy and safe to call from several threads.
+
+    A source that reads a manifest may offer two more: `columns`, what the manifest says beyond
+    path, label and split (name -> N texts), and `lines`, (N,) int32, the 1-based line of the file.
+    """
 
     name: str  # shown to people and stored in the run
     classes: tuple[str, ...]  # K class names in the source's order
