@@ -121,6 +121,10 @@ def _caveats(evidence: Evidence) -> tuple[Caveat, ...]:
     unreadable = sum(item.kind == "unreadable" for item in evidence.skipped)
     if unreadable:
         caveats.append(
-            Caveat("error", f"{unreadable} files could not be read and were not audited (CA301 names them).")
+            Caveat(
+                "error",
+                f"{unreadable} files could not be read and were not audited (CA301 names them).",
+                "unreadable",
+            )
         )
     return tuple(caveats)

@@ -170,12 +170,18 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
+# Why an audit may have missed something: files that cannot be read, a training that is not over,
+# candidate pairs whose pictures are not kept; no training, nothing to compare with.
+Unchecked = Literal["unreadable", "unfinished", "unverified", "untrained", "uncompared"]
+
+
 @dataclass(frozen=True)
 class Caveat:
     """Something the reader must know before trusting the ranking."""
 
     severity: Severity
     message: str
+    unchecked: Unchecked | None = None  # set where a part of the data was left unchecked
 
 
 @dataclass(frozen=True)

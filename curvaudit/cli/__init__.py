@@ -6,6 +6,7 @@ To add a command, write a file here that registers it with `app`, and name it in
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib import import_module
 
 import typer
@@ -14,7 +15,7 @@ from ..errors import CurvauditError
 from .app import CLEAN, COULD_NOT_RUN, INTERRUPTED, app
 from .text import safe
 
-_COMMANDS = ("scan", "report", "info")  # in the order that --help shows
+_COMMANDS = ("scan", "report", "check", "info")  # in the order that --help shows
 
 for _command in _COMMANDS:
     import_module(f".{_command}", __name__)
@@ -45,7 +46,9 @@ def main() -> None:
         # Usage errors of the bundled click carry their own way of showing themselves.
         show = getattr(error, "show", None)
         if show is None:
-            raise
-        show()
+            # A defect of ours. Python would exit with 1, which says that a policy is violated.
+            traceback.print_exc()
+        else:
+            show()
         sys.exit(COULD_NOT_RUN)
     sys.exit(result if isinstance(result, int) else CLEAN)
