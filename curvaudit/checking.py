@@ -117,6 +117,9 @@ def outputs(texts: Iterable[str]) -> tuple[Output, ...]:
         if equals and not file:
             raise CurvauditError(f"--format {text} names no file.", f"Write --format {name}=FILE.")
         found.append(Output(name, Path(file) if file else None))
+    files = [output.file for output in found if output.file is not None]
+    if len(set(files)) < len(files):
+        raise CurvauditError("Two formats go to the same file.", "Name one file for each.")
     printed = [output.format for output in found if output.file is None]
     if not printed:
         return (*found, Output("text"))
@@ -126,9 +129,6 @@ def outputs(texts: Iterable[str]) -> tuple[Output, ...]:
             f"{' and '.join(printed)} cannot share the standard output.",
             f"Write one into a file: --format {alone[0]}=FILE.",
         )
-    files = [output.file for output in found if output.file is not None]
-    if len(set(files)) < len(files):
-        raise CurvauditError("Two formats go to the same file.", "Name one file for each.")
     return tuple(found)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from fractions import Fraction
 from typing import Any, cast, get_args
 
@@ -225,6 +225,13 @@ def _table(value: Any, where: str) -> Mapping[str, Any]:
 def _unknown(where: str, what: str, name: Any, known: Iterable[str]) -> CurvauditError:
     known = list(known)
     folded = {text.lower(): text for text in known}
-    close = get_close_matches(str(name).lower(), folded, 1, 0.5)
+    meant = str(name).lower()
+    # Of equally close ones that which has most letters in place: CA1O1 means CA101, not CA112.
+    close = get_close_matches(meant, folded, 5, 0.5)
+    close.sort(key=lambda text: (SequenceMatcher(None, meant, text).ratio(), _in_place(meant, text)), reverse=True)
     hint = f"Did you mean {folded[close[0]]}?" if close else f"There are {', '.join(known)}."
     return CurvauditError(f"{where}: there is no {what} {name!r}.", hint)
+
+
+def _in_place(one: str, other: str) -> int:
+    return sum(a == b for a, b in zip(one, other, strict=False))

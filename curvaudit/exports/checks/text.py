@@ -27,7 +27,10 @@ def lines(result: CheckResult) -> list[tuple[str, str]]:
         if len(items) > MOST:
             found.append(("", f"  … and {len(items) - MOST:,} more; --format json names all."))
     found += [("note", line) for line in wording.asides(result)]
-    found += [("error", f"not checked: {gap.message}") for gap in result.gaps]
+    for gap in result.gaps:
+        found.append(("error", f"not checked: {gap.message}"))
+        if gap.kind == "unreadable" and "CA301" not in wording.by_rule(result.of("violation")):
+            found += [("", line) for line in _unreadable(result)]
     found.append(("" if result.clean else "error", wording.verdict(result)))
     return [(severity, printable(line)) for severity, line in found]
 
@@ -41,3 +44,9 @@ def _finding(finding: Finding) -> list[str]:
         if len(finding.samples) > MOST_PICTURES:
             said.append(f"    … and {len(finding.samples) - MOST_PICTURES:,} more")
     return said
+
+
+def _unreadable(result: CheckResult) -> list[str]:
+    names = [item for item in result.report.skipped if item.kind == "unreadable"]
+    said = [f"    · {item.id}: {item.reason}" for item in names[:MOST_PICTURES]]
+    return [*said, f"    … and {len(names) - MOST_PICTURES:,} more"] if len(names) > MOST_PICTURES else said
