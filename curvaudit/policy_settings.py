@@ -227,9 +227,13 @@ def _unknown(where: str, what: str, name: Any, known: Iterable[str]) -> Curvaudi
     folded = {text.lower(): text for text in known}
     meant = str(name).lower()
     # Of equally close ones that which has most letters in place: CA1O1 means CA101, not CA112.
-    close = get_close_matches(meant, folded, 5, 0.5)
-    close.sort(key=lambda text: (SequenceMatcher(None, meant, text).ratio(), _in_place(meant, text)), reverse=True)
-    hint = f"Did you mean {folded[close[0]]}?" if close else f"There are {', '.join(known)}."
+    close = get_close_matches(meant, folded, len(folded), 0.5)
+    nearest = max(
+        (text for text in folded if text in close),
+        key=lambda text: (SequenceMatcher(None, meant, text).ratio(), _in_place(meant, text)),
+        default=None,
+    )
+    hint = f"Did you mean {folded[nearest]}?" if nearest else f"There are {', '.join(known)}."
     return CurvauditError(f"{where}: there is no {what} {name!r}.", hint)
 
 
