@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .errors import CurvauditError
+    from .exporting import Exported, export
     from .gating import check
     from .inspecting import inspect
     from .outcome import CheckResult
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
 __all__ = [
     "CheckResult",
     "CurvauditError",
+    "Exported",
     "Finding",
     "Policy",
     "Report",
     "Run",
     "__version__",
     "check",
+    "export",
     "inspect",
     "open_run",
     "read_policy",
@@ -49,11 +52,13 @@ __all__ = [
 _HOMES = {
     "CheckResult": "outcome",
     "CurvauditError": "errors",
+    "Exported": "exporting",
     "Finding": "records",
     "Policy": "policy",
     "Report": "records",
     "Run": "store",
     "check": "gating",
+    "export": "exporting",
     "inspect": "inspecting",
     "open_run": "store",
     "read_policy": "policy_file",

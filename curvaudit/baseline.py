@@ -7,8 +7,6 @@ flat picture twice in one class); a baseline then names it twice, and a third on
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from collections import Counter
@@ -17,14 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import decisions
 from .errors import CurvauditError
 from .records import Finding, Samples
 
 SCHEMA = "curvaudit-baseline/1"
-DECISIONS_SCHEMA = "curvaudit-decisions/1"
-_ACCEPTING = {"fine", "ambiguous"}  # what was decided about a picture that stays as it is
-_MENDING = {"wrong-label", "drop"}  # … and about one that must not
-_CSV_COLUMNS = {"content_hash", "label", "decision"}
+_ACCEPTING = {"fine", "ambiguous"}  # decided about a picture that stays as it is; others must be mended
 
 
 @dataclass(frozen=True)
@@ -70,28 +66,26 @@ def read(path: str | os.PathLike[str]) -> Baseline:
     Raises
     ------
     CurvauditError
-        The file is missing, or none of the three.
+        The file is missing, or neither.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+    content = _json(path)
+    schema = None if content is None else content.get("schema")
+    if content is None or schema == decisions.SCHEMA:
+        return _decided(decisions.read(path), str(path))
+    if schema != SCHEMA:
         raise CurvauditError(
-            f"There is no baseline {path}.", f"Make it with `curvaudit check … --baseline {path} --update-baseline`."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise CurvauditError(
-            f"The baseline {path} cannot be read: {reason or error}.", "Check its name and permissions."
-        ) from error
-    try:
-        found = _from_json(json.loads(text)) if text.lstrip().startswith(("{", "[")) else _from_csv(text)
-    except (ValueError, TypeError, KeyError, csv.Error) as error:
-        raise CurvauditError(
-            f"{path} is no baseline: {error}.",
+            f"{path} is no baseline: its schema is {schema!r}, not {SCHEMA} or {decisions.SCHEMA}.",
             "A baseline comes from --update-baseline, or from the report page's export of decisions.",
-        ) from error
-    return Baseline(found.fingerprints, found.fine, found.mend, (str(path),))
+        )
+    accepted = content.get("accepted")
+    entries = accepted if isinstance(accepted, list) else [None]
+    found = [entry.get("fingerprint") if isinstance(entry, dict) else None for entry in entries]
+    if not all(isinstance(fingerprint, str) for fingerprint in found):
+        raise CurvauditError(
+            f"{path} is a damaged baseline: an entry names no fingerprint.", "Restore it, or use --update-baseline."
+        )
+    return Baseline(fingerprints=Counter(map(str, found)), files=(str(path),))
 
 
 def read_all(paths: Iterable[str | os.PathLike[str]]) -> Baseline:
@@ -146,49 +140,39 @@ def require_writable(path: str | os.PathLike[str]) -> None:
 
 def _is_baseline(path: Path) -> bool:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+        content = _json(path)
+    except CurvauditError:
         return False
-    return isinstance(content, dict) and content.get("schema") == SCHEMA
+    return content is not None and content.get("schema") == SCHEMA
 
 
-def _from_json(content: Any) -> Baseline:
-    schema = content.get("schema") if isinstance(content, dict) else None
-    if schema == SCHEMA:
-        return Baseline(fingerprints=Counter(_required(entry, "fingerprint") for entry in content["accepted"]))
-    if schema == DECISIONS_SCHEMA:
-        return _decisions(content["decisions"])
-    raise ValueError(f"its schema is {schema!r}, not {SCHEMA} or {DECISIONS_SCHEMA}")
+def _json(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file; None where there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise CurvauditError(
+            f"There is no baseline {path}.", f"Make it with `curvaudit check … --baseline {path} --update-baseline`."
+        ) from None
+    except OSError as error:
+        raise CurvauditError(
+            f"The baseline {path} cannot be read: {error.strerror or error}.", "Check its name and permissions."
+        ) from error
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
-def _from_csv(text: str) -> Baseline:
-    table = csv.DictReader(io.StringIO(text, newline=""))
-    missing = sorted(_CSV_COLUMNS - set(table.fieldnames or ()))
-    if missing:
-        raise ValueError(f"it is no JSON, and as CSV it has no column {missing[0]}")
-    return _decisions(table)
-
-
-def _decisions(rows: Iterable[Any]) -> Baseline:
+def _decided(made: Iterable[decisions.Decision], name: str) -> Baseline:
     fine: Counter[tuple[int, str]] = Counter()
     mend = set()
-    for row in rows:
-        decision = _required(row, "decision")
-        key = int(_required(row, "content_hash"), 16), _required(row, "label")
-        if decision in _ACCEPTING:
+    for item in made:
+        key = item.content_hash, item.label
+        if item.decision in _ACCEPTING:
             fine[key] += 1
-        elif decision in _MENDING:
-            mend.add(key)
         else:
-            raise ValueError(f"there is no decision {decision!r}")
-    return Baseline(fine=fine, mend=frozenset(mend))
-
-
-def _required(row: Any, key: str) -> str:
-    value = row.get(key) if isinstance(row, Mapping) else None
-    if not isinstance(value, str):
-        raise ValueError(f"an entry has no text {key!r}")
-    return value
+            mend.add(key)
+    return Baseline(fine=fine, mend=frozenset(mend), files=(name,))
 
 
 def _text(text: str) -> str:

@@ -131,7 +131,7 @@ def take(source: Source, workers: int, on_done: Callable[[int], None], least_cla
         why = f" ({skipped[0].id}: {skipped[0].reason})" if skipped else ""
         raise CurvauditError(
             f"{source.name} holds no readable picture{why}.",
-            "Check that it is a folder of classes with images: class/image.jpg.",
+            "Check that it is a folder of classes (class/image.jpg), or a file that holds or names pictures.",
         )
     rows = np.array(kept, np.int64)  # (N,) in the source
     labels = np.asarray(source.labels, np.int32)[rows]

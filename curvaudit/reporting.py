@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -98,22 +99,32 @@ def report(
     )
 
 
-def save(report: Report, folder: str | os.PathLike[str] = DEFAULT_FOLDER) -> Path:
+def save(
+    report: Report,
+    folder: str | os.PathLike[str] = DEFAULT_FOLDER,
+    formats: Sequence[str] = exports.DEFAULT_FORMATS,
+) -> Path:
     """Write `index.html`, `ranking.csv` and `findings.json` into `folder`.
+
+    Parameters
+    ----------
+    formats:
+        Which of html, csv, json and parquet (`ranking.parquet`: the table of the CSV with types).
 
     Returns
     -------
-    The path of the page.
+    The path of the page; of the first file where no page was asked for.
 
     Raises
     ------
     CurvauditError
-        The folder cannot be written.
+        The folder cannot be written, there is no such format, or parquet needs pyarrow.
     """
     target = Path(folder)
+    files = exports.render_all(report, formats)
     try:
         target.mkdir(parents=True, exist_ok=True)
-        for name, content in exports.render_all(report).items():
+        for name, content in files.items():
             temporary = target / f".{name}.partial"
             temporary.write_bytes(content)
             os.replace(temporary, target / name)
@@ -122,7 +133,7 @@ def save(report: Report, folder: str | os.PathLike[str] = DEFAULT_FOLDER) -> Pat
             f"The report folder {target} cannot be written: {error.strerror or error}.",
             "Choose another folder with -o.",
         ) from error
-    return target / "index.html"
+    return target / ("index.html" if "index.html" in files else next(iter(files)))
 
 
 def _choose(run: store.Run, wanted: int | None) -> TrainingInfo:

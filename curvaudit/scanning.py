@@ -44,6 +44,8 @@ class ScanSettings:
     split: str | None = None
     data_dir: str | None = None
     download: bool = False
+    image_column: str | None = None
+    label_column: str | None = None
     validation: str | None = None  # a second split whose loss and curvature are logged too
     preset: str = "fast"
     epochs: int | None = None
@@ -60,6 +62,10 @@ class ScanSettings:
     device: str = "auto"
     precision: str = "auto"
     workers: int | None = None
+
+    def source_options(self) -> sources.SourceOptions:
+        """The part that concerns where the pictures come from."""
+        return sources.SourceOptions(self.split, self.data_dir, self.download, self.image_column, self.label_column)
 
     def check(self) -> None:
         """Raises CurvauditError for a value that cannot mean anything."""
@@ -100,7 +106,8 @@ def scan(
     Parameters
     ----------
     source:
-        A folder, the name of a known set, or a torch `Dataset` of (image, label).
+        A folder, a file (`.npz`, `.csv`, `.jsonl`, `.parquet`, `.tar`), the name of a known set,
+        or a torch `Dataset` of (image, label); docs/sources.md lists them.
     out:
         The run file. Each finished epoch is durable in it.
     resume:
@@ -124,9 +131,7 @@ def scan(
     wanted = _settings(settings)
     path = Path(out)
     _check_output(path, resume, overwrite)
-    loaded = sources.load(
-        source, sources.SourceOptions(split=wanted.split, data_dir=wanted.data_dir, download=wanted.download)
-    )
+    loaded = sources.load(source, wanted.source_options())
     workers = wanted.workers or min(8, os.cpu_count() or 1)
     stock = _take(loaded, workers, "reading pictures", on_event)
     with _Scratch(path) as scratch:
@@ -275,10 +280,7 @@ def _prepare(
     validation, skipped = None, stock.skipped
     if settings.validation is not None:
         second = _take(
-            sources.load(
-                spec,
-                sources.SourceOptions(settings.validation, settings.data_dir, settings.download),
-            ),
+            sources.load(spec, replace(settings.source_options(), split=settings.validation)),
             workers,
             f"reading {settings.validation} pictures",
             on_event,

@@ -382,6 +382,26 @@ def test_a_release_in_two_versions(tmp_path, monkeypatch, capsys):
     assert code == 0 and "Accepted before: CA101 conflicting-duplicates 4" in out
 
 
+def test_a_manifest_is_named_with_the_line(place, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{p.relative_to(place)},{p.parent.name}" for p in sorted((place / "conflicting").glob("*/*.png"))]
+    (tmp_path / "list of all.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    (tmp_path / "conflicting").symlink_to(place / "conflicting")
+    code, out, _ = run(monkeypatch, capsys, "list of all.csv", "--format", "sarif", "--fail-on", "CA101")
+    (conflict,) = [item for item in json.loads(out)["runs"][0]["results"] if item["ruleId"] == "CA101"]
+    found = [p["physicalLocation"] for p in (*conflict["locations"], *conflict["relatedLocations"])]
+    lines = [
+        2 + rows.index(f"conflicting/{name},{name.split('/')[0]}") for name in ("circle/003.png", "square/planted.png")
+    ]
+    assert code == 1
+    assert [(p["artifactLocation"]["uri"], p["region"]["startLine"]) for p in found] == [
+        ("list%20of%20all.csv", line) for line in lines
+    ]
+    # The same pictures as a folder have the same fingerprints.
+    other = json.loads(run(monkeypatch, capsys, "conflicting", "--format", "json")[1])
+    assert conflict["partialFingerprints"]["curvauditFingerprint/v1"] in other["check"]["violations"]
+
+
 def test_two_versions_by_their_runs(place, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, capsys, place / "clean.h5", "--baseline", "known.json", "--update-baseline")[0] == 0

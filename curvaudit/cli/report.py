@@ -21,9 +21,12 @@ def report(
         str, typer.Option(help="curvature, gradient, loss, margin, el2n, correct or consensus.")
     ] = "curvature",
     training: Annotated[int | None, typer.Option(help="Which training of the run ranks; default the first.")] = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="What to write: html, csv, json, parquet; several with commas.")
+    ] = "html,csv,json",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
 ) -> None:
-    """Rank the pictures, find duplicates and conflicts, write page, CSV and JSON."""
+    """Rank the pictures, find duplicates and conflicts, write page, CSV, JSON or Parquet."""
     from rich.console import Console
     from rich.text import Text
 
@@ -32,9 +35,10 @@ def report(
     from .findings_table import print_findings
 
     made = make_report(run, top=top, rank_by=rank_by, training=training)
-    page = save(made, out)
+    page = save(made, out, [name.strip() for name in formats.split(",") if name.strip()])
     if quiet:
         return
     console = Console(highlight=False, soft_wrap=True)
     print_findings(console, made)
-    console.print(Text(f"Page: {page}", style=f"link {page.resolve().as_uri()}" if console.is_terminal else ""))
+    label = "Page" if page.suffix == ".html" else "File"
+    console.print(Text(f"{label}: {page}", style=f"link {page.resolve().as_uri()}" if console.is_terminal else ""))

@@ -22,13 +22,18 @@ def scan(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder (class/image.ext) or one of digits, mnist, fashion-mnist, cifar10, cifar100, imagenet."
+            help="A folder (class/image.ext), a .csv, .jsonl, .npz, .parquet or .tar file, hf:NAME, or one of "
+            "digits, mnist, fashion-mnist, cifar10, cifar100, imagenet."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run file to write.")] = Path(RUN_FILE),
     split: Annotated[str | None, typer.Option(help="train, test or val; default train.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Where a standard set lies.")] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch a standard set if it is absent.")] = False,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch a standard set or hf:NAME if it is absent.")
+    ] = False,
+    image_column: Annotated[str | None, typer.Option(help="The column or array with pictures or paths.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="The column or array with labels.")] = None,
     validation: Annotated[str | None, typer.Option(help="Also log loss and curvature of this second split.")] = None,
     preset: Annotated[str, typer.Option(help="fast, paper-mnist, paper-cifar or paper-imagenet.")] = "fast",
     epochs: Annotated[int | None, typer.Option(help="Length of the schedule; default by preset.")] = None,
@@ -67,6 +72,8 @@ def scan(
             split=split,
             data_dir=data_dir,
             download=download,
+            image_column=image_column,
+            label_column=label_column,
             validation=validation,
             preset=preset,
             epochs=epochs,

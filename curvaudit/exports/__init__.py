@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 
+from ..errors import CurvauditError
 from ..records import Report
-from . import findings_json, html, ranking_csv
+from . import cleanlab_csv, fiftyone_json, findings_json, html, ranking_csv, ranking_parquet
 
 Export = Callable[[Report], bytes]
 
@@ -14,9 +16,30 @@ EXPORTS: dict[str, tuple[str, Export]] = {
     "html": ("index.html", html.render),
     "csv": ("ranking.csv", ranking_csv.render),
     "json": ("findings.json", findings_json.render),
+    "parquet": ("ranking.parquet", ranking_parquet.render),
+}
+DEFAULT_FORMATS = ("html", "csv", "json")
+
+# Files for other programs, made by `curvaudit export`.
+OTHER_PROGRAMS: dict[str, tuple[str, Export]] = {
+    "cleanlab": ("cleanlab.csv", cleanlab_csv.render),
+    "fiftyone": ("fiftyone.json", fiftyone_json.render),
 }
 
 
-def render_all(report: Report) -> dict[str, bytes]:
-    """Every file of the report folder: file name -> content."""
-    return {filename: render(report) for filename, render in EXPORTS.values()}
+def render_all(report: Report, formats: Sequence[str] = DEFAULT_FORMATS) -> dict[str, bytes]:
+    """The files of the report folder: file name -> content.
+
+    Raises
+    ------
+    CurvauditError
+        No format, or one that does not exist; or a package that it needs is missing.
+    """
+    if not formats:
+        raise CurvauditError("No format is named.", f"Choose from {', '.join(EXPORTS)}.")
+    for name in formats:
+        if name not in EXPORTS:
+            close = get_close_matches(name.lower(), EXPORTS, 1)
+            hint = f"Did you mean {close[0]}?" if close else f"The formats are {', '.join(EXPORTS)}."
+            raise CurvauditError(f"There is no report format {name!r}.", hint)
+    return {EXPORTS[name][0]: EXPORTS[name][1](report) for name in formats}

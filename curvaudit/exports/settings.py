@@ -10,8 +10,8 @@ from ..records import Report
 
 # Settings that keep what the user gave; others hold what "auto" became and may not fit elsewhere.
 _OPTIONS = (
-    "split", "validation", "preset", "epochs", "batch_size", "lr", "weight_decay", "seed", "augment",
-    "curvature_every", "probes", "step", "resolution", "width", "precision",
+    "split", "image_column", "label_column", "validation", "preset", "epochs", "batch_size", "lr", "weight_decay",
+    "seed", "augment", "curvature_every", "probes", "step", "resolution", "width", "precision",
 )  # fmt: skip
 
 

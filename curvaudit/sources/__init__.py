@@ -6,6 +6,8 @@ To add one, write a file here with
 - `load(spec, options) -> Source`: heavy imports inside;
 - `SUPPORTS`: what it reads, in the words of an error message;
 - `NAMES` (optional): the names it goes by. Such sources are asked first.
+- `LAST = True` (optional): it takes what the others leave, thus it is asked last.
+- `TAKES_COLUMNS = True` (optional): the options `image_column` and `label_column` mean something to it.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ def load(spec: Any, options: SourceOptions | None = None) -> Source:
     """
     for module in _modules():
         if module.matches(spec):
-            return module.load(spec, options or SourceOptions())
+            options = options or SourceOptions()
+            _refuse_columns(module, spec, options)
+            return module.load(spec, options)
     supported = f"Supported are {'; '.join(module.SUPPORTS for module in _modules())}."
     if not isinstance(spec, (str, os.PathLike)):
         raise CurvauditError(f"{type(spec).__name__} is not a source of labelled pictures.", supported)
@@ -71,9 +75,18 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(name for module in _modules() for name in getattr(module, "NAMES", ())))
 
 
+def _refuse_columns(module: SourceModule, spec: Any, options: SourceOptions) -> None:
+    """An option without effect is a misunderstanding that should not cost a training."""
+    for option, value in (("--image-column", options.image_column), ("--label-column", options.label_column)):
+        if value is not None and not getattr(module, "TAKES_COLUMNS", False):
+            raise CurvauditError(
+                f"{option} {value!r} says nothing about {spec}: it has no columns.", f"Leave out {option}."
+            )
+
+
 @cache
 def _modules() -> tuple[SourceModule, ...]:
     found = [import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
     sources = [module for module in found if hasattr(module, "matches")]
-    sources.sort(key=lambda module: not hasattr(module, "NAMES"))
+    sources.sort(key=lambda module: (not hasattr(module, "NAMES"), getattr(module, "LAST", False)))
     return tuple(cast(SourceModule, module) for module in sources)

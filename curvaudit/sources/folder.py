@@ -15,14 +15,12 @@ from ..errors import CurvauditError
 from ..records import Skipped
 from .interface import SourceOptions
 from .naming import as_text, made_unique
+from .splits import SPLITS
 
 SUPPORTS = "a folder with one folder for each class (class/image.jpg)"
 
-_SPLITS = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
+LAST = True
+
 _CLUTTER = {
     "thumbs.db": "Windows thumbnail cache, not an image",
     "desktop.ini": "Windows folder settings, not an image",
@@ -118,8 +116,8 @@ def _choose_split(given: Path, wanted: str | None, listing: _Listing) -> tuple[s
     """The split and the folder that holds the classes; what lies beside the splits is listed."""
     entries = _entries(given)
     folders = [entry.name for entry in entries if os.path.isdir(entry.path) and not _is_no_class(entry.name)]
-    splits = [name for name in folders if name.lower() in _SPLITS]
-    divided = {_SPLITS[name.lower()] for name in splits if _has_folders(given / name)}
+    splits = [name for name in folders if name.lower() in SPLITS]
+    divided = {SPLITS[name.lower()] for name in splits if _has_folders(given / name)}
     # A class may be called "test" or "train". Splits are splits where they hold folders and
     # nothing but splits is there, or at least two of them.
     if not divided or (len(splits) < len(folders) and len(divided) < 2):
@@ -131,7 +129,7 @@ def _choose_split(given: Path, wanted: str | None, listing: _Listing) -> tuple[s
         )
     asked = wanted or "train"
     exact = [name for name in splits if name.lower() == asked.lower()]
-    alike = [name for name in splits if _SPLITS[name.lower()] == _SPLITS.get(asked.lower())]
+    alike = [name for name in splits if SPLITS[name.lower()] == SPLITS.get(asked.lower())]
     chosen = next(iter(exact + alike), None)
     if chosen is None:
         raise CurvauditError(

@@ -19,6 +19,8 @@ class SourceOptions:
     split: str | None = None  # None: the source's training split
     data_dir: str | None = None  # where torchvision's standard sets lie
     download: bool = False  # only ever True because the user asked
+    image_column: str | None = None  # None: found by name or type
+    label_column: str | None = None
     least_classes: int = 2  # copies can be looked for in one class, a training needs two
 
 

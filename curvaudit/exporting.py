@@ -1,0 +1,113 @@
+"""Use case: from a run file to a file for another program, or to a mended manifest."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from . import decisions as decided
+from . import exports, store
+from .errors import CurvauditError
+from .exports import fixed_csv
+from .reporting import report as make_report
+
+FIXED = "csv-fixed"
+TARGETS = {**{name: file for name, (file, _) in exports.OTHER_PROGRAMS.items()}, FIXED: "fixed.csv"}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The file that was written, and sentences on what is in it."""
+
+    path: Path
+    notes: tuple[str, ...]
+
+
+def export(
+    run: str | os.PathLike[str],
+    to: str,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    decisions: str | os.PathLike[str] | None = None,
+    rank_by: str = "curvature",
+    training: int | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Write the audit for another program.
+
+    Parameters
+    ----------
+    run:
+        The path of a run file.
+    to:
+        `cleanlab` (CSV), `fiftyone` (JSON for `Dataset.from_json`), or `csv-fixed` (a manifest
+        with the decisions applied).
+    out:
+        The file to write; default `cleanlab.csv`, `fiftyone.json` or `fixed.csv`.
+    decisions:
+        For csv-fixed: the decisions that the report page saved, JSON or CSV.
+    rank_by, training:
+        As for `report`.
+    overwrite:
+        Replace an existing file.
+
+    Raises
+    ------
+    CurvauditError
+        No such target, the run or the decisions cannot be read, decisions of another data set, or
+        the file exists or cannot be written.
+    """
+    if to not in TARGETS:
+        close = get_close_matches(to.lower(), TARGETS, 1)
+        hint = f"Did you mean {close[0]}?" if close else f"Choose from {', '.join(TARGETS)}."
+        raise CurvauditError(f"curvaudit does not export to {to!r}.", hint)
+    if (decisions is not None) != (to == FIXED):
+        raise CurvauditError(
+            f"--to {FIXED} and --decisions belong together.",
+            f"Write: curvaudit export RUN.h5 --to {FIXED} --decisions decisions.json",
+        )
+    path = Path(out if out is not None else TARGETS[to])
+    if path.exists() and not overwrite:
+        raise CurvauditError(f"{path} exists already.", "Use --overwrite to replace it, or -o for another file.")
+    if decisions is not None:
+        samples = store.open_run(run).samples
+        fixed = fixed_csv.render(samples, decided.by_row(decided.read(decisions), samples, decisions))
+        content, notes = fixed.content, _fixed_notes(fixed)
+    else:
+        made = make_report(run, rank_by=rank_by, training=training)
+        content, notes = exports.OTHER_PROGRAMS[to][1](made), (f"{len(made.samples)} pictures.",)
+    _write(path, content)
+    return Exported(path, notes)
+
+
+def _fixed_notes(fixed: fixed_csv.Fixed) -> tuple[str, ...]:
+    notes = [
+        f"{fixed.kept} pictures kept, {fixed.dropped} dropped, {fixed.relabelled} relabelled.",
+        "Paths are relative to the scanned folder or manifest: put the file there.",
+    ]
+    if fixed.unsolved:
+        notes.append(
+            f"{len(fixed.unsolved)} wrong labels without a right one are left as they are: {_listed(fixed.unsolved)}."
+        )
+    if fixed.new_classes:
+        notes.append(f"Classes that the data set did not have: {_listed(fixed.new_classes)}.")
+    return tuple(notes)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise CurvauditError(
+            f"{path} cannot be written: {error.strerror or error}.", "Choose another place with -o."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,145 @@
+"""Data sets in several files of one kind: a file, a pattern, or a folder of nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+from ..errors import CurvauditError
+from ..records import Skipped
+from . import splits
+from .naming import as_text
+
+_DEPTH = 3  # folders below the named one that are searched
+_MOST = 100_000  # files that a pattern may name
+# What lies beside the files of a published data set and holds no pictures.
+_BESIDE = (".md", ".json", ".txt", ".yaml", ".yml")
+_NAMED_BESIDE = ("readme", "license", "citation")
+
+
+def named(spec: Any, ending: str) -> bool:
+    """Whether `spec` is a file, a pattern or a folder of files with this ending."""
+    if not isinstance(spec, (str, os.PathLike)):
+        return False
+    text = os.fspath(spec)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return bool(_below(path, ending))
+    if not text.lower().endswith(ending):
+        return False
+    return path.is_file() or _is_pattern(text)
+
+
+def find(spec: str | Path, ending: str, wanted: str | None) -> tuple[list[tuple[str, Path]], str | None, list[Skipped]]:
+    """The files of the chosen split, by name.
+
+    A split is the beginning of a file's name (`train-00000-of-00002.parquet`) or a folder above
+    it (`train/0000.parquet`). A single file or a pattern is read as it is, unless a split is
+    wanted. Of a folder the training split is the default, if any file is of a split.
+
+    Returns
+    -------
+    (name as shown, path) of each file, the split or None, files left out.
+
+    Raises
+    ------
+    CurvauditError
+        The pattern matches nothing, or there is no such split.
+    """
+    text = os.fspath(spec)
+    shown = as_text(text)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        paths = _below(path, ending)
+        names = [path_.relative_to(path).as_posix() for path_ in paths]
+    else:
+        paths = [path] if path.is_file() else _matching(text, shown)
+        common = os.path.commonpath([p.parent for p in paths])
+        names = [Path(os.path.relpath(p, common)).as_posix() for p in paths]
+    files = [(as_text(name), p) for name, p in zip(names, paths, strict=True)]
+    if wanted is None and not path.is_dir():
+        return files, None, []
+    divided = [_split_of(name) for name, _ in files]
+    present = [split for split in divided if split is not None]
+    if not present:
+        splits.refuse(wanted, shown, f"name the files train-….{ending[1:]}, test-….{ending[1:]} and so on")
+        return files, None, []
+    chosen = splits.choose(present, wanted, shown)
+    same = [split is not None and splits.meaning(split) == splits.meaning(chosen) for split in divided]
+    left_out = [
+        Skipped(name, "its name begins with no split, so it is in none", "ignored")
+        for (name, _), split in zip(files, divided, strict=True)
+        if split is None
+    ]
+    return [file for file, wanted_ in zip(files, same, strict=True) if wanted_], chosen, left_out
+
+
+def _split_of(name: str) -> str | None:
+    path = Path(name)
+    above = [part.lower() for part in reversed(path.parts[:-1]) if part.lower() in splits.SPLITS]
+    return splits.in_file_name(path.stem) or next(iter(above), None)
+
+
+def _below(folder: Path, ending: str) -> list[Path]:
+    """Files with the ending, sorted; none if there is anything else that could hold pictures."""
+    found: list[Path] = []
+    waiting = [(folder, 0)]
+    while waiting:
+        current, depth = waiting.pop()
+        try:
+            with os.scandir(current) as entries:
+                for entry in entries:
+                    suffix = Path(entry.name).suffix.lower()
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir():
+                        if depth == _DEPTH:
+                            return []
+                        waiting.append((Path(entry.path), depth + 1))
+                    elif suffix == ending:
+                        found.append(Path(entry.path))
+                    elif suffix not in _BESIDE and entry.name.lower() not in _NAMED_BESIDE:
+                        return []
+        except OSError:
+            return []
+    return sorted(found, key=lambda path: path.as_posix())
+
+
+def _is_pattern(text: str) -> bool:
+    return any(sign in text for sign in "*?[{")
+
+
+def _matching(text: str, shown: str) -> list[Path]:
+    found: dict[str, None] = {}
+    for pattern in _without_braces(text, shown):
+        paths = sorted(glob(os.path.expanduser(pattern), recursive=True))
+        if not paths and pattern != text:
+            # A range promises that each of its files is there: a gap must not pass unnoticed.
+            raise CurvauditError(f"There is no file {pattern}, which {shown} names.", "Check the range.")
+        found.update(dict.fromkeys(path for path in paths if os.path.isfile(path)))
+    if not found:
+        raise CurvauditError(f"No file matches {shown}.", "Check the pattern; quote it in a shell.")
+    return [Path(path) for path in found]
+
+
+def _without_braces(text: str, shown: str) -> list[str]:
+    """`{000..003}` and `{a,b}` written out, as WebDataset and shells do."""
+    brace = re.search(r"\{([^{}]*)\}", text)
+    if brace is None:
+        return [text]
+    inner = brace.group(1)
+    numbers = re.fullmatch(r"(\d{1,9})\.\.(\d{1,9})", inner)
+    if numbers:
+        first, last = numbers.groups()
+        if int(last) - int(first) >= _MOST:
+            raise CurvauditError(f"{shown} names {int(last) - int(first) + 1:,} files.", f"At most {_MOST:,}.")
+        choices = [f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)]
+    else:
+        choices = inner.split(",")
+    endings = _without_braces(text[brace.end() :], shown)
+    if len(choices) * len(endings) > _MOST:
+        raise CurvauditError(f"{shown} names {len(choices) * len(endings):,} files.", f"At most {_MOST:,}.")
+    return [text[: brace.start()] + choice + ending for choice in choices for ending in endings]

@@ -1,0 +1,52 @@
+"""Names of splits: the spellings that mean the same, and the choice of one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ..errors import CurvauditError
+
+SPLITS = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+
+
+def choose(present: Iterable[str], wanted: str | None, where: str) -> str:
+    """The one of the split names `present` that `wanted` means; without a wish, the training split.
+
+    The exact name wins over another spelling of it.
+
+    Raises
+    ------
+    CurvauditError
+        There is no such split; `where` is the source as shown to people.
+    """
+    names = list(dict.fromkeys(present))
+    asked = wanted or "train"
+    same = [name for name in names if name == asked] + [name for name in names if meaning(name) == meaning(asked)]
+    if not same:
+        raise CurvauditError(f"{where} has no split {asked!r}.", f"Choose one with --split: {', '.join(names)}.")
+    return same[0]
+
+
+def refuse(wanted: str | None, where: str, how: str) -> None:
+    """Raise CurvauditError if a split is wanted of a source without any; `how` says how it could have some."""
+    if wanted is not None:
+        raise CurvauditError(
+            f"{where} has no splits, but the split {wanted!r} was asked for.", f"Leave out --split, or {how}."
+        )
+
+
+def meaning(name: str) -> str:
+    """One spelling for all that mean the same split."""
+    lower = name.strip().lower()
+    return SPLITS.get(lower, lower)
+
+
+def in_file_name(stem: str) -> str | None:
+    """The split that a file's name begins with, as in `train-00000-of-00002`; None if with none."""
+    first = re.split(r"[-_.]", stem, maxsplit=1)[0].lower()
+    return first if first in SPLITS else None

@@ -1,0 +1,281 @@
+"""Files for other programs, and the manifest with a reviewer's decisions applied."""
+
+import csv
+import io
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import curvaudit
+from curvaudit.cli import main
+from curvaudit.errors import CurvauditError
+
+SMALL = {"epochs": 2, "width": 4, "batch_size": 32, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run on a manifest with a conflict, a copy, a repeated path and an unreadable picture."""
+    from conftest import draw_folder
+
+    root = tmp_path_factory.mktemp("exporting")
+    draw_folder(root / "images", classes=("circle", "square"), each=8, size=20)
+    (root / "images" / "square" / "conflict.png").write_bytes((root / "images" / "circle" / "000.png").read_bytes())
+    (root / "images" / "circle" / "=copy, 1.png").write_bytes((root / "images" / "circle" / "001.png").read_bytes())
+    (root / "images" / "circle" / "flat.png").write_bytes(b"no picture")
+    paths = sorted((root / "images").glob("*/*"))
+    rows = [[path.relative_to(root).as_posix(), path.parent.name, f"site {i % 2}"] for i, path in enumerate(paths)]
+    rows.append(rows[3])
+    with (root / "m.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["path", "label", "site"], *rows])
+    return curvaudit.scan(root / "m.csv", root / "run.h5", **SMALL)
+
+
+def table(content):
+    return list(csv.DictReader(io.StringIO(content, newline="")))
+
+
+def decision(run, identity, what, new=None, **changes):
+    row = run.samples.ids.index(identity)
+    return {
+        "index": row,
+        "id": identity,
+        "label": run.samples.classes[run.samples.labels[row]],
+        "content_hash": f"{int(run.samples.content_hash[row]):016x}",
+        "decision": what,
+        "new_label": new,
+        "findings": [],
+        **changes,
+    }
+
+
+def write_decisions(path, run, *entries):
+    document = {
+        "schema": "curvaudit-decisions/1",
+        "run": str(run.path),
+        "source_fingerprint": run.info.source_fingerprint,
+        "decisions": list(entries),
+    }
+    path.write_text(json.dumps(document))
+    return path
+
+
+# --- report --format -----------------------------------------------------------------
+
+
+def test_parquet_holds_the_table_of_the_csv_with_types(run, tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet")
+    report = curvaudit.report(run)
+    path = curvaudit.save(report, tmp_path / "out", ["parquet", "csv"])
+    assert path.name == "ranking.parquet" and not (tmp_path / "out" / "index.html").exists()
+    typed = pq.read_table(path)
+    plain = table((tmp_path / "out" / "ranking.csv").read_text())
+    assert typed.column_names == list(plain[0])
+    assert str(typed.schema.field("curvature").type) == "float" and str(typed.schema.field("rank").type) == "int64"
+    for row, expected in zip(typed.to_pylist(), plain, strict=True):
+        assert (row["rank"], row["index"]) == (int(expected["rank"]), int(expected["index"]))
+        assert row["id"] == expected["id"] and row["rules"] == expected["rules"]
+        assert (row["suggested_label"] or "") == expected["suggested_label"]
+        assert row["loss"] == np.float32(expected["loss"]) and row["meta:site"] == expected["meta:site"]
+
+
+@pytest.mark.parametrize(("formats", "says"), [(["pdf"], "'pdf'"), (["htlm"], "'htlm'"), ([], "No format")])
+def test_unknown_formats_are_named_before_anything_is_written(formats, says, run, tmp_path):
+    with pytest.raises(CurvauditError, match=says):
+        curvaudit.save(curvaudit.report(run), tmp_path / "out", formats)
+    assert not (tmp_path / "out").exists()
+
+
+def test_report_writes_what_is_asked_for(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        sys, "argv", ["curvaudit", "report", str(run.path), "-o", str(tmp_path / "o"), "--format", "json, csv"]
+    )
+    with pytest.raises(SystemExit) as leave:
+        main()
+    assert not leave.value.code, capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "o").iterdir()) == ["findings.json", "ranking.csv"]
+    assert "File: " in capsys.readouterr().out
+
+
+def test_parquet_without_pyarrow_names_the_install_command(run, tmp_path):
+    code = (
+        "import sys\n"
+        "sys.modules['pyarrow'] = None\n"
+        "from curvaudit.cli import main\n"
+        f"sys.argv = ['curvaudit', 'report', {str(run.path)!r}, '-o', {str(tmp_path / 'o')!r}, '--format', 'parquet']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2 and "pip install 'curvaudit[parquet]'" in done.stderr
+    assert not (tmp_path / "o").exists()
+
+
+# --- cleanlab and FiftyOne -----------------------------------------------------------
+
+
+def test_cleanlab_columns_say_what_the_findings_say(run, tmp_path):
+    curvaudit.export(run.path, "cleanlab", tmp_path / "c.csv")
+    report = curvaudit.report(run)
+    rows = table((tmp_path / "c.csv").read_text())
+    assert [row["id"] for row in rows] == list(run.samples.ids)
+    scores = np.array([float(row["label_score"]) for row in rows])
+    assert scores.min() == 0 and scores.max() == 1
+    assert np.argsort(scores, kind="stable").tolist() == report.order.tolist()
+    conflict = run.samples.ids.index("images/square/conflict.png")
+    original = run.samples.ids.index("images/circle/000.png")
+    for here, there in ((conflict, original), (original, conflict)):
+        assert rows[here]["is_label_issue"] == rows[here]["is_exact_duplicate_issue"] == "True"
+        assert rows[here]["near_duplicate_score"] == "0"
+        assert json.loads(rows[here]["near_duplicate_sets"]) == [there]
+    copy = run.samples.ids.index("images/circle/=copy, 1.png")
+    assert rows[copy]["is_exact_duplicate_issue"] == "True"
+    for row, line in enumerate(rows):
+        rules = set(report.rules_of(row))
+        assert line["given_label"] == report.label(row)
+        assert (line["is_label_issue"] == "True") == bool(rules & {"CA101", "CA102", "CA201"})
+        assert (line["is_outlier_issue"] == "True") == ("CA202" in rules)
+        if not rules & {"CA101", "CA102", "CA111", "CA112"}:
+            assert line["near_duplicate_score"] == "1" and line["near_duplicate_sets"] == "[]"
+
+
+def test_fiftyone_json_declares_every_field_that_its_samples_have(run, tmp_path):
+    curvaudit.export(run.path, "fiftyone", tmp_path / "f.json")
+    report = curvaudit.report(run)
+    document = json.loads((tmp_path / "f.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert document["num_samples"] == len(document["samples"]) == len(run.samples)
+    for place, sample in enumerate(document["samples"]):
+        row = int(report.order[place])
+        assert set(sample) == set(document["sample_fields"])
+        assert sample["rank"] == place + 1
+        assert sample["ground_truth"] == {"_cls": "Classification", "tags": [], "label": report.label(row)}
+        assert sample["tags"] == list(report.rules_of(row))
+        assert math.isclose(sample["score_loss"], report.scores["loss"][row], rel_tol=1e-12)
+        # Relative to the manifest, and the true path where a manifest names one twice.
+        assert (run.path.parent / sample["filepath"]).is_file()
+
+
+# --- csv-fixed -----------------------------------------------------------------------
+
+
+def test_decisions_are_applied_and_the_rest_is_left_as_it_is(run, tmp_path):
+    entries = (
+        decision(run, "images/square/conflict.png", "wrong-label", "circle"),
+        decision(run, "images/circle/=copy, 1.png", "drop"),
+        decision(run, "images/circle/003.png", "fine"),
+        decision(run, "images/circle/004.png", "ambiguous"),
+        decision(run, "images/circle/005.png", "wrong-label"),
+        decision(run, "images/circle/006.png", "wrong-label", "triangle"),
+    )
+    made = curvaudit.export(
+        run.path,
+        "csv-fixed",
+        run.path.parent / "fixed.csv",
+        decisions=write_decisions(tmp_path / "d.json", run, *entries),
+    )
+    assert "1 dropped, 2 relabelled" in made.notes[0]
+    assert any("images/circle/005.png" in note for note in made.notes)
+    assert any("triangle" in note for note in made.notes)
+    before = table((run.path.parent / "m.csv").read_text())
+    after = table(made.path.read_text())
+    changed = {"images/square/conflict.png": "circle", "images/circle/006.png": "triangle"}
+    gone = {"images/circle/=copy, 1.png", "images/circle/flat.png"}  # dropped; unreadable, thus not in the run
+    expected = [{**row, "label": changed.get(row["path"], row["label"])} for row in before if row["path"] not in gone]
+    assert after == expected
+    # What was written is a manifest that can be scanned again.
+    again = curvaudit.sources.load(made.path)
+    assert again.classes == ("circle", "square", "triangle") and len(again.ids) == len(after)
+
+
+def test_decisions_saved_as_csv_are_the_same(run, tmp_path):
+    entries = [decision(run, "images/circle/=copy, 1.png", "drop"), decision(run, "images/circle/003.png", "fine")]
+    entries[1]["new_label"] = ""
+    entries[0]["new_label"] = ""
+    with (tmp_path / "d.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(entries[0]))
+        writer.writeheader()
+        for entry in entries:
+            writer.writerow({**entry, "findings": "a1 b2"})
+    made = curvaudit.export(run.path, "csv-fixed", tmp_path / "f.csv", decisions=tmp_path / "d.csv")
+    assert "1 dropped, 0 relabelled" in made.notes[0]
+    assert "copy, 1" not in made.path.read_text()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"content_hash": "00000000000000ff"}, {"id": "images/circle/999.png"}, {"label": "square"}],
+)
+def test_decisions_of_another_data_set_are_refused_and_nothing_is_written(changes, run, tmp_path):
+    good = decision(run, "images/circle/003.png", "fine")
+    bad = decision(run, "images/circle/004.png", "drop", **changes)
+    with pytest.raises(CurvauditError, match="belongs to another data set: 1 of 2"):
+        curvaudit.export(
+            run.path, "csv-fixed", tmp_path / "f.csv", decisions=write_decisions(tmp_path / "d.json", run, good, bad)
+        )
+    assert not (tmp_path / "f.csv").exists()
+
+
+def test_contradicting_decisions_are_refused(run, tmp_path):
+    entries = [decision(run, "images/circle/003.png", what) for what in ("fine", "drop")]
+    with pytest.raises(CurvauditError, match="twice about images/circle/003"):
+        curvaudit.export(
+            run.path, "csv-fixed", tmp_path / "f.csv", decisions=write_decisions(tmp_path / "d.json", run, *entries)
+        )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"schema": "curvaudit-decisions/2", "decisions": []}',
+        '{"schema": "curvaudit-decisions/1"}',
+        '{"schema": "curvaudit-decisions/1", "decisions": [5]}',
+        '{"schema": "curvaudit-decisions/1", "decisions": [{"index": 1, "id": "a", "label": "b", '
+        '"content_hash": "xyz", "decision": "fine", "new_label": null}]}',
+        '{"schema": "curvaudit-decisions/1", "decisions": [{"index": 1, "id": "a", "label": "b", '
+        '"content_hash": "ff", "decision": "maybe", "new_label": null}]}',
+        "[" * 50_000,
+        "index,id\n1,a\n",
+    ],
+)
+def test_files_that_are_no_decisions_are_refused_with_a_sentence(content, run, tmp_path):
+    (tmp_path / "d.json").write_text(content)
+    with pytest.raises(CurvauditError, match=r"d\.json is no decisions file"):
+        curvaudit.export(run.path, "csv-fixed", tmp_path / "f.csv", decisions=tmp_path / "d.json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--to", "cleanlap"], "Did you mean cleanlab?"),
+        (["--to", "csv-fixed"], "--decisions"),
+        (["--to", "cleanlab", "--decisions", "d.json"], "--decisions"),
+        (["--to", "csv-fixed", "--decisions", "none.json"], "none.json"),
+        (["--to", "cleanlab", "-o", "there.csv"], "there.csv exists already"),
+        (["--to", "cleanlab", "-o", "no/where.csv"], "no/where.csv"),
+    ],
+)
+def test_the_command_exits_2_and_says_what_to_do(arguments, says, run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.csv").write_text("precious")
+    monkeypatch.setattr(sys, "argv", ["curvaudit", "export", str(run.path), *arguments])
+    with pytest.raises(SystemExit) as leave:
+        main()
+    assert leave.value.code == 2
+    assert says in capsys.readouterr().err
+    assert (tmp_path / "there.csv").read_text() == "precious"
+
+
+def test_the_command_names_the_file_it_wrote(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["curvaudit", "export", str(run.path), "--to", "fiftyone"])
+    with pytest.raises(SystemExit) as leave:
+        main()
+    assert not leave.value.code
+    assert "File: fiftyone.json" in capsys.readouterr().out and (tmp_path / "fiftyone.json").is_file()

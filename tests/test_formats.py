@@ -1,0 +1,420 @@
+"""Every format of one data set: same samples, same labels, same ranking."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from formats import add, listing, write_csv, write_jsonl, write_npz, write_parquet, write_tar
+
+import curvaudit
+from curvaudit import inventory, sources
+from curvaudit.errors import CurvauditError
+from curvaudit.sources import SourceOptions
+
+SMALL = {"epochs": 2, "width": 4, "batch_size": 32, "device": "cpu"}
+WRITERS = {"csv": write_csv, "jsonl": write_jsonl, "npz": write_npz, "parquet": write_parquet, "tar": write_tar}
+
+
+def write(kind, folder):
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+    return WRITERS[kind](folder)
+
+
+def saved_to_disk(folder):
+    datasets = pytest.importorskip("datasets")
+    columns = {
+        "image": [{"bytes": (folder / name).read_bytes(), "path": name} for name, _ in listing(folder)],
+        "label": [label for _, label in listing(folder)],
+    }
+    classes = datasets.ClassLabel(names=sorted(set(columns["label"])))
+    features = datasets.Features({"image": datasets.Image(), "label": classes})
+    datasets.disable_progress_bars()
+    datasets.Dataset.from_dict(columns, features=features).save_to_disk(str(folder.parent / "saved"))
+    return f"hf:{folder.parent / 'saved'}"
+
+
+def test_one_seed_gives_one_ranking_whatever_the_format_bit_for_bit(image_folder, tmp_path):
+    (image_folder / "square" / "020.png").write_bytes((image_folder / "circle" / "003.png").read_bytes())
+    given = {"folder": image_folder, "hf": saved_to_disk(image_folder)}
+    given |= {kind: write(kind, image_folder) for kind in WRITERS}
+    runs = {kind: curvaudit.scan(spec, tmp_path / f"{kind}.h5", **SMALL) for kind, spec in given.items()}
+    first = runs["folder"]
+    assert len(first.samples) == 61
+    expected = curvaudit.report(first)
+    for kind, run in runs.items():
+        assert run.samples.classes == first.samples.classes, kind
+        for name in ("labels", "content_hash", "phash", "width", "height", "contrast"):
+            np.testing.assert_array_equal(getattr(run.samples, name), getattr(first.samples, name), err_msg=kind)
+        for score in first.trainings[0].measures:
+            np.testing.assert_array_equal(run.measure(0, score), first.measure(0, score), err_msg=f"{kind} {score}")
+        report = curvaudit.report(run)
+        np.testing.assert_array_equal(report.order, expected.order, err_msg=kind)
+        # Findings are named by contents and labels, so that they are the same ones, too.
+        assert [f.fingerprint for f in report.findings] == [f.fingerprint for f in expected.findings], kind
+    assert runs["npz"].samples.ids == runs["parquet"].samples.ids == first.samples.ids
+    assert runs["hf"].samples.ids == tuple(f"{row:02d}" for row in range(61))  # the library keeps no folders
+    assert runs["csv"].samples.ids == runs["jsonl"].samples.ids == tuple(f"images/{i}" for i in first.samples.ids)
+    assert runs["tar"].samples.ids == tuple(i.removesuffix(".png") for i in first.samples.ids)
+
+
+@pytest.mark.parametrize("kind", ["npz", "parquet", "tar"])
+def test_threads_see_the_same_pictures_as_one(kind, image_folder):
+    source = sources.load(write(kind, image_folder))
+    for workers in (1, 8):
+        stock = inventory.take(source, workers, lambda done: None)
+        expected = inventory.take(sources.load(image_folder), 1, lambda done: None)
+        np.testing.assert_array_equal(stock.samples.content_hash, expected.samples.content_hash)
+
+
+@pytest.mark.parametrize("kind", list(WRITERS))
+def test_a_path_object_is_a_source_as_text_is(kind, image_folder):
+    from pathlib import Path
+
+    assert len(sources.load(Path(write(kind, image_folder))).ids) == 60
+
+
+# --- class names and order -----------------------------------------------------------
+
+
+def test_class_names_keep_the_order_that_the_format_carries(image_folder, tmp_path):
+    pixels = np.zeros((4, 5, 5), np.uint8)
+    np.savez(tmp_path / "n.npz", images=pixels, labels=[2, 0, 2, -1], classes=["zebra", "ape", "mouse"])
+    source = sources.load(tmp_path / "n.npz")
+    assert source.classes == ("zebra", "ape", "mouse")
+    assert source.labels.tolist() == [2, 0, 2]
+    assert [(item.id, item.reason) for item in source.skipped] == [("3", "its label -1 is not one of the 3 classes")]
+
+
+def test_whole_numbers_are_ordered_by_value_and_text_by_its_characters(tmp_path):
+    pixels = np.zeros((3, 5, 5), np.uint8)
+    np.savez(tmp_path / "numbers.npz", images=pixels, labels=[10, 9, 100])
+    assert sources.load(tmp_path / "numbers.npz").classes == ("9", "10", "100")
+    np.savez(tmp_path / "text.npz", images=pixels, labels=["10", "9", "100"])
+    assert sources.load(tmp_path / "text.npz").classes == ("10", "100", "9")
+
+
+# --- .npz ----------------------------------------------------------------------------
+
+
+def test_npz_arrays_may_be_divided_into_splits(tmp_path):
+    arrays = {f"{split}_images": np.full((n, 4, 4, 3), n, np.uint8) for split, n in (("train", 3), ("test", 2))}
+    arrays |= {f"{split}_labels": np.arange(n)[:, None] for split, n in (("train", 3), ("test", 2))}
+    np.savez(tmp_path / "m.npz", **arrays)
+    assert len(sources.load(tmp_path / "m.npz").ids) == 3
+    assert sources.load(tmp_path / "m.npz", SourceOptions(split="test")).ids == ("test/0", "test/1")
+    with pytest.raises(CurvauditError, match="val"):
+        sources.load(tmp_path / "m.npz", SourceOptions(split="val"))
+
+
+def test_npz_arrays_are_named_by_the_options(tmp_path):
+    np.savez(tmp_path / "o.npz", pixels=np.zeros((2, 4, 4), np.uint8), fine=[0, 1])
+    with pytest.raises(CurvauditError, match="pixels, fine") as caught:
+        sources.load(tmp_path / "o.npz")
+    assert "--image-column" in caught.value.hint
+    assert len(sources.load(tmp_path / "o.npz", SourceOptions(image_column="pixels", label_column="fine")).ids) == 2
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"images": np.array([object(), object()]), "labels": [0, 1]}, "Python objects"),
+        ({"images": np.zeros((2, 4, 4), np.uint8), "labels": np.array(["a", None])}, "Python objects"),
+        ({"images": np.zeros((2, 3, 32, 32), np.uint8), "labels": [0, 1]}, "shape"),
+        ({"images": np.zeros((2, 4, 4), np.uint8), "labels": [0, 1, 1]}, "2 images but 3 labels"),
+        ({"images": np.zeros((2, 4, 4), np.uint8), "labels": np.eye(2)}, "shape"),
+        ({"images": np.zeros((2, 4, 4), "U3"), "labels": [0, 1]}, "not pixels"),
+        ({"labels": [0, 1]}, "no array called images"),
+    ],
+)
+def test_unusable_npz_files_are_refused_with_a_sentence(arrays, says, tmp_path):
+    np.savez(tmp_path / "bad.npz", **{name: np.asarray(array) for name, array in arrays.items()})
+    with pytest.raises(CurvauditError, match=says) as caught:
+        sources.load(tmp_path / "bad.npz")
+    assert "bad.npz" in caught.value.message and caught.value.hint
+
+
+def test_damaged_npz_files_are_refused_with_a_sentence(tmp_path, image_folder):
+    whole = write_npz(image_folder).read_bytes()
+    broken = bytearray(whole)
+    broken[2000:2100] = bytes(100)
+    for content in (b"", b"no archive", whole[: len(whole) // 2], bytes(broken), b"\x80\x04pickle"):
+        (tmp_path / "bad.npz").write_bytes(content)
+        with pytest.raises(CurvauditError, match=r"bad\.npz"):
+            sources.load(tmp_path / "bad.npz")
+
+
+# --- .parquet ------------------------------------------------------------------------
+
+
+def test_a_folder_of_nothing_but_parquet_files_is_one_data_set_with_splits(image_folder, tmp_path):
+    pytest.importorskip("pyarrow")
+    data = tmp_path / "published" / "data"
+    data.mkdir(parents=True)
+    (data.parent / "README.md").write_text("a data set")
+    for name in ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001"):
+        write_parquet(image_folder, data / f"{name}.parquet")
+    assert len(sources.load(tmp_path / "published").ids) == 120
+    test = sources.load(tmp_path / "published", SourceOptions(split="test"))
+    assert len(test.ids) == 60 and test.name.endswith("published (test)")
+    assert len(sources.load(f"{data}/t*.parquet").ids) == 180
+    assert len(sources.load(f"{data}/t*.parquet", SourceOptions(split="training")).ids) == 120
+    with pytest.raises(CurvauditError, match="val"):
+        sources.load(data, SourceOptions(split="val"))
+    # Ids repeat over the shards: row numbers stand for them.
+    assert sources.load(tmp_path / "published").ids[:2] == ("000", "001")
+
+
+def test_a_stray_parquet_file_leaves_an_image_folder_one(image_folder):
+    pytest.importorskip("pyarrow")
+    write_parquet(image_folder, image_folder / "metadata.parquet")
+    source = sources.load(image_folder)
+    assert len(source.ids) == 60
+    assert [item.id for item in source.skipped] == ["metadata.parquet"]
+
+
+def test_parquet_columns_missing_pictures_and_labels(tmp_path, image_folder):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    content = [(image_folder / name).read_bytes() for name, _ in listing(image_folder)[::10]]
+    pictures = [{"bytes": item, "path": None} for item in content]
+    pictures[1] = None
+    pictures[2] = {"bytes": None, "path": "elsewhere.png"}
+    pictures[3] = {"bytes": b"not a picture", "path": None}
+    table = pa.table({"scan": pictures, "kind": ["a", "b", "b", "a", None, "b"], "site": [1, 2, 3, 4, 5, None]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(CurvauditError, match="scan, kind, site"):
+        sources.load(tmp_path / "x.parquet")
+    stock = inventory.take(
+        sources.load(tmp_path / "x.parquet", SourceOptions(label_column="kind")), 2, lambda done: None
+    )
+    assert stock.samples.ids == ("0", "5")
+    assert stock.samples.columns == {"site": ("1", "")}
+    assert {item.id: item.reason for item in stock.skipped} == {
+        "1": "the picture is missing",
+        "2": "no picture is stored, only its path elsewhere.png",
+        "3": "not an image (text)",
+        "4": "it has no label",
+    }
+    for options in (SourceOptions(image_column="nothing"), SourceOptions(image_column="site", label_column="kind")):
+        with pytest.raises(CurvauditError, match=r"nothing|no encoded pictures"):
+            sources.load(tmp_path / "x.parquet", options)
+
+
+def test_two_label_features_must_be_chosen_between(tmp_path, image_folder):
+    pytest.importorskip("pyarrow")
+    import json
+
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(write_parquet(image_folder))
+    table = table.rename_columns(["img", "fine"]).append_column("coarse", table.column("label"))
+    named = {name: {"_type": "ClassLabel", "names": ["x", "y", f"{name} z"]} for name in ("fine", "coarse")}
+    meta = {"huggingface": json.dumps({"info": {"features": {"img": {"_type": "Image"}, **named}}})}
+    pq.write_table(table.replace_schema_metadata(meta), tmp_path / "two.parquet")
+    with pytest.raises(CurvauditError, match="fine, coarse") as caught:
+        sources.load(tmp_path / "two.parquet")
+    assert "--label-column" in caught.value.hint
+    chosen = sources.load(tmp_path / "two.parquet", SourceOptions(label_column="coarse"))
+    assert chosen.classes == ("x", "y", "coarse z")
+
+
+def test_one_damaged_parquet_shard_is_a_finding_and_all_damaged_an_error(image_folder, tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "set").mkdir()
+    write_parquet(image_folder, tmp_path / "set" / "a.parquet")
+    (tmp_path / "set" / "b.parquet").write_bytes(b"PAR1 cut short")
+    source = sources.load(tmp_path / "set")
+    assert len(source.ids) == 60
+    assert [(item.id, item.kind) for item in source.skipped] == [("b.parquet", "unreadable")]
+    (tmp_path / "set" / "a.parquet").unlink()
+    with pytest.raises(CurvauditError, match="Parquet"):
+        sources.load(tmp_path / "set")
+
+
+def test_a_damaged_row_group_costs_its_rows_only(image_folder, tmp_path):
+    pytest.importorskip("pyarrow")
+    path = write_parquet(image_folder)
+    content = bytearray(path.read_bytes())
+    place = content.index((image_folder / "circle" / "005.png").read_bytes()[:60])
+    content[place - 400 : place + 400] = bytes(800)
+    path.write_bytes(bytes(content))
+    stock = inventory.take(sources.load(path), 2, lambda done: None)
+    assert 0 < len(stock.skipped) <= 16
+    assert len(stock.samples) + len(stock.skipped) == 60
+
+
+# --- .tar ----------------------------------------------------------------------------
+
+
+def tar(path, *members, end=True):
+    import tarfile
+
+    with tarfile.open(path, "w") as archive:
+        for name, content in members:
+            if isinstance(content, tarfile.TarInfo):
+                archive.addfile(content)
+            else:
+                add(archive, name, content)
+    return path
+
+
+def picture(image_folder, index=0):
+    return (image_folder / listing(image_folder)[index][0]).read_bytes()
+
+
+def link(name, target, kind):
+    import tarfile
+
+    info = tarfile.TarInfo(name)
+    info.type = getattr(tarfile, kind)
+    info.linkname = target
+    return info
+
+
+def test_tar_links_escapes_and_incomplete_samples_are_named_and_not_followed(image_folder, tmp_path):
+    png = picture(image_folder)
+    tar(
+        tmp_path / "odd.tar",
+        ("a/1.png", png),
+        ("a/1.cls", b"cat\n"),
+        ("a/2.seg.png", b"mask"),
+        ("a/2.png", png),
+        ("a/2.json", b'{"label": "dog", "more": [1]}'),
+        ("../out.png", png),
+        ("/etc/passwd.png", png),
+        ("s", link("3.png", "/etc/hostname", "SYMTYPE")),
+        ("h", link("4.png", "a/1.png", "LNKTYPE")),
+        ("p", link("5.png", "", "FIFOTYPE")),
+        ("6.cls", b"cat"),
+        ("7.png", png),
+        ("8.txt", b"only words"),
+        ("a/1.png", b"again"),
+        ("9.json", b'{"label": '),
+        ("9.png", png),
+    )
+    source = sources.load(tmp_path / "odd.tar")
+    assert source.ids == ("a/1", "a/2")
+    assert source.classes == ("cat", "dog")
+    assert source.open(0).size == (12, 12)
+    reasons = {item.id: item.reason for item in source.skipped}
+    assert reasons == {
+        "odd.tar: ../out.png": "its name leads out of the archive",
+        "odd.tar: /etc/passwd.png": "its name leads out of the archive",
+        "odd.tar: 3.png": "a link, which is not followed",
+        "odd.tar: 4.png": "a link, which is not followed",
+        "odd.tar: 5.png": "not a plain file",
+        "odd.tar: a/1.png": "it stands in the archive twice; the first is taken",
+        "6": "no picture among its members (cls)",
+        "8": "no picture among its members (txt)",
+        "7": "it has no label",
+        "9": "it has no label",
+    }
+    kinds = {item.id: item.kind for item in source.skipped}
+    assert kinds["8"] == "ignored" and kinds["6"] == "unreadable"
+
+
+def test_tar_members_and_keys_are_named_by_the_options(image_folder, tmp_path):
+    members = [(f"{i}.{kind}", picture(image_folder, i)) for i in range(4) for kind in ("left.png", "right.png")]
+    members += [(f"{i}.json", b'{"label": 1, "species": "%d"}' % (i + 8)) for i in range(4)]
+    tar(tmp_path / "t.tar", *members)
+    source = sources.load(tmp_path / "t.tar", SourceOptions(image_column="right.png", label_column="species"))
+    assert source.classes == ("8", "9", "10", "11")  # whole numbers, as WebDataset reads them
+    assert len(source.ids) == 4
+
+
+@pytest.mark.parametrize("cut", ["in a picture", "between members", "no end mark", "damaged header", "more behind"])
+def test_a_tar_that_was_not_read_to_its_end_says_so(cut, image_folder, tmp_path):
+    members = [
+        item for i in range(6) for item in ((f"{i}.cls", b"%d" % (i % 2)), (f"{i}.png", picture(image_folder, i)))
+    ]
+    whole = tar(tmp_path / "w.tar", *members).read_bytes()
+    import tarfile
+
+    with tarfile.open(tmp_path / "w.tar") as archive:
+        last = archive.getmembers()[-1]
+        middle = archive.getmembers()[6]
+    content = {
+        "in a picture": whole[: last.offset_data + 100],
+        "between members": whole[: last.offset],
+        "no end mark": whole[: last.offset_data + (last.size + 511) // 512 * 512],
+        "damaged header": whole[: middle.offset] + b"\xff" * 512 + whole[middle.offset + 512 :],
+        "more behind": whole + whole,
+    }[cut]
+    (tmp_path / "c.tar").write_bytes(content)
+    stock = inventory.take(sources.load(tmp_path / "c.tar"), 2, lambda done: None)
+    assert len(stock.samples) >= 3
+    assert any(item.kind == "unreadable" for item in stock.skipped), stock.skipped
+
+
+def test_files_that_are_no_tar_are_refused_with_a_sentence(tmp_path):
+    import gzip
+
+    for content in (b"", b"words " * 400, gzip.compress(b"x" * 5000)):
+        (tmp_path / "bad.tar").write_bytes(content)
+        with pytest.raises(CurvauditError, match=r"bad\.tar"):
+            sources.load(tmp_path / "bad.tar")
+
+
+def test_a_gap_in_a_range_of_shards_is_an_error(image_folder):
+    pattern = write_tar(image_folder)
+    with pytest.raises(CurvauditError, match=r"shard-002\.tar"):
+        sources.load(str(pattern).replace("001}", "003}"))
+    assert len(sources.load(str(pattern.parent / "shard-*.tar")).ids) == 60
+    for spec in ("none-*.tar", "{0..999999999}.tar", "{0..9999}{0..9999}.tar"):
+        with pytest.raises(CurvauditError):
+            sources.load(str(pattern.parent / spec))
+
+
+# --- hf: -----------------------------------------------------------------------------
+
+
+def test_a_saved_dataset_dict_has_splits_and_is_recognized_as_a_folder(image_folder, tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    one = datasets.load_from_disk(saved_to_disk(image_folder).removeprefix("hf:"))
+    datasets.DatasetDict({"train": one, "validation": one.select(range(30))}).save_to_disk(str(tmp_path / "both"))
+    assert len(sources.load(tmp_path / "both").ids) == 60
+    assert len(sources.load(f"hf:{tmp_path / 'both'}", SourceOptions(split="val")).ids) == 30
+    with pytest.raises(CurvauditError, match="test"):
+        sources.load(f"hf:{tmp_path / 'both'}", SourceOptions(split="test"))
+
+
+def test_nothing_is_fetched_from_the_hub_unless_asked(monkeypatch):
+    pytest.importorskip("datasets")
+    import socket
+
+    def refuse(*arguments, **more):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    with pytest.raises(CurvauditError, match="nobody/such-a-set") as caught:
+        sources.load("hf:nobody/such-a-set")
+    assert "--download" in caught.value.hint and "AssertionError" not in str(caught.value)
+
+
+# --- options and extras --------------------------------------------------------------
+
+
+def test_column_options_without_effect_are_refused(image_folder):
+    with pytest.raises(CurvauditError, match="--label-column"):
+        sources.load(image_folder, SourceOptions(label_column="kind"))
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "extra"), [("x.parquet", "pyarrow", "parquet"), ("hf:anything", "datasets", "hf")]
+)
+def test_a_missing_extra_names_the_install_command(name, package, extra, tmp_path):
+    (tmp_path / "x.parquet").write_bytes(b"PAR1")
+    code = (
+        "import sys\n"
+        f"sys.modules[{package!r}] = None\n"
+        "from curvaudit.cli import main\n"
+        f"sys.argv = ['curvaudit', 'scan', {name!r}]\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"pip install 'curvaudit[{extra}]'" in done.stderr and "Traceback" not in done.stderr
