@@ -1,13 +1,18 @@
 """The policy as people write it: TOML and flags mean the same, and nothing unknown passes."""
 
+import re
 from fractions import Fraction
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from curvaudit.errors import CurvauditError
+from curvaudit.exports.checks import FORMATS
 from curvaudit.policy import Allowance, FailOn, Ignored, Policy, RulePolicy
 from curvaudit.policy_file import nearest_policy, read_policy
 from curvaudit.policy_settings import from_flags, parse
+from curvaudit.records import Unchecked
 
 TOML = """
 fail-on = ["warning", "CA111"]
@@ -137,3 +142,14 @@ def test_the_default_policy_fails_on_errors():
     ]
     assert not any(policy.fails(rule) for rule in ("CA111", "CA112", "CA201", "CA202", "CA203", "CA302", "CA501"))
     assert policy.demanded() == frozenset()
+
+
+def test_the_documentation_names_every_setting_and_flag():
+    text = (Path(__file__).parents[1] / "docs" / "check.md").read_text(encoding="utf-8")
+    source = (Path(__file__).parents[1] / "curvaudit" / "cli" / "check.py").read_text(encoding="utf-8")
+    body = source[source.index("def check(") : source.index(") -> None")]
+    flags = {f"--{name.replace('_', '-')}" for name in re.findall(r"^    (\w+): Annotated", body, re.M)} - {"--target"}
+    assert len(flags) > 15
+    assert {flag for flag in flags if flag not in text} == set()
+    for word in (*get_args(Unchecked), *FORMATS, "fail-on", "accept-incomplete", "baseline", "severity", "allow"):
+        assert f"`{word}`" in text or f".{word}`" in text, word
