@@ -18,6 +18,7 @@ from typing import Any
 from . import decisions
 from .errors import CurvauditError
 from .records import Finding, Samples
+from .whole_file import write_whole
 
 SCHEMA = "curvaudit-baseline/1"
 _ACCEPTING = {"fine", "ambiguous"}  # decided about a picture that stays as it is; others must be mended
@@ -113,16 +114,7 @@ def write(path: str | os.PathLike[str], findings: Iterable[Finding]) -> None:
         key=lambda entry: (entry["rule"], entry["fingerprint"], entry["message"]),
     )
     document = json.dumps({"schema": SCHEMA, "accepted": entries}, indent=1, ensure_ascii=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        temporary.write_text(document + "\n", encoding="ascii")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise CurvauditError(
-            f"The baseline {path} cannot be written: {error.strerror or error}.", "Name another file with --baseline."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, (document + "\n").encode("ascii"), "Name another file with --baseline.")
 
 
 def require_writable(path: str | os.PathLike[str]) -> None:

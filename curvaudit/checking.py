@@ -18,6 +18,7 @@ from .outcome import CheckResult, Places
 from .policy import Policy
 from .records import Event, Report
 from .reporting import report
+from .whole_file import write_whole
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _RUN_SUFFIXES = (".h5", ".hdf5")
@@ -140,15 +141,7 @@ def write(result: CheckResult, format: str, file: Path, places: Places) -> None:
     CurvauditError
         The file cannot be written.
     """
-    content = FORMATS[format](result, places)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, file)
-    except OSError as error:
-        raise CurvauditError(f"{file} cannot be written: {error.strerror or error}.", "Name another file.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(file, FORMATS[format](result, places), "Name another file with --format.")
 
 
 def find_places(made: Report, base: Path) -> Places:

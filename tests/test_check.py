@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 import h5py
@@ -220,6 +221,22 @@ def test_several_formats_at_once(place, tmp_path, monkeypatch, capsys):
     assert sorted(tmp_path.iterdir()) == sorted(files.values())  # nothing half-written is left
     code, out, err = run(monkeypatch, capsys, "conflicting", "--quiet", "--format", f"json={files['json']}")
     assert (code, out, err) == (1, "", "")
+
+
+def test_links_stay_links_and_pipes_are_written_to(place, tmp_path, monkeypatch, capsys):
+    (tmp_path / "real.json").write_text("old")
+    (tmp_path / "link.json").symlink_to("real.json")
+    os.mkfifo(tmp_path / "pipe")
+    read = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()), daemon=True)
+    reader.start()
+    formats = [f"--format=json={tmp_path / 'link.json'}", f"--format=junit={tmp_path / 'pipe'}"]
+    assert run(monkeypatch, capsys, place / "conflicting", *formats)[0] == 1
+    reader.join(60)
+    assert read and read[0].startswith(b"<?xml")
+    assert (tmp_path / "link.json").is_symlink() and (tmp_path / "pipe").is_fifo()
+    assert json.loads((tmp_path / "real.json").read_text())["schema"] == "curvaudit-findings/1"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["link.json", "pipe", "real.json"]
 
 
 def test_a_policy_file_is_found_upwards_and_flags_win(place, tmp_path, monkeypatch, capsys):
