@@ -19,7 +19,11 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .errors import CurvauditError
     from .exporting import Exported, export
-    from .gating import CheckResult, check
+    from .gating import check
+    from .inspecting import inspect
+    from .outcome import CheckResult
+    from .policy import Policy
+    from .policy_file import read_policy
     from .records import Finding, Report
     from .reporting import report, save
     from .scanning import scan
@@ -30,12 +34,15 @@ __all__ = [
     "CurvauditError",
     "Exported",
     "Finding",
+    "Policy",
     "Report",
     "Run",
     "__version__",
     "check",
     "export",
+    "inspect",
     "open_run",
+    "read_policy",
     "report",
     "save",
     "scan",
@@ -43,15 +50,18 @@ __all__ = [
 
 # Modules are named after the activity (scanning), so that no function shares its name with one.
 _HOMES = {
-    "CheckResult": "gating",
+    "CheckResult": "outcome",
     "CurvauditError": "errors",
     "Exported": "exporting",
     "Finding": "records",
+    "Policy": "policy",
     "Report": "records",
     "Run": "store",
     "check": "gating",
     "export": "exporting",
+    "inspect": "inspecting",
     "open_run": "store",
+    "read_policy": "policy_file",
     "report": "reporting",
     "save": "reporting",
     "scan": "scanning",

@@ -2,41 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+import os
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
-from .errors import CurvauditError
+from . import baseline as baselines
+from .baseline import Baseline
+from .outcome import CheckResult, Gap, Judged, Status
+from .policy import Policy
+from .policy_settings import fail_on as parse_fail_on
 from .records import Finding, Report
-from .rules import RULES
+from .rules import NEEDS_COMPARISON, NEEDS_TRAINING
+
+__all__ = ["CheckResult", "check"]
 
 
-@dataclass(frozen=True)
-class CheckResult:
-    """The findings that violate the policy; none means passed."""
-
-    violations: tuple[Finding, ...]
-
-    @property
-    def passed(self) -> bool:
-        return not self.violations
-
-
-def check(report: Report, fail_on: Collection[str] | None = None) -> CheckResult:
+def check(
+    report: Report,
+    fail_on: str | Collection[str] | None = None,
+    policy: Policy | None = None,
+    baseline: Baseline | str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+) -> CheckResult:
     """Hold a report against a policy.
 
     Parameters
     ----------
     fail_on:
-        Rule ids that must not occur; None means every rule of severity error.
+        What violates the policy: rules (ids or names), or a severity from which on all do, or
+        `none`. None: what `policy` says, which is every rule of severity error by default.
+    policy:
+        See `read_policy`; None: the default. Unlike the command, this looks for no file.
+    baseline:
+        Accepted findings: a file or several, see `curvaudit.baseline.read`. None: those that `policy` names.
+
+    Returns
+    -------
+    CheckResult
+        `passed` says that nothing violates the policy, `complete` that everything was checked,
+        `clean` both.
 
     Raises
     ------
     CurvauditError
-        A rule id that does not exist: a policy with a typing error would pass for ever.
+        A rule that does not exist: a policy with a typing error would pass for ever. A baseline
+        that cannot be read.
     """
-    if fail_on is None:
-        fail_on = {rule.id for rule in RULES.values() if rule.severity == "error"}
-    unknown = sorted(set(fail_on) - set(RULES))
-    if unknown:
-        raise CurvauditError(f"There is no rule {unknown[0]!r}.", f"The rules are {', '.join(RULES)}.")
-    return CheckResult(tuple(finding for finding in report.findings if finding.rule.id in fail_on))
+    policy = policy or Policy()
+    if fail_on is not None:
+        names = ((fail_on,) if isinstance(fail_on, str) else tuple(fail_on)) or ("none",)
+        policy = replace(policy, fail_on=parse_fail_on(names))
+    known = _known(policy.baseline if baseline is None else baseline)
+    judged, gone = _judge(report, policy, known)
+    unchecked = _unchecked_rules(report)
+    return CheckResult(
+        report=report,
+        policy=policy,
+        judged=judged,
+        gaps=_gaps(report, policy, unchecked),
+        unchecked_rules=unchecked,
+        baseline=known.files,
+        gone=gone,
+    )
+
+
+def _known(given: Baseline | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Baseline:
+    if isinstance(given, Baseline):
+        return given
+    return baselines.read_all((given,) if isinstance(given, str | os.PathLike) else given)
+
+
+def _judge(report: Report, policy: Policy, known: Baseline) -> tuple[tuple[Judged, ...], int]:
+    """Every finding with its status, and how many accepted ones are gone."""
+    left = Counter(known.fingerprints)
+
+    def first(finding: Finding) -> Status:
+        rule = finding.rule.id
+        accepted = left[finding.fingerprint] > 0
+        if accepted:
+            left[finding.fingerprint] -= 1
+        if policy.severity(rule) == "off":
+            return "off"
+        if policy.ignores(finding):
+            return "ignored"
+        if accepted or known.decided(finding, report.samples):
+            return "known"
+        return "violation" if policy.fails(rule) else "reported"
+
+    statuses = [first(finding) for finding in report.findings]
+    new = Counter(
+        finding.rule.id
+        for finding, status in zip(report.findings, statuses, strict=True)
+        if status in ("violation", "reported")
+    )
+    judged = []
+    for finding, status in zip(report.findings, statuses, strict=True):
+        rule = finding.rule.id
+        if status == "violation" and policy.allowance(rule).permits(new[rule], len(report.samples)):
+            status = "allowed"
+        judged.append(Judged(finding, policy.severity(rule), status))
+    return tuple(judged), sum((+left).values())
+
+
+def _unchecked_rules(report: Report) -> frozenset[str]:
+    trained = frozenset() if report.trainings else NEEDS_TRAINING
+    return trained | (frozenset() if report.compared_with else NEEDS_COMPARISON)
+
+
+def _gaps(report: Report, policy: Policy, unchecked: frozenset[str]) -> tuple[Gap, ...]:
+    """Why a clean result would say too much."""
+    found = [Gap(caveat.unchecked, caveat.message) for caveat in report.caveats if caveat.unchecked]
+    unreadable = sum(item.kind == "unreadable" for item in report.skipped)
+    if unreadable and not any(gap.kind == "unreadable" for gap in found):
+        found.append(Gap("unreadable", f"{unreadable} files could not be read and were not audited."))
+    if asked := sorted(NEEDS_TRAINING & unchecked & policy.demanded()):
+        message = f"{', '.join(asked)} could not be checked: that takes a training. Scan, then check the run file."
+        found.append(Gap("untrained", message))
+    if asked := sorted(NEEDS_COMPARISON & unchecked & policy.demanded()):
+        message = f"{', '.join(asked)} could not be checked: there was no other split or data set to compare with."
+        found.append(Gap("uncompared", message))
+    return tuple(gap for gap in found if gap.kind not in policy.accept_incomplete)

@@ -184,6 +184,7 @@ def _caveats(
                 "warning",
                 f"The scan was interrupted after {chosen.epochs} finished epochs: the ranking is provisional. "
                 "Continue it with `curvaudit scan SOURCE --resume`.",
+                "unfinished",
             )
         )
     elif not chosen.memorized:
@@ -198,7 +199,11 @@ def _caveats(
     unreadable = sum(item.kind == "unreadable" for item in run.skipped)
     if unreadable:
         caveats.append(
-            Caveat("error", f"{unreadable} files could not be read and were not audited (CA301 names them).")
+            Caveat(
+                "error",
+                f"{unreadable} files could not be read and were not audited (CA301 names them).",
+                "unreadable",
+            )
         )
     if len(run.samples) < SMALLEST_SET:
         caveats.append(
@@ -215,6 +220,7 @@ def _caveats(
                 "warning",
                 f"{unverified} candidate pairs for near-duplicates were not compared on pixels: "
                 "their pictures are not kept in the run.",
+                "unverified",
             )
         )
     return tuple(caveats)

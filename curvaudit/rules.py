@@ -30,3 +30,8 @@ RULES: dict[str, Rule] = {
         Rule("CA501", "class-size", "warning", "a class too small or too unbalanced to audit"),
     )
 }
+
+# Rules that only a training can decide.
+NEEDS_TRAINING = frozenset({"CA201", "CA202", "CA203"})
+# Rules that need another split or data set to compare with.
+NEEDS_COMPARISON = frozenset({"CA401"})

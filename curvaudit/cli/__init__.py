@@ -6,6 +6,7 @@ To add a command, write a file here that registers it with `app`, and name it in
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib import import_module
 from typing import NoReturn
 
@@ -15,7 +16,7 @@ from ..errors import CurvauditError
 from .app import CLEAN, COULD_NOT_RUN, INTERRUPTED, app
 from .text import safe
 
-_COMMANDS = ("scan", "report", "export", "info")  # in the order that --help shows
+_COMMANDS = ("scan", "report", "check", "export", "info")  # in the order that --help shows
 
 for _command in _COMMANDS:
     import_module(f".{_command}", __name__)
@@ -47,8 +48,10 @@ def main() -> None:
         if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
             _out_of_memory()
         if show is None:
-            raise
-        show()
+            # A defect of ours. Python would exit with 1, which says that a policy is violated.
+            traceback.print_exc()
+        else:
+            show()
         sys.exit(COULD_NOT_RUN)
     sys.exit(result if isinstance(result, int) else CLEAN)
 

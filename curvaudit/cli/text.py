@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from ..printable import printable as safe
 
-def safe(text: str) -> str:
-    """Control characters in names are shown, not obeyed."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+__all__ = ["duration", "safe"]
 
 
 def duration(seconds: float) -> str:

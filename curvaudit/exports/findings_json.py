@@ -22,13 +22,22 @@ def render(report: Report) -> bytes:
     Numbers that JSON does not know (NaN, infinity) become null. Names that are not valid
     Unicode (file names in another encoding) keep their odd bytes as `\\udcXX` written out.
     """
-    document = {
+    return encode(document(report))
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The content of `findings.json`, before it is encoded."""
+    return {
         "schema": SCHEMA,
         "run": _run(report),
         "summary": summary(report),
         "findings": [_finding(finding) for finding in report.findings],
     }
-    text = json.dumps(_plain(document), indent=1, allow_nan=False, ensure_ascii=True)
+
+
+def encode(content: Mapping[str, Any]) -> bytes:
+    """Strict JSON in ASCII, whatever numbers and names `content` holds."""
+    text = json.dumps(_plain(content), indent=1, allow_nan=False, ensure_ascii=True)
     return (text + "\n").encode()
 
 

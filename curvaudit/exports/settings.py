@@ -16,7 +16,10 @@ _OPTIONS = (
 
 
 def command(report: Report) -> str:
-    """The `curvaudit scan` line that trains again with the same settings; "" if it cannot be told."""
+    """The `curvaudit scan` line that trains again with the same settings; "" where nothing was trained
+    or the line cannot be told."""
+    if not report.trainings:
+        return ""
     config = report.run.config
     options = [(name, config[name]) for name in _OPTIONS if config.get(name) is not None]
     # `run.source` is for people: it may name the split, too. None: a data set from Python.

@@ -20,14 +20,15 @@ def find(evidence: Evidence) -> list[Finding]:
     found = []
     for name, count in zip(classes, counts.tolist(), strict=True):
         if count == 0:
-            message = f"Class {name} holds no readable picture."
+            kind, message = "empty", f"Class {name} holds no readable picture."
         elif count < SMALLEST:
-            message = f"Class {name} holds only {count} of at least {SMALLEST} pictures."
+            kind, message = "small", f"Class {name} holds only {count} of at least {SMALLEST} pictures."
         elif count * UNBALANCED < median:
-            message = f"Class {name} holds {count} pictures, the median class {median:.0f}."
+            kind, message = "unbalanced", f"Class {name} holds {count} pictures, the median class {median:.0f}."
         else:
             continue
         found.append(
-            Finding(RULES["CA501"], message, fingerprint("CA501", [name]), (), {"class": name, "count": count})
+            # By kind: who accepts a small class has not accepted that it is empty one day.
+            Finding(RULES["CA501"], message, fingerprint("CA501", [kind, name]), (), {"class": name, "count": count})
         )
     return found

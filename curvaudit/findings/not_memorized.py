@@ -10,7 +10,7 @@ from .interface import Evidence
 
 def find(evidence: Evidence) -> list[Finding]:
     """One finding for each sample that could have been memorized and was not; none before training ended."""
-    if not evidence.training.finished:
+    if evidence.training is None or not evidence.training.finished:
         return []
     rows = np.flatnonzero(evidence.memorizable & ~evidence.final_correct)
     return [

@@ -21,6 +21,7 @@ class SourceOptions:
     download: bool = False  # only ever True because the user asked
     image_column: str | None = None  # None: found by name or type
     label_column: str | None = None
+    least_classes: int = 2  # copies can be looked for in one class, a training needs two
 
 
 class Source(Protocol):

@@ -1,0 +1,199 @@
+"""Use case: hold a run file or a source against a policy, and write what came of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from . import baseline as baselines
+from .errors import CurvauditError
+from .exports.checks import FORMATS, SHARABLE
+from .gating import check
+from .inspecting import inspect
+from .outcome import CheckResult, Places
+from .policy import Policy
+from .records import Event, Report
+from .reporting import report
+from .whole_file import write_whole
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_RUN_SUFFIXES = (".h5", ".hdf5")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be checked, and how a source is read. See `inspecting.inspect`."""
+
+    name: str
+    split: str | None = None
+    data_dir: str | None = None
+    download: bool = False
+    workers: int | None = None
+    training: int | None = None  # of a run: which one ranks
+
+    @property
+    def is_run(self) -> bool:
+        """True for a file that is HDF5, or that is named like one: a missing run is no data set."""
+        path = Path(self.name)
+        if path.is_dir():
+            return False
+        if path.suffix.lower() in _RUN_SUFFIXES:
+            return True
+        try:
+            with path.open("rb") as file:
+                return file.read(len(_HDF5)) == _HDF5
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True)
+class Output:
+    """One format, and the file it goes to; None: standard output."""
+
+    format: str
+    file: Path | None = None
+
+
+def check_target(
+    target: Target,
+    policy: Policy,
+    *,
+    update_baseline: bool = False,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> CheckResult:
+    """Check a run, or a source without training it.
+
+    Parameters
+    ----------
+    update_baseline:
+        First write every finding, unless it is ignored or switched off, into the first baseline
+        that `policy` names. Refused where not everything could be checked.
+
+    Raises
+    ------
+    CurvauditError
+        The target or a baseline cannot be read, the settings do not fit together, or the baseline
+        cannot be written.
+    """
+    first, others = policy.baseline[:1], policy.baseline[1:]
+    if update_baseline and not first:
+        raise CurvauditError("--update-baseline has no file to write.", "Name it with --baseline FILE.")
+    # Before the pictures are read, which may take long.
+    known = baselines.read_all(others if update_baseline else policy.baseline)
+    if update_baseline:
+        baselines.require_writable(first[0])
+    made = _report(target, on_event)
+    if update_baseline:
+        result = check(made, policy=policy, baseline=known)
+        if result.gaps:
+            raise CurvauditError(
+                f"The baseline {first[0]} is left as it is, for not everything could be checked: "
+                f"{result.gaps[0].message}",
+                f"Mend that, or say that it may be so: --accept-incomplete {result.gaps[0].kind}.",
+            )
+        baselines.write(first[0], (item.finding for item in result.of("violation", "allowed", "reported")))
+        known = baselines.read_all(policy.baseline)
+    return check(made, policy=policy, baseline=known)
+
+
+def outputs(texts: Iterable[str]) -> tuple[Output, ...]:
+    """What `--format` says: `sarif`, `sarif=out.sarif`. Without any for standard output, text goes there.
+
+    Raises
+    ------
+    CurvauditError
+        There is no such format, or two of them do not go together.
+    """
+    found = []
+    for text in texts:
+        name, equals, file = text.partition("=")
+        if name not in FORMATS:
+            close = get_close_matches(name, FORMATS, 1, 0.5)
+            hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(FORMATS)}."
+            raise CurvauditError(f"There is no format {name!r}.", hint)
+        if equals and not file:
+            raise CurvauditError(f"--format {text} names no file.", f"Write --format {name}=FILE.")
+        found.append(Output(name, Path(file) if file else None))
+    files = [output.file for output in found if output.file is not None]
+    if len(set(files)) < len(files):
+        raise CurvauditError("Two formats go to the same file.", "Name one file for each.")
+    printed = [output.format for output in found if output.file is None]
+    if not printed:
+        return (*found, Output("text"))
+    alone = [name for name in printed if name not in SHARABLE]
+    if alone and len(printed) > 1:
+        raise CurvauditError(
+            f"{' and '.join(printed)} cannot share the standard output.",
+            f"Write one into a file: --format {alone[0]}=FILE.",
+        )
+    return tuple(found)
+
+
+def write(result: CheckResult, format: str, file: Path, places: Places) -> None:
+    """Render one format into a file, which appears complete or not at all.
+
+    Raises
+    ------
+    CurvauditError
+        The file cannot be written.
+    """
+    write_whole(file, FORMATS[format](result, places), "Name another file with --format.")
+
+
+def find_places(made: Report, base: Path) -> Places:
+    """Where the pictures of a report lie, relative to `base`, as far as the file system tells.
+
+    A source that is not there (a run made elsewhere), or not below `base`, leaves the bare ids.
+    """
+    # A source with splits is shown as "folder (split)"; the split's folder may be spelt otherwise.
+    named, split = made.run.source, ""
+    shown = re.fullmatch(r"(.+) \((.+)\)", named, re.DOTALL)
+    sources = [Path(named).expanduser()]
+    if shown:
+        sources.append(Path(shown[1]).expanduser())
+        split = shown[2]
+    first = next(iter(made.samples.ids), "")
+    for source in sources:
+        # os.path: false, not an error, for names that no file can have.
+        if os.path.isfile(source):
+            return Places(file=_relative(source, base) or source.name)
+        folders = [path for path in source.iterdir() if path.is_dir()] if os.path.isdir(source) else []
+        for root in (source, *sorted(folders, key=lambda path: (path.name != split, path.name))):
+            if os.path.isdir(root) and os.path.exists(root / first):
+                return Places(root=_relative(root, base))
+    return Places()
+
+
+def _relative(path: Path, base: Path) -> str:
+    try:
+        found = path.resolve().relative_to(base.resolve()).as_posix()
+    except ValueError:
+        return ""
+    return "" if found == "." else found
+
+
+def _report(target: Target, on_event: Callable[[Event], None]) -> Report:
+    if not target.is_run:
+        if target.training is not None:
+            raise CurvauditError(
+                f"--training is for run files; {target.name} is a source.", "Leave it out, or scan the source first."
+            )
+        return inspect(
+            target.name,
+            split=target.split,
+            data_dir=target.data_dir,
+            download=target.download,
+            workers=target.workers,
+            on_event=on_event,
+        )
+    given = {"--split": target.split, "--data-dir": target.data_dir, "--download": target.download or None}
+    for flag, value in given.items():
+        if value is not None:
+            raise CurvauditError(
+                f"{flag} is for sources; {target.name} is a run file.", "Leave it out, or name the source."
+            )
+    return report(target.name, training=target.training)

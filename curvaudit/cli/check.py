@@ -1,0 +1,140 @@
+"""`curvaudit check`"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import CurvauditError
+from .app import INTERRUPTED, RUN_FILE, app
+
+if TYPE_CHECKING:
+    from ..outcome import CheckResult, Places
+    from ..policy import Policy
+
+_EACH = "Repeatable."
+
+
+@app.command()
+def check(
+    target: Annotated[
+        str, typer.Argument(help="A run file, or a source (as for scan), which is not trained.", metavar="RUN|SOURCE")
+    ] = RUN_FILE,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(help="error, warning, note or none, and rules: CA101,CA201. Default: error."),
+    ] = None,
+    severity: Annotated[
+        list[str] | None, typer.Option(help=f"RULE=error, warning, note or off. {_EACH}", metavar="RULE=LEVEL")
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help=f"New findings that may stay: CA111=10, CA202=1%. {_EACH}", metavar="RULE=COUNT"),
+    ] = None,
+    ignore_id: Annotated[
+        list[str] | None, typer.Option(help=f"Leave a picture alone; RULE may be all. {_EACH}", metavar="RULE=ID")
+    ] = None,
+    ignore_label: Annotated[
+        list[str] | None, typer.Option(help=f"Leave a class alone. {_EACH}", metavar="RULE=LABEL")
+    ] = None,
+    ignore_path: Annotated[
+        list[str] | None, typer.Option(help=f"Leave ids alone that match a pattern. {_EACH}", metavar="RULE=GLOB")
+    ] = None,
+    accept_incomplete: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Do not exit with 2 for: unreadable, unfinished, unverified, untrained, uncompared. " + _EACH
+        ),
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Accepted findings, or decisions exported from the report page. {_EACH}", metavar="FILE"),
+    ] = None,
+    update_baseline: Annotated[
+        bool, typer.Option("--update-baseline", help="Accept all findings in the first baseline, then check.")
+    ] = False,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="Default: the nearest curvaudit.toml, or pyproject.toml with a table tool.curvaudit."),
+    ] = None,
+    no_policy: Annotated[bool, typer.Option("--no-policy", help="Read no policy file.")] = False,
+    format: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="text, json, sarif, junit, github or markdown; with =FILE into a file. " + _EACH,
+            metavar="FORMAT[=FILE]",
+        ),
+    ] = None,
+    root: Annotated[
+        Path, typer.Option(help="The folder that paths in sarif, junit and github are relative to.")
+    ] = Path("."),
+    split: Annotated[str | None, typer.Option(help="Of a source: train, test or val; default train.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Where a standard set lies.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch a standard set if it is absent.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Threads that read pictures.")] = None,
+    training: Annotated[int | None, typer.Option(help="Which training of a run; default the first.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No text and no progress; the exit code tells.")] = False,
+) -> None:
+    """Gate a data set: exit 0 clean, 1 the policy is violated, 2 could not check everything."""
+    from .. import checking
+    from ..policy_settings import from_flags
+    from .display import Display
+
+    flags = from_flags(
+        fail_on or (),
+        accept_incomplete or (),
+        baseline or (),
+        severity=severity or (),
+        allow=allow or (),
+        ignore_id=ignore_id or (),
+        ignore_label=ignore_label or (),
+        ignore_path=ignore_path or (),
+    )
+    settled = _policy(policy, no_policy, flags)
+    wanted = checking.outputs(format or ())
+    what = checking.Target(target, split, data_dir, download, workers, training)
+    try:
+        with Display(quiet) as display:
+            result = checking.check_target(what, settled, update_baseline=update_baseline, on_event=display.show)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted: nothing was decided. Start again.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    places = checking.find_places(result.report, root)
+    for output in wanted:
+        if output.file is not None:
+            checking.write(result, output.format, output.file, places)
+    for output in wanted:
+        if output.file is None and not (quiet and output.format == "text"):
+            _print(result, output.format, places)
+    raise typer.Exit(result.exit_code)
+
+
+def _policy(file: Path | None, none: bool, flags: dict[str, Any]) -> Policy:
+    """Flags over the file that is named, or else over the nearest."""
+    from ..policy import Policy
+    from ..policy_file import nearest_policy, read_policy
+    from ..policy_settings import parse
+
+    if none and file is not None:
+        raise CurvauditError("--policy and --no-policy contradict each other.", "Leave out one.")
+    base = Policy() if none else nearest_policy(Path.cwd()) if file is None else read_policy(file)
+    return parse(flags, "command line", base)
+
+
+def _print(result: CheckResult, format: str, places: Places) -> None:
+    from ..exports.checks import FORMATS, text
+    from .findings_table import STYLE
+
+    if format == "text" and sys.stdout.isatty():
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(highlight=False, soft_wrap=True)
+        for severity, line in text.lines(result):
+            console.print(Text(line, STYLE.get(severity, "")))
+    else:
+        # Bytes: UTF-8 whatever the terminal's encoding, and no line ends changed.
+        typer.echo(FORMATS[format](result, places), nl=False)

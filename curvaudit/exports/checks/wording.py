@@ -1,0 +1,67 @@
+"""What the formats say alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ...outcome import CheckResult, Judged, Status
+from ...rules import RULES
+
+
+def verdict(result: CheckResult) -> str:
+    """The result in one line."""
+    count = len(result.violations)
+    violated = f"{count} finding{' violates' if count == 1 else 's violate'} the policy"
+    if not result.complete:
+        more = f", and {violated}" if count else ""
+        return f"INCOMPLETE: not everything could be checked{more}."
+    if count:
+        return f"FAILED: {violated}."
+    return "PASSED: nothing violates the policy."
+
+
+def subject(result: CheckResult) -> str:
+    """What was checked, against what."""
+    report, policy = result.report, result.policy
+    names = ", ".join(result.baseline)
+    return (
+        f"Checked {report.run.source}: {len(report.samples):,} pictures in {len(report.samples.classes):,} classes. "
+        f"Policy: {policy.origin or 'default'}, fails on {policy.fail_on}"
+        f"{f'; baseline: {names}' if names else ''}."
+    )
+
+
+def by_rule(items: tuple[Judged, ...]) -> dict[str, list[Judged]]:
+    """Rule id -> its findings, in the order of the rules."""
+    found: dict[str, list[Judged]] = {}
+    for item in sorted(items, key=lambda item: item.finding.rule.id):
+        found.setdefault(item.finding.rule.id, []).append(item)
+    return found
+
+
+def asides(result: CheckResult) -> list[str]:
+    """What did not decide the result, in sentences, so that nothing goes missing without a word."""
+    lines = []
+    if counted := _counted(result, "reported"):
+        lines.append(f"Not a reason to fail: {counted}.")
+    if allowed := by_rule(result.of("allowed")):
+        said = [f"{rule} {len(items)} of {result.policy.allowance(rule)}" for rule, items in allowed.items()]
+        lines.append(f"Allowed: {', '.join(said)}.")
+    if counted := _counted(result, "known"):
+        lines.append(f"Accepted before: {counted}.")
+    if result.gone:
+        lines.append(f"Accepted before and not there any more: {result.gone} (--update-baseline forgets them).")
+    if counted := _counted(result, "ignored"):
+        lines.append(f"Ignored by the policy: {counted}.")
+    if counted := _counted(result, "off"):
+        lines.append(f"Switched off: {counted}.")
+    if result.unchecked_rules:
+        lines.append(f"Not checked: {', '.join(sorted(result.unchecked_rules))}.")
+    gaps = {gap.message for gap in result.gaps}
+    lines += [caveat.message for caveat in result.report.caveats if caveat.message not in gaps]
+    return lines
+
+
+def _counted(result: CheckResult, status: Status) -> str:
+    counts = Counter(item.finding.rule.id for item in result.of(status))
+    return ", ".join(f"{rule} {RULES[rule].name} {counts[rule]:,}" for rule in sorted(counts))

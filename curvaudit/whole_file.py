@@ -1,0 +1,32 @@
+"""Files that appear complete or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .errors import CurvauditError
+
+
+def write_whole(path: Path, content: bytes, hint: str) -> None:
+    """Write a file under another name, then give it its own.
+
+    A link stays a link, and what is no regular file (a pipe, `/dev/stdout`) is written to, not replaced.
+
+    Raises
+    ------
+    CurvauditError
+        It cannot be written; `hint` says what to do.
+    """
+    real = Path(os.path.realpath(path))
+    temporary = real.with_name(f".{real.name}.{os.getpid()}.partial")
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            path.write_bytes(content)
+        else:
+            temporary.write_bytes(content)
+            os.replace(temporary, real)
+    except OSError as error:
+        raise CurvauditError(f"{path} cannot be written: {error.strerror or error}.", hint) from error
+    finally:
+        temporary.unlink(missing_ok=True)
