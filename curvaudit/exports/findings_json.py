@@ -12,6 +12,7 @@ import numpy as np
 
 from ..records import Finding, Report, Skipped
 from .chosen import chosen_training
+from .plain import text
 
 SCHEMA = "curvaudit-findings/1"
 
@@ -28,8 +29,8 @@ def render(report: Report) -> bytes:
         "summary": summary(report),
         "findings": [_finding(finding) for finding in report.findings],
     }
-    text = json.dumps(_plain(document), indent=1, allow_nan=False, ensure_ascii=True)
-    return (text + "\n").encode()
+    content = json.dumps(_plain(document), indent=1, allow_nan=False, ensure_ascii=True)
+    return (content + "\n").encode()
 
 
 def summary(report: Report) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """Only what JSON knows: evidence, config and environment may hold numpy values and paths."""
     if isinstance(value, Mapping):
-        return {_text(str(key)): _plain(item) for key, item in value.items()}
+        return {text(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list | tuple):
@@ -121,9 +122,4 @@ def _plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int):
         return value
-    return _text(str(value))
-
-
-def _text(text: str) -> str:
-    """Lone surrogates written out: strict JSON readers refuse them."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text(str(value))

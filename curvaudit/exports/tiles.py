@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..records import Report
+from ..records import Finding, Report
 from .svg import number
 
 CONFLICTS = ("CA101", "CA102")
@@ -67,6 +67,10 @@ class Tiles:
                 return f"{prefix}{row}"
         return next((rule for rule in CONFLICTS if rule in self._report.rules_of(row)), "findings")
 
+    def made(self) -> list[Tile]:
+        """Every picture on the page, by row."""
+        return [self._made[row] for row in sorted(self._made)]
+
     def style(self) -> str:
         """`.p7{background-image:…}` for every picture in use: shown often, embedded once."""
         used = sorted(row for row, tile in self._made.items() if tile.kept)
@@ -91,6 +95,19 @@ class Tiles:
             twin=min(twins.values(), key=lambda other: int(report.rank[other])) if twins else None,
             twin_labels=tuple(sorted(twins)),
         )
+
+
+def distance_in_words(finding: Finding) -> str:
+    """How alike the pictures of a finding are, in words; "" if the finding does not say."""
+    bits, pixels = finding.evidence.get("hash_distance"), finding.evidence.get("pixel_distance")
+    if bits == 0 and pixels == 0:
+        return "identical in every pixel"
+    parts = []
+    if bits is not None:
+        parts.append(f"hash distance {bits} of 64 bits")
+    if pixels is not None:
+        parts.append(f"pixel distance {float(pixels):.4g} (0 is identical)")
+    return ", ".join(parts)
 
 
 def _twins(report: Report) -> dict[int, dict[str, int]]:
