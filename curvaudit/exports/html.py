@@ -29,10 +29,13 @@ _LISTED = 200  # findings of one rule on the page; findings.json has all
 _GROUP = 24  # pictures of one finding on the page
 _SKIPPED = 1000  # ignored files on the page
 _CLASSES_OPEN = 20  # classes whose extremes stand open
+_UNRANKED = 500  # pictures on a contact sheet without a ranking
 _CLASSES = 100  # classes whose extremes are on the page
 # What to look at first; notes last.
 _ORDER = ("CA101", "CA102", "CA401", "CA201", "CA203", "CA301", "CA302", "CA501", "CA202", "CA111", "CA112")
-_OTHER_COMMANDS = ("CA401",)  # a report on one split cannot see these; silence would read as "clean"
+# What a report on one split, or without training, cannot see: silence would read as "clean".
+_OTHER_SPLITS = ("CA401",)
+_TRAINED = ("CA201", "CA202", "CA203")
 
 
 # Parts of the page's script, in the order in which they define what the next ones use.
@@ -127,6 +130,7 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
     ignored = [item for item in report.skipped if item.kind == "ignored"]
     finite = report.memorized_share[np.isfinite(report.memorized_share)]
     training = chosen_training(report)
+    unseen = (*(() if report.compared_with else _OTHER_SPLITS), *(() if training else _TRAINED))
     info = training.measures.get(report.rank_by) if training else None
     return {
         "report": report,
@@ -135,8 +139,8 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
         "verdict": verdict(report, counts),
         "counts": counts,
         "sections": sections,
-        "clean": [RULES[id] for id in _ORDER if not counts[id] and id not in _OTHER_COMMANDS],
-        "unseen": [RULES[id] for id in _OTHER_COMMANDS if not counts[id]],
+        "clean": [RULES[id] for id in _ORDER if not counts[id] and id not in unseen],
+        "unseen": [RULES[id] for id in unseen if not counts[id]],
         "sheet": sheet,
         "score_names": list(report.scores),
         "heat": heat_map(report),
@@ -168,7 +172,7 @@ def _sheet_rows(report: Report) -> list[int]:
     place = {rule: number for number, rule in enumerate(_ORDER)}
     found = sorted(report.findings, key=lambda finding: place.get(finding.rule.id, len(place)))
     rows = [sample.index for finding in found for sample in finding.samples if sample.index is not None]
-    return list(dict.fromkeys(rows))[: report.top]
+    return list(dict.fromkeys(rows))[:_UNRANKED]
 
 
 def _section(report: Report, tiles: Tiles, rule: str) -> Section:
