@@ -52,13 +52,19 @@ class HeatMap:
 
 
 def heat_map(report: Report) -> HeatMap | None:
-    """Only classes that take part in a suggestion, most frequent first; None without any."""
+    """Only classes that take part in a suggestion, most frequent first; None without any.
+
+    Bounded to 16 classes.
+    """
     rows = np.flatnonzero(report.suggested >= 0)
     if len(rows) == 0:
         return None
     pairs = Counter(zip(report.samples.labels[rows].tolist(), report.suggested[rows].tolist(), strict=True))
-    given = _most_frequent(Counter(report.samples.labels[rows].tolist()))
-    suggested = _most_frequent(Counter(report.suggested[rows].tolist()))
+    involved = Counter(report.samples.labels[rows].tolist()) + Counter(report.suggested[rows].tolist())
+    largest = [label for label, _ in involved.most_common(_LARGEST)]
+    # One order for both, so that a confusion and its reverse mirror each other.
+    given = [a for a in largest if any(pairs[a, b] for b in largest)]
+    suggested = [b for b in largest if any(pairs[a, b] for a in largest)]
     most = max(pairs.values())
     cells = [[_cell(pairs[a, b], most) for b in suggested] for a in given]
     inside = sum(cell.count for line in cells for cell in line)
@@ -115,10 +121,6 @@ def _spreads(values: np.ndarray, labels: np.ndarray, order: np.ndarray) -> list[
     log = bool((usable > 0).all())
     axis = (float(usable.min()), float(usable.max()))
     return [svg.spread(values[labels == label], axis, log) for label in order.tolist()]
-
-
-def _most_frequent(counts: Counter[int]) -> list[int]:
-    return [label for label, _ in counts.most_common(_LARGEST)]
 
 
 def _cell(count: int, most: int) -> Cell:

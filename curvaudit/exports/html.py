@@ -20,7 +20,7 @@ from .chosen import chosen_training
 from .class_view import class_rows, heat_map
 from .page_data import page_data
 from .settings import command, flat
-from .tiles import CONFLICTS, Tile, Tiles, distance_in_words
+from .tiles import CONFLICTS, ORDER, Tile, Tiles, distance_in_words
 from .verdict import verdict
 
 EXTREMES = 10  # lowest and highest of a class, as in the paper's figure 3
@@ -29,10 +29,7 @@ _LISTED = 200  # findings of one rule on the page; findings.json has all
 _GROUP = 24  # pictures of one finding on the page
 _SKIPPED = 1000  # ignored files on the page
 _CLASSES_OPEN = 20  # classes whose extremes stand open
-_UNRANKED = 500  # pictures on a contact sheet without a ranking
 _CLASSES = 100  # classes whose extremes are on the page
-# What to look at first; notes last.
-_ORDER = ("CA101", "CA102", "CA401", "CA201", "CA203", "CA301", "CA302", "CA501", "CA202", "CA111", "CA112")
 # What a report on one split, or without training, cannot see: silence would read as "clean".
 _OTHER_SPLITS = ("CA401",)
 _TRAINED = ("CA201", "CA202", "CA203")
@@ -121,8 +118,8 @@ def _policy(style: str, pictures: str, script: str) -> str:
 def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
     counts = Counter(finding.rule.id for finding in report.findings)
     # The sheet comes first: its anchors are where links to a picture lead.
-    sheet = [tiles.of(row, "t") for row in _sheet_rows(report)]
-    known = [*_ORDER, *sorted(set(counts) - set(_ORDER))]
+    sheet = [tiles.of(row, "t") for row in tiles.sheet_rows()]
+    known = [*ORDER, *sorted(set(counts) - set(ORDER))]
     sections = [_section(report, tiles, id) for id in known if counts[id]]
     extremes = _extremes(report, tiles)
     for row in report.spread:
@@ -139,7 +136,7 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
         "verdict": verdict(report, counts),
         "counts": counts,
         "sections": sections,
-        "clean": [RULES[id] for id in _ORDER if not counts[id] and id not in unseen],
+        "clean": [RULES[id] for id in ORDER if not counts[id] and id not in unseen],
         "unseen": [RULES[id] for id in unseen if not counts[id]],
         "sheet": sheet,
         "score_names": list(report.scores),
@@ -163,16 +160,6 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
         "settings": flat(report.run.config),
         "environment": flat(report.run.environment),
     }
-
-
-def _sheet_rows(report: Report) -> list[int]:
-    """The top of the ranking; without a ranking, the pictures of the findings."""
-    if chosen_training(report) is not None:
-        return report.order[: report.top].tolist()
-    place = {rule: number for number, rule in enumerate(_ORDER)}
-    found = sorted(report.findings, key=lambda finding: place.get(finding.rule.id, len(place)))
-    rows = [sample.index for finding in found for sample in finding.samples if sample.index is not None]
-    return list(dict.fromkeys(rows))[:_UNRANKED]
 
 
 def _section(report: Report, tiles: Tiles, rule: str) -> Section:

@@ -187,7 +187,8 @@ def _y(value: float, axis: Axis) -> float:
 
 def _open(title: str, told: str, more: str = "") -> str:
     return (
-        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}. {escape(told)}"{more}>'
+        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="{escape(title)}. {escape(told)}"{more}>'
         f"<desc>{escape(told)}</desc>"
     )
 

@@ -8,9 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..records import Finding, Report
+from .chosen import chosen_training
 from .svg import number
 
 CONFLICTS = ("CA101", "CA102")
+# What to look at first; notes last.
+ORDER = ("CA101", "CA102", "CA401", "CA201", "CA203", "CA301", "CA302", "CA501", "CA202", "CA111", "CA112")
+_UNRANKED = 500  # pictures on a contact sheet without a ranking
 _SMALL = 64  # px; up to here a picture is scaled up without smoothing
 
 
@@ -42,6 +46,16 @@ class Tiles:
         self._scores = report.scores.get(report.rank_by, np.full(len(report.samples), np.nan))
         self._made: dict[int, Tile] = {}
         self._anchors: set[str] = set()
+
+    def sheet_rows(self) -> list[int]:
+        """Rows of the contact sheet: the top of the ranking; without a ranking, the pictures of the findings."""
+        report = self._report
+        if chosen_training(report) is not None:
+            return report.order[: report.top].tolist()
+        place = {rule: number for number, rule in enumerate(ORDER)}
+        found = sorted(report.findings, key=lambda finding: place.get(finding.rule.id, len(place)))
+        rows = [sample.index for finding in found for sample in finding.samples if sample.index is not None]
+        return list(dict.fromkeys(rows))[:_UNRANKED]
 
     def of(self, row: int, place: str = "") -> Tile:
         """The tile of one row.
@@ -75,6 +89,10 @@ class Tiles:
         """`.p7{background-image:…}` for every picture in use: shown often, embedded once."""
         used = sorted(row for row, tile in self._made.items() if tile.kept)
         return "".join(f".p{row}{{background-image:url({_data_uri(self._report.thumbnails[row])})}}\n" for row in used)
+
+    def data_uri(self, row: int) -> str:
+        """The picture itself as a `data:` address, "" if it is not kept."""
+        return _data_uri(self._report.thumbnails[row]) if row in self._report.thumbnails else ""
 
     def _make(self, row: int) -> Tile:
         report, samples = self._report, self._report.samples
