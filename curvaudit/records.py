@@ -225,7 +225,7 @@ class Report:
     def to_pandas(self) -> pandas.DataFrame:
         """One row per sample, from rank 1 down, with the columns of `ranking.csv`.
 
-        `index` is the frame's index. Unmeasured scores are NaN, a missing suggestion is None.
+        `index` is the frame's index. Unmeasured scores and labels without a suggestion are missing values.
 
         Raises
         ------
