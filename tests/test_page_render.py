@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from page_report import CLASSES, CONFLICT, EPOCHS, HOSTILE, WRONG, make_report
 
 import curvaudit
 from curvaudit import store
@@ -18,7 +19,6 @@ from curvaudit.exports import html
 from curvaudit.exports.class_view import class_rows, heat_map
 from curvaudit.records import EpochRow, MeasureInfo, Thumbnails
 from curvaudit.trajectory import class_medians
-from page_report import CLASSES, CONFLICT, EPOCHS, HOSTILE, WRONG, make_report
 
 
 @pytest.fixture(scope="module")

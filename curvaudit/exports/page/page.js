@@ -111,9 +111,9 @@ detail.addEventListener("close", () => {
 });
 
 if (sheet) {
-  for (const id of FILTERS) byId(id).addEventListener("input", filter);
-  if (byId("sort")) byId("sort").addEventListener("input", sort);
-  byId("by-size").addEventListener("input", (event) => { sheet.className = "sheet " + event.target.value; });
+  for (const id of FILTERS) byId(id).addEventListener(byId(id).matches("select") ? "change" : "input", filter);
+  if (byId("sort")) byId("sort").addEventListener("change", sort);
+  byId("by-size").addEventListener("change", (event) => { sheet.className = "sheet " + event.target.value; });
   byId("clear-filter").closest("form").addEventListener("submit", (event) => event.preventDefault());
   byId("clear-filter").addEventListener("click", () => setTimeout(() => {
     filter();
