@@ -95,6 +95,15 @@ def test_data_hold_what_the_report_holds(data):
     assert conflict["fingerprint"] == expected
 
 
+def test_decisions_of_reports_without_a_fingerprint_do_not_mix():
+    report = make_report()
+    nameless = replace(report, run=replace(report.run, source_fingerprint=""))
+    other = replace(nameless, samples=replace(report.samples, content_hash=report.samples.content_hash + np.uint64(1)))
+    keys = {json.loads(re.search(r'id="data">(.*?)</script>', html.render(made).decode(), re.S)[1])["store"]
+            for made in (report, nameless, other)}  # fmt: skip
+    assert len(keys) == 3 and "" not in keys
+
+
 def test_ranks_by_every_score_follow_its_direction(data):
     report = make_report()
     rows = data["samples"]["row"]

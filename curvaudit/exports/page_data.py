@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,6 @@ from .plain import text
 from .tiles import Tile, distance_in_words
 
 _EPOCHS = 80  # points of a curve; longer trainings are thinned evenly
-_MEMBERS = 24  # pictures of one group
 _DIGITS = 4  # significant digits: enough to read, a third of the bytes
 _EXACT = 9  # of the score ranked by: the brush of its histogram compares it with the bins' edges
 
@@ -32,6 +32,7 @@ def page_data(report: Report, tiles: Sequence[Tile]) -> str:
         "run": text(report.run_path),
         "source": text(report.run.source),
         "fingerprint": report.run.source_fingerprint,
+        "store": _store(report),
         "total": len(report.samples),
         "ranked": chosen_training(report) is not None,
         "rankBy": report.rank_by,
@@ -60,6 +61,14 @@ def page_data(report: Report, tiles: Sequence[Tile]) -> str:
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
+def _store(report: Report) -> str:
+    """Under which name a browser keeps the decisions; a report without a fingerprint needs one of its own."""
+    if report.run.source_fingerprint:
+        return report.run.source_fingerprint
+    samples = report.samples
+    return blake2b(samples.content_hash.tobytes() + samples.labels.tobytes(), digest_size=8).hexdigest()
+
+
 def _finding(finding: Finding, on_page: set[int]) -> dict[str, Any]:
     members = [sample.index for sample in finding.samples if sample.index is not None]
     return {
@@ -69,7 +78,7 @@ def _finding(finding: Finding, on_page: set[int]) -> dict[str, Any]:
         "fingerprint": finding.fingerprint,
         "message": text(finding.message),
         "distance": distance_in_words(finding),
-        "rows": [row for row in members if row in on_page][:_MEMBERS],
+        "rows": [row for row in members if row in on_page],
         "size": len(members),
     }
 

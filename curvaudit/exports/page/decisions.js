@@ -1,6 +1,6 @@
 // What the reviewer decided: kept in this browser, written to files, read back.
 
-const STORE = "curvaudit:" + DATA.fingerprint;
+const STORE = "curvaudit:" + DATA.store;
 const SCHEMA = "curvaudit-decisions/1";
 const decisions = new Map();  // row -> entry of the file; may hold rows that are not on this page
 const done = [];  // for undo: what each step replaced, [[row, entry or undefined], …]
@@ -100,7 +100,7 @@ function checked(content) {
 // the same picture stands here under the same label.
 function adopt(content) {
   const entries = checked(content);
-  if (content.source_fingerprint === DATA.fingerprint) {
+  if (DATA.fingerprint && content.source_fingerprint === DATA.fingerprint) {
     replace(entries.map((value) => [value.index, value]));
     return entries.length + (entries.length === 1 ? " decision loaded." : " decisions loaded.");
   }
@@ -117,7 +117,7 @@ function adopt(content) {
     if (sample) changes.push([sample.row, entry(sample.row, value.decision, value.new_label)]);
   }
   replace(changes);
-  return "This file belongs to another version of the data set: " + changes.length + " of " + entries.length
+  return "This file belongs to another version or report of the data: " + changes.length + " of " + entries.length
     + " decisions fit a picture of this page and were loaded.";
 }
 

@@ -1,6 +1,7 @@
 // The large view of one picture: what was found, its copies, its way through the epochs, all scores.
 
 const detail = byId("detail");
+const COPIES = 24;  // pictures of one group beside each other
 let around = [];  // rows that the arrows step through
 let shownRow = -1;
 
@@ -49,7 +50,7 @@ function reasons(sample) {
 
 function copies(sample) {
   return sample.findings.filter((finding) => finding.size > 1).map((finding) => {
-    const others = finding.rows.filter((row) => row !== sample.row).map((row) => samples.get(row));
+    const others = finding.rows.filter((row) => row !== sample.row).slice(0, COPIES - 1).map((row) => samples.get(row));
     const shown = [sample, ...others].map((one) => {
       const figure = tileLike(one);
       if (one.label !== sample.label) figure.classList.add("differs");

@@ -139,7 +139,7 @@ function go(picture) {
   if (!picture) return;
   arrive(picture);
   picture.focus({ preventScroll: true });
-  tileOf(picture).scrollIntoView({ block: "nearest" });
+  tileOf(picture).scrollIntoView({ block: "nearest", behavior: "instant" });
 }
 
 function firstUndecided() {
