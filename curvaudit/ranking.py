@@ -9,6 +9,7 @@ from .errors import CurvauditError
 from .scores.consensus import consensus
 
 CONSENSUS = "consensus"
+_SPREAD = 200  # pictures that show what any range of scores looks like
 
 
 def reduced(run: store.Run, training: int) -> dict[str, np.ndarray]:
@@ -56,6 +57,11 @@ def ranks(rows: np.ndarray) -> np.ndarray:
     rank = np.empty(len(rows), np.int64)
     rank[rows] = np.arange(1, len(rows) + 1)
     return rank
+
+
+def spread(order: np.ndarray) -> np.ndarray:
+    """Rows spread evenly over an order from its first to its last, at most 200, (S,)."""
+    return order[np.linspace(0, len(order) - 1, min(_SPREAD, len(order))).astype(np.int64)]
 
 
 def orders(run: store.Run, training: int) -> dict[str, np.ndarray]:

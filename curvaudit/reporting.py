@@ -14,6 +14,7 @@ from .findings.interface import Evidence
 from .memorization import memorizable
 from .records import Caveat, Report, TrainingInfo
 from .suggestion import suggest
+from .trajectory import trajectories
 
 DEFAULT_FOLDER = "curvaudit-report"
 
@@ -75,9 +76,11 @@ def report(
         training=chosen,
     )
     all_findings = findings.find_all(evidence)
-    shown = {int(row) for row in order[:top]} | _extreme_rows(run, order)
+    spread = ranking.spread(order).tolist()
+    shown = {int(row) for row in order[:top]} | _extreme_rows(run, order) | set(spread)
     for finding in all_findings:
         shown |= {sample.index for sample in finding.samples if sample.index is not None}
+    rows = sorted(shown)
     return Report(
         run=run.info,
         run_path=str(run.path),
@@ -95,7 +98,9 @@ def report(
         memorized_share=ranking.memorized_share(run, chosen.index, can),
         findings=all_findings,
         caveats=_caveats(run, chosen, last, can, evidence),
-        thumbnails=run.thumbnails(sorted(shown)),
+        thumbnails=run.thumbnails(rows),
+        trajectories=trajectories(run, chosen.index, rows),
+        spread=tuple(spread),
     )
 
 

@@ -304,6 +304,13 @@ class Run:
                 block = data[: self._epochs(training), columns]
             yield columns, block
 
+    def measure_epochs(self, training: int, name: str) -> Iterator[np.ndarray]:
+        """One finished epoch after another, (N,) float32 each: memory stays bounded."""
+        with _reading(self.path) as file:
+            data = file[f"trainings/{training}/measures/{name}"]
+            for epoch in range(self._epochs(training)):
+                yield data[epoch]
+
     def last(self, training: int, name: str) -> np.ndarray:
         """The last finished epoch of a score, (N,) float32."""
         with _reading(self.path) as file:
