@@ -381,6 +381,22 @@ def test_a_saved_dataset_dict_has_splits_and_is_recognized_as_a_folder(image_fol
         sources.load(f"hf:{tmp_path / 'both'}", SourceOptions(split="test"))
 
 
+def test_folders_that_load_dataset_reads_are_sources(image_folder, tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    before = datasets.config.HF_HUB_OFFLINE
+    (tmp_path / "tables").mkdir()
+    write_parquet(image_folder, tmp_path / "tables" / "train.parquet")
+    for name in ("tables", "images"):
+        source = sources.load(f"hf:{tmp_path / name}")
+        assert source.classes == ("circle", "square", "stripe")
+        assert source.ids == tuple(path for path, _ in listing(image_folder)), name
+        stock = inventory.take(source, 4, lambda done: None)
+        expected = inventory.take(sources.load(image_folder), 1, lambda done: None)
+        np.testing.assert_array_equal(stock.samples.content_hash, expected.samples.content_hash)
+    assert before == datasets.config.HF_HUB_OFFLINE  # what others do in this process is theirs to decide
+
+
 def test_nothing_is_fetched_from_the_hub_unless_asked(monkeypatch):
     pytest.importorskip("datasets")
     import socket

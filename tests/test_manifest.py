@@ -220,3 +220,28 @@ def test_a_column_invented_on_every_line_does_not_fill_the_memory(image_folder, 
 def test_nothing_readable_says_why(tmp_path):
     with pytest.raises(CurvauditError, match="there is no such file"):
         take(write(tmp_path, "path,label\na.png,a\nb.png,b\n"))
+
+
+def test_the_command_keeps_the_columns_in_the_run_and_refuses_to_resume_with_others(
+    image_folder, tmp_path, monkeypatch, capsys
+):
+    import sys
+
+    import curvaudit
+    from curvaudit.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    rows = [f"images/{kind}/{i:03d}.png,{kind},{'ab'[i % 2]}" for kind in ("circle", "square") for i in range(8)]
+    write(tmp_path, "\n".join(["where,label,species", *rows]))
+    given = ["curvaudit", "scan", "m.csv", "--epochs", "1", "--width", "4", "--device", "cpu"]
+    given += ["--image-column", "where"]
+    for more, code in (([], 0), (["--resume", "--label-column", "species"], 2)):
+        monkeypatch.setattr(sys, "argv", [*given, *more])
+        with pytest.raises(SystemExit) as leave:
+            main()
+        assert (leave.value.code or 0) == code, capsys.readouterr().err
+    assert "label_column was None and is now 'species'" in capsys.readouterr().err
+    run = curvaudit.open_run("curvaudit.h5")
+    assert run.info.config["image_column"] == "where" and run.samples.classes == ("circle", "square")
+    assert run.samples.columns == {"species": tuple("ab" * 8)}
+    assert run.samples.lines.tolist() == list(range(2, 18))
