@@ -18,7 +18,7 @@ _PAIRS = 20_000  # candidates for near-duplicates whose pictures are kept
 
 def rows_worth_showing(run: store.Run) -> np.ndarray:
     """Rows, ascending, whose pictures a report on `run` may need: highest by any score, extremes
-    of each class, copies and candidates for near-duplicates, samples not memorized.
+    of each class, a spread over the ranking, copies and candidates for near-duplicates, samples not memorized.
 
     Only asked when a set is too large to keep every thumbnail.
     """
@@ -28,9 +28,10 @@ def rows_worth_showing(run: store.Run) -> np.ndarray:
         for name, order in ranking.orders(run, training.index).items():
             chosen.append(order[:TOP])
             if name == "curvature":
+                chosen.append(ranking.spread(order))
                 chosen.extend(_extremes(order, samples.labels, len(samples.classes)))
         if training.epochs:
-            wrong = run.measure(training.index, "correct")[-1] == 0  # (N,)
+            wrong = run.last(training.index, "correct") == 0  # (N,)
             chosen.append(np.flatnonzero(wrong)[:TOP])
     _, group, size = np.unique(samples.content_hash, return_inverse=True, return_counts=True)
     chosen.append(np.flatnonzero(size[group] > 1))

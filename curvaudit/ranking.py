@@ -9,6 +9,7 @@ from .errors import CurvauditError
 from .scores.consensus import consensus
 
 CONSENSUS = "consensus"
+_SPREAD = 200  # pictures that show what any range of scores looks like
 
 
 def reduced(run: store.Run, training: int) -> dict[str, np.ndarray]:
@@ -27,6 +28,14 @@ def reduced(run: store.Run, training: int) -> dict[str, np.ndarray]:
         found[score.name] = values
     found[CONSENSUS] = consensus({name: suspicion(run, name, values) for name, values in found.items()})
     return found
+
+
+def memorized_share(run: store.Run, training: int, memorizable: np.ndarray) -> np.ndarray:
+    """Share of the `memorizable` samples (N,) that are classified as labelled in each epoch, (E,)."""
+    total: np.ndarray | float = 0.0
+    for columns, block in run.measure_blocks(training, "correct"):
+        total = total + (block * memorizable[columns]).sum(axis=1, dtype=np.float64)
+    return np.asarray(total) / max(1, int(memorizable.sum()))
 
 
 def suspicion(run: store.Run, name: str, values: np.ndarray) -> np.ndarray:
@@ -48,6 +57,11 @@ def ranks(rows: np.ndarray) -> np.ndarray:
     rank = np.empty(len(rows), np.int64)
     rank[rows] = np.arange(1, len(rows) + 1)
     return rank
+
+
+def spread(order: np.ndarray) -> np.ndarray:
+    """Rows spread evenly over an order from its first to its last, at most 200, (S,)."""
+    return order[np.linspace(0, len(order) - 1, min(_SPREAD, len(order))).astype(np.int64)]
 
 
 def orders(run: store.Run, training: int) -> dict[str, np.ndarray]:

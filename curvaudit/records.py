@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas
 
 # --- what a source holds -------------------------------------------------------------
 
@@ -185,6 +189,17 @@ class Caveat:
 
 
 @dataclass(frozen=True)
+class Trajectories:
+    """How some samples (M) went through the epochs, beside the middle of their classes."""
+
+    rows: np.ndarray  # (M,) int64, ascending sample rows
+    epochs: np.ndarray  # (E,) int32, 1-based
+    curvature: np.ndarray  # (E, M) float32, NaN where not measured
+    class_median: np.ndarray  # (E, K) float32, median curvature of each class, NaN where not measured
+    prediction: np.ndarray  # (E, M) int32, class index, -1 where not logged
+
+
+@dataclass(frozen=True)
 class Report:
     """The whole audit, ready to be exported. No torch, no open files."""
 
@@ -205,6 +220,8 @@ class Report:
     findings: tuple[Finding, ...]
     caveats: tuple[Caveat, ...]
     thumbnails: Mapping[int, bytes]  # row -> encoded picture (PNG, WebP)
+    trajectories: Trajectories | None = None  # of the rows that a page may show
+    spread: tuple[int, ...] = ()  # rows spread evenly over the ranking, to show what any range of scores looks like
     compared_with: tuple[str, ...] = ()  # other splits and data sets that were searched for copies
 
     def label(self, row: int) -> str:
@@ -214,6 +231,22 @@ class Report:
     def rules_of(self, row: int) -> tuple[str, ...]:
         """Ids of the rules that name this row, in id order."""
         return self._rules.get(row, ())
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row per sample, from rank 1 down, with the columns of `ranking.csv`.
+
+        `index` is the frame's index. Unmeasured scores and labels without a suggestion are missing values.
+
+        Raises
+        ------
+        CurvauditError
+            pandas is not installed.
+        """
+        return _export("frame").frame(self)
+
+    def _repr_html_(self) -> str:
+        """A compact contact sheet for notebooks."""
+        return _export("notebook").render(self)
 
     @property
     def _rules(self) -> Mapping[int, tuple[str, ...]]:
@@ -227,6 +260,11 @@ class Report:
             cached = {row: tuple(sorted(ids)) for row, ids in found.items()}
             object.__setattr__(self, "_rules_by_row", cached)
         return cached
+
+
+def _export(name: str) -> Any:
+    """An export by name when it is asked for: records lie below the exports and must not import them."""
+    return import_module(f".exports.{name}", __package__)
 
 
 # --- what a running scan says --------------------------------------------------------

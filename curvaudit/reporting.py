@@ -14,6 +14,7 @@ from .findings.interface import Evidence
 from .memorization import memorizable
 from .records import Caveat, Report, TrainingInfo
 from .suggestion import suggest
+from .trajectory import trajectories
 
 DEFAULT_FOLDER = "curvaudit-report"
 
@@ -59,7 +60,7 @@ def report(
     order = ranking.order(ranking.suspicion(run, rank_by, values))
     rank = ranking.ranks(order)
     can = memorizable(run.samples)
-    last = run.measure(chosen.index, "correct")[-1] > 0  # (N,)
+    last = run.last(chosen.index, "correct") > 0  # (N,)
     suggested = suggest(run, chosen.index, can & last)
     evidence = Evidence(
         samples=run.samples,
@@ -75,9 +76,11 @@ def report(
         training=chosen,
     )
     all_findings = findings.find_all(evidence)
-    shown = {int(row) for row in order[:top]} | _extreme_rows(run, order)
+    spread = ranking.spread(order).tolist()
+    shown = {int(row) for row in order[:top]} | _extreme_rows(run, order) | set(spread)
     for finding in all_findings:
         shown |= {sample.index for sample in finding.samples if sample.index is not None}
+    rows = sorted(shown)
     return Report(
         run=run.info,
         run_path=str(run.path),
@@ -92,10 +95,12 @@ def report(
         rank=rank,
         suggested=suggested,
         mean_curvature=run.epoch_means(chosen.index, "curvature"),
-        memorized_share=_memorized_share(run, chosen.index, can),
+        memorized_share=ranking.memorized_share(run, chosen.index, can),
         findings=all_findings,
         caveats=_caveats(run, chosen, last, can, evidence),
-        thumbnails=run.thumbnails(sorted(shown)),
+        thumbnails=run.thumbnails(rows),
+        trajectories=trajectories(run, chosen.index, rows),
+        spread=tuple(spread),
     )
 
 
@@ -169,14 +174,6 @@ def _other_trainings(run: store.Run, chosen: int) -> dict[str, np.ndarray]:
         for name, values in ranking.reduced(run, training.index).items():
             columns[f"{name}@wd={training.weight_decay:g}"] = values
     return columns
-
-
-def _memorized_share(run: store.Run, training: int, can: np.ndarray) -> np.ndarray:
-    """(E,) share of the memorizable samples that are classified as labelled."""
-    total: np.ndarray | float = 0.0
-    for columns, block in run.measure_blocks(training, "correct"):
-        total = total + (block * can[columns]).sum(axis=1, dtype=np.float64)
-    return np.asarray(total) / max(1, int(can.sum()))
 
 
 SMALLEST_SET = 500

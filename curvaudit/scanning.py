@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Callable, Mapping
@@ -79,6 +80,8 @@ class ScanSettings:
         ):
             if value is not None and value < low:
                 raise CurvauditError(f"{name} {value} is too small.", f"The least is {low}.")
+        if self.seed >= 2**63:
+            raise CurvauditError(f"--seed {self.seed} is too large.", "The largest is 2^63 - 1.")
         for name, number in (("--lr", self.lr), ("--step", self.step)):
             if number is not None and not 0 < number < float("inf"):
                 raise CurvauditError(f"{name} {number} is not a positive number.", "Give a positive number.")
@@ -132,17 +135,19 @@ def scan(
     path = Path(out)
     _check_output(path, resume, overwrite)
     loaded = sources.load(source, wanted.source_options())
+    second = _second_split(source, wanted)
     workers = wanted.workers or min(8, os.cpu_count() or 1)
     stock = _take(loaded, workers, "reading pictures", on_event)
     with _Scratch(path) as scratch:
-        work = _prepare(source, stock, wanted, path, scratch, workers, on_event)
+        work = _prepare(source, stock, second, wanted, path, scratch, workers, on_event)
         if resume:
             _check_same(store.open_run(path), work.info)
         else:
+            # Before, not after: a kill in between would leave another run's checkpoint beside the new run.
+            _checkpoint_path(path).unlink(missing_ok=True)
             store.create(
                 path, work.info, stock.samples, work.skipped, stock.thumbnails or _NO_THUMBNAILS, overwrite=overwrite
             )
-            _checkpoint_path(path).unlink(missing_ok=True)
         for index, weight_decay in enumerate(wanted.weight_decay):
             _Training(work, index, weight_decay, on_event).run()
     if stock.thumbnails is None:
@@ -209,8 +214,26 @@ class _Scratch:
         return self.path
 
     def __exit__(self, *ignored: object) -> None:
-        for leftover in self.path.parent.glob(self.path.name + "*"):
+        for leftover in (self.path, _second(self.path)):
             leftover.unlink(missing_ok=True)
+
+
+def _second(scratch: Path) -> Path:
+    """The scratch file for the validation split's pixels."""
+    return scratch.with_name(scratch.name + ".val")
+
+
+def _second_split(source: Any, wanted: ScanSettings) -> sources.Source | None:
+    """The split that `--validation` names, found before anything is read."""
+    if wanted.validation is None:
+        return None
+    try:
+        return sources.load(source, replace(wanted.source_options(), split=wanted.validation))
+    except CurvauditError as error:
+        raise CurvauditError(
+            f"--validation {wanted.validation}: {error.message}",
+            "Name another split of the source, or leave out --validation.",
+        ) from error
 
 
 def _take(source: sources.Source, workers: int, phase: str, on_event: Callable[[Event], None]) -> inventory.Inventory:
@@ -246,6 +269,7 @@ class _Work:
 def _prepare(
     spec: Any,
     stock: inventory.Inventory,
+    second: sources.Source | None,
     settings: ScanSettings,
     path: Path,
     scratch: Path,
@@ -277,27 +301,29 @@ def _prepare(
         return _Pixels(torch.from_numpy(array), torch.from_numpy(what.samples.labels.astype(np.int64)))
 
     data = load(stock, scratch, "loading pixels")
-    validation, skipped = None, stock.skipped
-    if settings.validation is not None:
-        second = _take(
-            sources.load(spec, replace(settings.source_options(), split=settings.validation)),
-            workers,
-            f"reading {settings.validation} pictures",
-            on_event,
-        )
-        if second.samples.classes != stock.samples.classes:
+    validation, validation_fingerprint, skipped = None, None, stock.skipped
+    if second is not None:
+        split = settings.validation
+        other = _take(second, workers, f"reading {split} pictures", on_event)
+        validation_fingerprint = other.fingerprint()
+        if other.samples.classes != stock.samples.classes:
             raise CurvauditError(
-                f"Split {settings.validation!r} does not hold the same classes as the audited split.",
+                f"Split {split!r} does not hold the same classes as the audited split.",
                 "Give both splits the same class folders, or leave out --validation.",
             )
-        second = replace(second, grey=stock.grey)
-        validation = load(second, scratch.with_name(scratch.name + ".val"), f"loading {settings.validation} pixels")
-        skipped += tuple(replace(item, id=f"{settings.validation}: {item.id}") for item in second.skipped)
+        if validation_fingerprint == stock.fingerprint():
+            raise CurvauditError(
+                f"--validation {split} names the split that is audited.", "Name another split, or leave it out."
+            )
+        validation = load(replace(other, grey=stock.grey), _second(scratch), f"loading {split} pixels")
+        skipped += tuple(replace(item, id=f"{split}: {item.id}") for item in other.skipped)
     info = RunInfo(
         source=stock.source.name,
         source_fingerprint=stock.fingerprint(),
         config={
             **{name: value for name, value in asdict(settings).items() if name not in ("workers", "download")},
+            "source": os.fspath(spec) if isinstance(spec, str | os.PathLike) else None,
+            "validation_fingerprint": validation_fingerprint,
             "weight_decay": list(settings.weight_decay),
             "recipe": recipe.as_dict(),
             "resolution": resolution.value,
@@ -346,16 +372,20 @@ def _with_overrides(recipe: Recipe, settings: ScanSettings) -> Recipe:
         share = settings.epochs / recipe.epochs
         changes["epochs"] = settings.epochs
         changes["milestones"] = tuple(max(1, round(m * share)) for m in recipe.milestones)
-        changes["plain_epochs"] = round(recipe.plain_epochs * share)
+        # At least one: a preset that ends without augmentation does so however short it is.
+        changes["plain_epochs"] = max(min(1, recipe.plain_epochs), round(recipe.plain_epochs * share))
+        changes["curvature_from"] = 1 + math.floor((recipe.curvature_from - 1) * share)
         changes["extension"] = round(recipe.extension * share)
     for field, value in (
         ("batch_size", settings.batch_size),
         ("learning_rate", settings.lr),
         ("probes", settings.probes),
-        ("curvature_every", settings.curvature_every),
     ):
         if value is not None:
             changes[field] = value
+    if settings.curvature_every is not None:
+        every = settings.curvature_every
+        changes |= {"curvature_every": every, "curvature_every_augmented": every, "curvature_from": 1}
     if settings.augment is False:
         changes["augmentation"] = "none"
     elif settings.augment is True and recipe.augmentation == "none":
@@ -375,7 +405,8 @@ def _check_same(run: store.Run, info: RunInfo) -> None:
     changed = [
         f"{name} was {old.get(name)!r} and is now {new.get(name)!r}"
         for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name) and not name.endswith("_reason")
+        # The same source may lie elsewhere or be named in another way; its fingerprint tells.
+        if old.get(name) != new.get(name) and not name.endswith("_reason") and name not in ("source", "data_dir")
     ]
     if changed:
         raise CurvauditError(
@@ -459,6 +490,8 @@ class _Training:
         saved = checkpoints.load(file, work.device)
         if saved is not None and saved.training != self.index:
             saved = None
+        if rows == 0 and saved is not None and saved.epoch != 1:
+            saved = None  # left by another run: this one has not logged anything that it could follow
         if rows and (saved is None or saved.epoch not in (rows, rows + 1)):
             raise CurvauditError(
                 f"{work.path} cannot be resumed: its checkpoint {file.name} is missing or belongs elsewhere.",
@@ -523,13 +556,13 @@ class _Training:
         return done >= recipe.epochs and (bool(memorized) or done >= recipe.epochs + recipe.extension)
 
     def _memorized_at_end(self) -> bool:
-        correct = store.open_run(self.work.path).measure(self.index, "correct")[-1] > 0  # (N,)
+        correct = store.open_run(self.work.path).last(self.index, "correct") > 0  # (N,)
         return bool(correct[self.work.memorizable].all())
 
     def _finish(self, memorized: bool, epochs: int) -> None:
         store.finish_training(self.work.path, self.index, memorized)
         if not memorized:
-            correct = store.open_run(self.work.path).measure(self.index, "correct")[-1] > 0  # (N,)
+            correct = store.open_run(self.work.path).last(self.index, "correct") > 0  # (N,)
             left = int((~correct & self.work.memorizable).sum())
             self.on_event(
                 Notice(
@@ -548,8 +581,7 @@ class _Training:
         work, recipe = self.work, self.work.recipe
         begun = clock.seconds()
         number = state.epoch
-        # The first epoch is always measured: an interrupted run then has something to rank by.
-        full = number == 1 or number % recipe.curvature_every == 0
+        full = recipe.measures_curvature(number)
         scores = [score for score in work.scores if full or score.needs == "forward"]
         batch_size = 256 if work.data.pixels.shape[-1] <= 64 else 64
         self.on_event(PhaseStarted(f"measuring epoch {number}", len(work.data.labels), "pictures"))

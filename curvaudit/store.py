@@ -137,7 +137,7 @@ def append_epoch(path: Path, training: int, row: EpochRow) -> None:
     """
     with _writing(path) as file:
         group = file[f"trainings/{training}"]
-        position = len(group["number"])
+        position = _committed(group)
         for name in _CURVES:
             _put(group[name], position, getattr(row, name))
         for name, data in group["measures"].items():
@@ -304,6 +304,13 @@ class Run:
                 block = data[: self._epochs(training), columns]
             yield columns, block
 
+    def measure_epochs(self, training: int, name: str) -> Iterator[np.ndarray]:
+        """One finished epoch after another, (N,) float32 each: memory stays bounded."""
+        with _reading(self.path) as file:
+            data = file[f"trainings/{training}/measures/{name}"]
+            for epoch in range(self._epochs(training)):
+                yield data[epoch]
+
     def last(self, training: int, name: str) -> np.ndarray:
         """The last finished epoch of a score, (N,) float32."""
         with _reading(self.path) as file:
@@ -392,6 +399,13 @@ def _reading(path: Path) -> Iterator[h5py.File]:
         ) from error
 
 
+def _committed(group: h5py.Group) -> int:
+    """Finished epochs of a training. A 0 is the fill value: the row was made room for, not written."""
+    number = group["number"][:]
+    unwritten = np.flatnonzero(number == 0)
+    return int(unwritten[0]) if len(unwritten) else len(number)
+
+
 def _attribute(file: h5py.File, name: str) -> Any:
     return file.attrs.get(name)
 
@@ -426,7 +440,7 @@ def _read_skipped(file: h5py.File) -> tuple[Skipped, ...]:
 
 
 def _read_training(group: h5py.Group, index: int) -> TrainingInfo:
-    epochs = len(group["number"])
+    epochs = _committed(group)
     return TrainingInfo(
         index=index,
         weight_decay=float(group.attrs["weight_decay"]),

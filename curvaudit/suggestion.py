@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from . import store
+from . import ranking, store
+from .memorization import memorizable
+from .scores.interface import mean_over_epochs
 
-# A sample counts as likely mislabelled when the network, once it knew the rest of the data,
-# chose one and the same other class in this share of the epochs …
+# A sample counts as likely mislabelled when the network, before it memorized, chose one and the
+# same other class in this share of the epochs …
 RESISTED = 0.5
-# … and when this share of its contradictions named that one class.
+# … when this share of its contradictions named that one class …
 AGREED = 0.75
-# Epochs before the network knows this share of what it will know say little about a label.
-KNOWS = 0.8
+# … and when its margin was on average below minus this: odds of 20 to 1 against the given label.
+# In log-odds, not in ranks, so that a network which is unsure of everything accuses nobody.
+ODDS = 3.0
+# A schedule without plain epochs ends judging where this share is memorized.
+_MEMORIZED = 0.99
+_WARM_UP = 0.05  # share of the epochs, for schedules that do not say
 
 
 def suggest(run: store.Run, training: int, eligible: np.ndarray) -> np.ndarray:
@@ -26,29 +35,44 @@ def suggest(run: store.Run, training: int, eligible: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    Only epochs count in which the network was already good on the whole set and had not yet
-    memorized it: before, predictions are noise; after, they repeat the given labels.
+    Only epochs after the warm-up and before memorization count: earlier, predictions are noise;
+    later, they repeat the given labels. docs/evidence.md has precision and recall.
     """
     suggested = np.full(len(run.samples), -1, np.int32)
     info = next(t for t in run.trainings if t.index == training)
-    if "prediction" not in info.measures or info.epochs == 0:
+    if not {"prediction", "margin"} <= info.measures.keys() or info.epochs == 0:
         return suggested
-    epochs = judging_epochs(info.curves.train_accuracy)  # (J,)
+    share = ranking.memorized_share(run, training, memorizable(run.samples))  # (E,)
+    epochs = judging_epochs(share, info.recipe)  # (J,)
     if len(epochs) == 0:
         return suggested
-    for columns, block in run.measure_blocks(training, "prediction"):
+    blocks = zip(run.measure_blocks(training, "prediction"), run.measure_blocks(training, "margin"), strict=True)
+    for (columns, predictions), (_, margins) in blocks:
         given = run.samples.labels[columns]  # (n,)
-        suggested[columns] = preferred(block[epochs], given, len(run.samples.classes))
+        better = preferred(predictions[epochs], given, len(run.samples.classes))  # (n,)
+        sure = mean_over_epochs(margins[epochs]) < -ODDS  # (n,)
+        suggested[columns] = np.where(sure, better, -1)
     suggested[~eligible] = -1
     return suggested
 
 
-def judging_epochs(accuracy: np.ndarray) -> np.ndarray:
-    """Positions of the epochs that can judge a label, from train accuracy (E,)."""
-    best = np.nanmax(accuracy, initial=0.0)
-    knows = accuracy >= KNOWS * best
-    contested = accuracy < 1.0
-    return np.flatnonzero(knows & contested)
+def judging_epochs(share: np.ndarray, recipe: Mapping[str, Any]) -> np.ndarray:
+    """Positions of the epochs that can judge a label.
+
+    Parameters
+    ----------
+    share:
+        (E,) share of the memorizable samples that were right. Of all samples it would never
+        reach 1 in a set with conflicting duplicates, and epochs that repeat the labels would count.
+    recipe:
+        Of the training, as the run file holds it.
+    """
+    planned = int(recipe.get("epochs", len(share)))
+    plain = int(recipe.get("plain_epochs", 0))
+    first = max(int(recipe.get("curvature_from", 1)) - 1, 0 if plain else round(_WARM_UP * planned))
+    memorized = np.flatnonzero(share >= (1.0 if plain else _MEMORIZED))
+    end = min(planned - plain, *memorized[:1].tolist(), len(share))
+    return np.arange(first, end) if end > first else np.zeros(0, np.int64)
 
 
 def preferred(predictions: np.ndarray, given: np.ndarray, classes: int) -> np.ndarray:

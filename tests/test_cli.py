@@ -3,7 +3,9 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
 
 from curvaudit.cli import main
 
@@ -68,7 +70,7 @@ def bad_inputs(folder):
         (["scan", "flat"], "class folders"),
         (["scan", "unread"], "no readable picture"),
         (["scan", "missing"], "missing"),
-        (["scan", "digit"], "Did you mean 'digits'"),
+        (["scan", "digit"], "Did you mean digits?"),
         (["scan", "file.jpg"], "file.jpg"),
         (["scan", "digits", "-o", "exists.h5"], "exists.h5"),
         (["scan", "digits", "--split", "test"], "split"),
@@ -100,14 +102,53 @@ def test_bad_input_exits_2_with_a_sentence_that_names_it(arguments, names, tmp_p
     assert (tmp_path / "exists.h5").read_bytes() == b"precious"
 
 
-def test_ctrl_c_exits_130_and_says_how_to_go_on(monkeypatch, capsys, tmp_path):
+@pytest.mark.parametrize(
+    ("exists", "created", "arguments", "advice"),
+    [
+        (False, True, ["--seed", "3"], "curvaudit scan digits --seed 3 --resume\n"),
+        (True, False, ["--seed", "3", "--resume"], "curvaudit scan digits --seed 3 --resume\n"),
+        (True, True, ["--overwrite", "--seed", "3"], "curvaudit scan digits --seed 3 --resume\n"),
+        # Interrupted while reading pictures: there is nothing to resume, or only the older run.
+        (False, False, ["--seed", "3"], "curvaudit scan digits --seed 3\n"),
+        (True, False, ["--overwrite", "--seed", "3"], "curvaudit scan digits --overwrite --seed 3\n"),
+    ],
+)
+def test_ctrl_c_exits_130_and_says_how_to_go_on(exists, created, arguments, advice, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    if exists:
+        (tmp_path / "curvaudit.h5").write_bytes(b"older")
+
     def interrupt(*arguments, **settings):
+        if created:
+            (tmp_path / "new").write_bytes(b"newer")
+            (tmp_path / "new").replace(tmp_path / "curvaudit.h5")
         raise KeyboardInterrupt
 
     monkeypatch.setattr("curvaudit.scanning.scan", interrupt)
-    code, _, err = run(monkeypatch, capsys, "scan", "digits", "--seed", "3")
+    code, _, err = run(monkeypatch, capsys, "scan", "digits", *arguments)
     assert code == 130
-    assert "curvaudit scan digits --seed 3 --resume" in err
+    assert err.endswith(advice)
+
+
+def allocate_on_the_cpu():
+    torch.empty(2**60)
+
+
+def allocate_on_an_accelerator():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+
+def allocate_in_numpy():
+    np.empty(2**60, np.uint8)
+
+
+@pytest.mark.parametrize("allocate", [allocate_on_the_cpu, allocate_on_an_accelerator, allocate_in_numpy])
+def test_out_of_memory_exits_2_and_says_what_to_try(allocate, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("curvaudit.scanning.scan", lambda *arguments, **settings: allocate())
+    code, _, err = run(monkeypatch, capsys, "scan", "digits")
+    assert code == 2
+    assert "out of memory" in err and "--batch-size" in err and "Traceback" not in err
 
 
 def test_unknown_score_is_named_with_the_known_ones(image_folder, tmp_path, monkeypatch, capsys):

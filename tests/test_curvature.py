@@ -9,6 +9,7 @@ from curvaudit.scores import build
 from curvaudit.scores.interface import ScoreSettings
 from curvaudit.scores.measure import measure
 from curvaudit.scores.probes import rademacher
+from curvaudit.training.folding import folded
 from curvaudit.training.model import build_model
 
 CPU = torch.device("cpu")
@@ -103,23 +104,40 @@ def test_does_not_depend_on_the_batch_size(batch_size):
         np.testing.assert_allclose(other[name], values, rtol=2e-3, atol=1e-7, err_msg=name)
 
 
-def test_does_not_depend_on_the_order_of_evaluation():
-    """A sample scored alone, from another place, gets the score it has among the others."""
+def test_does_not_depend_on_the_other_samples_of_the_batch():
     model, pixels, labels = resnet_case()
     scores = build(ScoreSettings(probes=2))
     whole = measure(model, pixels, labels, scores, epoch=1, batch_size=13, device=CPU)
-    for row in (12, 0, 7):
-        alone = measure(
-            model,
-            pixels[row : row + 1],
-            labels[row : row + 1],
-            scores,
-            epoch=1,
-            batch_size=1,
-            device=CPU,
-            first_row=row,
-        )
-        assert alone["curvature"][0] == pytest.approx(whole["curvature"][row], rel=2e-3)
+    others, swapped = 255 - pixels.flip(0), labels.flip(0).clone()
+    others[6], swapped[6] = pixels[6], labels[6]  # row 6 stays in its place, its company is another
+    mixed = measure(model, others, swapped, scores, epoch=1, batch_size=13, device=CPU)
+    for name, values in whole.items():
+        assert mixed[name][6] == pytest.approx(values[6], rel=2e-3, abs=1e-6), name
+    assert mixed["curvature"][5] != pytest.approx(whole["curvature"][5], rel=1e-2)
+
+
+def test_permuted_samples_keep_their_scores():
+    """In any order of evaluation a row's probes, and so its score, are its own."""
+    model, pixels, labels = resnet_case()
+    scores = build(ScoreSettings(probes=2))
+    whole = measure(model, pixels, labels, scores, epoch=1, batch_size=13, device=CPU)
+    for row in np.random.default_rng(0).permutation(13).tolist():
+        alone = measure(model, pixels[[row]], labels[[row]], scores, epoch=1, batch_size=1, device=CPU, first_row=row)
+        for name, values in whole.items():
+            assert alone[name][0] == pytest.approx(values[row], rel=2e-3, abs=1e-6), name
+
+
+def test_the_folded_network_has_the_same_scores():
+    model, pixels, labels = resnet_case()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.5, 0.5)
+            module.running_var.uniform_(0.5, 2)
+    scores = build(ScoreSettings(probes=4))
+    whole = measure(model, pixels, labels, scores, epoch=1, batch_size=13, device=CPU)
+    light = measure(folded(model), pixels, labels, scores, epoch=1, batch_size=13, device=CPU)
+    for name, values in whole.items():
+        np.testing.assert_allclose(light[name], values, rtol=5e-2 if name == "curvature" else 1e-3, atol=1e-6)
 
 
 def test_measuring_leaves_no_trace_in_the_model():

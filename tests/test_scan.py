@@ -14,6 +14,7 @@ from PIL import Image
 
 import curvaudit
 from curvaudit.errors import CurvauditError
+from curvaudit.records import EpochDone, PhaseStarted
 
 SMALL = {"epochs": 3, "width": 4, "batch_size": 16, "device": "cpu"}
 
@@ -173,3 +174,43 @@ def epochs_in(path) -> int:
         except CurvauditError:
             time.sleep(0.01)  # the scan holds the file for a moment
     raise AssertionError(f"{path} stays unreadable")
+
+
+def test_a_checkpoint_of_another_run_is_not_taken_for_ones_own(image_folder, tmp_path):
+    """As if a kill had come between a new run file and the removal of the old run's checkpoint."""
+    curvaudit.scan(image_folder, tmp_path / "whole.h5", **SMALL)
+    out = tmp_path / "run.h5"
+
+    def stop(event):
+        if isinstance(event, EpochDone) and event.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        curvaudit.scan(image_folder, out, on_event=stop, **{**SMALL, "seed": 1})
+    old_checkpoint = (tmp_path / "run.h5.checkpoint").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        curvaudit.scan(image_folder, out, overwrite=True, on_event=_stop_before_training, **SMALL)
+    (tmp_path / "run.h5.checkpoint").write_bytes(old_checkpoint)
+    curvaudit.scan(image_folder, out, resume=True, **SMALL)
+    assert_same(scores(tmp_path / "whole.h5"), scores(out))
+
+
+def _stop_before_training(event):
+    if isinstance(event, PhaseStarted) and event.phase == "training epoch 1":
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("settings", [{"seed": 20_240_101}, {"seed": 2**63 - 1}, {"batch_size": 2}])
+def test_odd_but_legal_settings_train(settings, tmp_path):
+    class Pictures:
+        classes = ("dark", "light")
+
+        def __len__(self):
+            return 7  # odd: with batches of two one would be left alone
+
+        def __getitem__(self, index):
+            pixels = np.random.default_rng(index).integers(0, 128, (8, 8)) + 127 * (index % 2)
+            return Image.fromarray(pixels.astype(np.uint8)), index % 2
+
+    run = curvaudit.scan(Pictures(), tmp_path / "run.h5", epochs=1, width=4, device="cpu", **settings)
+    assert run.trainings[0].finished

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import traceback
 from importlib import import_module
+from typing import NoReturn
 
 import typer
 
@@ -35,9 +36,7 @@ def main() -> None:
     except typer.Exit as leave:
         sys.exit(leave.exit_code)
     except MemoryError:
-        typer.echo("Error: out of memory.", err=True)
-        typer.echo("Finished epochs are kept. Try a smaller --batch-size, --resolution or --width.", err=True)
-        sys.exit(COULD_NOT_RUN)
+        _out_of_memory()
     except OSError as error:
         typer.echo(f"Error: {safe(str(error))}.", err=True)
         typer.echo("Finished epochs are kept; mend the cause, then use --resume.", err=True)
@@ -45,6 +44,9 @@ def main() -> None:
     except Exception as error:
         # Usage errors of the bundled click carry their own way of showing themselves.
         show = getattr(error, "show", None)
+        # Torch has types of its own, and torch is not imported here.
+        if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+            _out_of_memory()
         if show is None:
             # A defect of ours. Python would exit with 1, which says that a policy is violated.
             traceback.print_exc()
@@ -52,3 +54,9 @@ def main() -> None:
             show()
         sys.exit(COULD_NOT_RUN)
     sys.exit(result if isinstance(result, int) else CLEAN)
+
+
+def _out_of_memory() -> NoReturn:
+    typer.echo("Error: out of memory.", err=True)
+    typer.echo("Finished epochs are kept. Try a smaller --batch-size, --resolution or --width.", err=True)
+    sys.exit(COULD_NOT_RUN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from ..records import Advanced, EpochDone, Event, Notice, PhaseStarted
+from .app import RUN_FILE
 from .findings_table import STYLE
 from .text import duration, safe
 
@@ -99,5 +101,5 @@ class Display:
                 )
             )
         self.out.print(Text(f"{len(run.samples)} pictures audited, {unreadable} unreadable. Run file: {run.path}"))
-        name = "" if str(run.path) == "curvaudit.h5" else f" {run.path}"
+        name = "" if str(run.path) == RUN_FILE else f" {shlex.quote(str(run.path))}"
         self.out.print(Text(f"Next: curvaudit report{name} --top 100"))

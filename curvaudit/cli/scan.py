@@ -62,7 +62,7 @@ def scan(
 
     decays = _numbers("--weight-decay", weight_decay)
     _terminate_like_interrupt()
-    with Display(quiet) as display, _interruptible():
+    with Display(quiet) as display, _interruptible(out, resume):
         run = run_scan(
             source,
             out,
@@ -114,12 +114,27 @@ def _terminate_like_interrupt() -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible(out: Path, resume: bool) -> Iterator[None]:
     """Say how to go on; caught here because typer swallows the interrupt further up."""
+    before = _identity(out)
     try:
         yield
     except KeyboardInterrupt:
-        arguments = [a for a in sys.argv[1:] if a not in ("--resume", "--overwrite")]
-        typer.echo("Interrupted. Every finished epoch is kept. Continue with:", err=True)
-        typer.echo(f"curvaudit {safe(shlex.join(arguments))} --resume", err=True)
+        if resume or _identity(out) not in (None, before):
+            arguments = [a for a in sys.argv[1:] if a not in ("--resume", "--overwrite")] + ["--resume"]
+            typer.echo("Interrupted. Every finished epoch is kept. Continue with:", err=True)
+        else:
+            # Before the run file is there, --resume would find nothing, or the run to be overwritten.
+            arguments = sys.argv[1:]
+            typer.echo("Interrupted before training began. Start again with:", err=True)
+        typer.echo(f"curvaudit {safe(shlex.join(arguments))}", err=True)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of the same name; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -22,6 +22,7 @@ class Chart:
     drawing: Markup
     legend: tuple[str, ...]  # names of the lines, in the order s0, s1; empty for one line
     note: str = ""
+    brush: bool = False  # a histogram of the ranking score, whose pictures can be seen
 
 
 def charts(report: Report) -> list[Chart]:
@@ -52,6 +53,7 @@ def _histograms(report: Report) -> list[Chart]:
             Markup(svg.histogram(f"Histogram of {report.rank_by}", name, values, mark)),
             (),
             "Counts on a logarithmic scale, so that single outliers stay visible.",
+            brush=True,
         )
     ]
     positive = values[np.isfinite(values) & (values > 0)]
@@ -59,7 +61,7 @@ def _histograms(report: Report) -> list[Chart]:
         drawing = svg.histogram(
             f"Histogram of {report.rank_by}, logarithmic", f"{name} (log scale)", positive, mark, log=True
         )
-        found.append(Chart(f"The same, {report.rank_by} on a logarithmic scale", Markup(drawing), ()))
+        found.append(Chart(f"The same, {report.rank_by} on a logarithmic scale", Markup(drawing), (), brush=True))
     return [chart for chart in found if chart.drawing]
 
 

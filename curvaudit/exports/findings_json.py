@@ -12,6 +12,7 @@ import numpy as np
 
 from ..records import Finding, Report, Skipped
 from .chosen import chosen_training
+from .plain import text
 
 SCHEMA = "curvaudit-findings/1"
 
@@ -37,8 +38,8 @@ def document(report: Report) -> dict[str, Any]:
 
 def encode(content: Mapping[str, Any]) -> bytes:
     """Strict JSON in ASCII, whatever numbers and names `content` holds."""
-    text = json.dumps(_plain(content), indent=1, allow_nan=False, ensure_ascii=True)
-    return (text + "\n").encode()
+    content_text = json.dumps(_plain(content), indent=1, allow_nan=False, ensure_ascii=True)
+    return (content_text + "\n").encode()
 
 
 def summary(report: Report) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """Only what JSON knows: evidence, config and environment may hold numpy values and paths."""
     if isinstance(value, Mapping):
-        return {_text(str(key)): _plain(item) for key, item in value.items()}
+        return {text(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list | tuple):
@@ -130,9 +131,4 @@ def _plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int):
         return value
-    return _text(str(value))
-
-
-def _text(text: str) -> str:
-    """Lone surrogates written out: strict JSON readers refuse them."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text(str(value))

@@ -10,15 +10,17 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..records import Finding, Report, Rule
 from ..rules import RULES
 from .charts import charts, unit_of
 from .chosen import chosen_training
+from .class_view import class_rows, heat_map
+from .page_data import page_data
 from .settings import command, flat
-from .tiles import CONFLICTS, Tile, Tiles
+from .tiles import CONFLICTS, ORDER, Tile, Tiles, distance_in_words
 from .verdict import verdict
 
 EXTREMES = 10  # lowest and highest of a class, as in the paper's figure 3
@@ -28,11 +30,13 @@ _GROUP = 24  # pictures of one finding on the page
 _SKIPPED = 1000  # ignored files on the page
 _CLASSES_OPEN = 20  # classes whose extremes stand open
 _CLASSES = 100  # classes whose extremes are on the page
-# What to look at first; notes last.
-_ORDER = ("CA101", "CA102", "CA401", "CA201", "CA203", "CA301", "CA302", "CA501", "CA202", "CA111", "CA112")
 # What a report on one split, or without training, cannot see: silence would read as "clean".
 _OTHER_SPLITS = ("CA401",)
 _TRAINED = ("CA201", "CA202", "CA203")
+
+
+# Parts of the page's script, in the order in which they define what the next ones use.
+_SCRIPTS = ("base.js", "decisions.js", "sheet.js", "picker.js", "detail.js", "brush.js", "page.js")
 
 
 @dataclass(frozen=True)
@@ -69,25 +73,34 @@ class Extremes:
 
 def render(report: Report) -> bytes:
     """The page. Every name in it is text: autoescaping is on and undefined names are errors."""
-    page = files(__package__) / "page"
-    style = (page / "style.css").read_text("utf-8")
-    script = (page / "page.js").read_text("utf-8")
+    style = _part("style.css")
+    script = "(() => {\n" + "".join(_part(name) for name in _SCRIPTS) + "})();\n"
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        loader=FunctionLoader(_part),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    template = environment.from_string((page / "template.html").read_text("utf-8"))
     tiles = Tiles(report)
     body = _context(report, tiles)
+    data = page_data(report, tiles.made())
     pictures = tiles.style()
-    text = template.render(
+    text = environment.get_template("template.html").render(
         style=Markup(style),
         pictures=Markup(pictures),
+        data=Markup(data),
         script=Markup(script),
         policy=_policy(style, pictures, script),
         **body,
     )
     # A file name that is not UTF-8 reaches us as lone surrogates, which UTF-8 cannot hold.
     return text.encode("utf-8", "backslashreplace")
+
+
+def _part(name: str) -> str:
+    return (files(__package__) / "page" / name).read_text("utf-8")
 
 
 def _policy(style: str, pictures: str, script: str) -> str:
@@ -105,10 +118,12 @@ def _policy(style: str, pictures: str, script: str) -> str:
 def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
     counts = Counter(finding.rule.id for finding in report.findings)
     # The sheet comes first: its anchors are where links to a picture lead.
-    sheet = [tiles.of(row, "t") for row in report.order[: report.top].tolist()]
-    known = [*_ORDER, *sorted(set(counts) - set(_ORDER))]
+    sheet = [tiles.of(row, "t") for row in tiles.sheet_rows()]
+    known = [*ORDER, *sorted(set(counts) - set(ORDER))]
     sections = [_section(report, tiles, id) for id in known if counts[id]]
     extremes = _extremes(report, tiles)
+    for row in report.spread:
+        tiles.of(row)
     ignored = [item for item in report.skipped if item.kind == "ignored"]
     finite = report.memorized_share[np.isfinite(report.memorized_share)]
     training = chosen_training(report)
@@ -121,9 +136,12 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
         "verdict": verdict(report, counts),
         "counts": counts,
         "sections": sections,
-        "clean": [RULES[id] for id in _ORDER if not counts[id] and id not in unseen],
+        "clean": [RULES[id] for id in ORDER if not counts[id] and id not in unseen],
         "unseen": [RULES[id] for id in unseen if not counts[id]],
         "sheet": sheet,
+        "score_names": list(report.scores),
+        "heat": heat_map(report),
+        "class_rows": class_rows(report),
         "sheet_anchors": {tile.row: tile.anchor for tile in sheet},
         "sheet_rules": sorted({rule for tile in sheet for rule in tile.rules}),
         "sheet_labels": sorted({(tile.label, tile.label_number) for tile in sheet}),
@@ -158,20 +176,7 @@ def _section(report: Report, tiles: Tiles, rule: str) -> Section:
 def _shown(tiles: Tiles, finding: Finding) -> Shown:
     rows = [sample.index for sample in finding.samples if sample.index is not None]
     made = [tiles.of(row, f"{finding.rule.id}-") for row in rows[:_GROUP]]
-    return Shown(finding, made, len(rows) - len(made), _distance(finding))
-
-
-def _distance(finding: Finding) -> str:
-    """How alike the pictures of a finding are, in words; "" if the finding does not say."""
-    bits, pixels = finding.evidence.get("hash_distance"), finding.evidence.get("pixel_distance")
-    if bits == 0 and pixels == 0:
-        return "identical in every pixel"
-    parts = []
-    if bits is not None:
-        parts.append(f"hash distance {bits} of 64 bits")
-    if pixels is not None:
-        parts.append(f"pixel distance {float(pixels):.4g} (0 is identical)")
-    return ", ".join(parts)
+    return Shown(finding, made, len(rows) - len(made), distance_in_words(finding))
 
 
 def _extremes(report: Report, tiles: Tiles) -> list[Extremes]:

@@ -10,21 +10,23 @@ from ..records import Report
 
 # Settings that keep what the user gave; others hold what "auto" became and may not fit elsewhere.
 _OPTIONS = (
-    "split", "image_column", "label_column", "validation", "preset", "epochs", "batch_size", "lr", "weight_decay",
-    "seed", "augment", "curvature_every", "probes", "step", "resolution", "width", "precision",
+    "split", "data_dir", "image_column", "label_column", "validation", "preset", "epochs", "batch_size", "lr",
+    "weight_decay", "seed", "augment", "curvature_every", "probes", "step", "resolution", "width", "precision",
 )  # fmt: skip
 
 
 def command(report: Report) -> str:
-    """The `curvaudit scan` line that trains again with the same settings; "" if the run names none,
-    or nothing was trained."""
+    """The `curvaudit scan` line that trains again with the same settings; "" where nothing was trained
+    or the line cannot be told."""
     if not report.trainings:
         return ""
     config = report.run.config
     options = [(name, config[name]) for name in _OPTIONS if config.get(name) is not None]
-    if not options:
+    # `run.source` is for people: it may name the split, too. None: a data set from Python.
+    source = config.get("source", report.run.source)
+    if not options or source is None:
         return ""
-    words = ["curvaudit", "scan", report.run.source]
+    words = ["curvaudit", "scan", source]
     for name, value in options:
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):

@@ -104,7 +104,10 @@ def histogram(
     counts, _ = np.histogram(values, edges)
     y_axis = Axis("pictures (log scale)", 0.7, float(counts.max()) * 1.4, True)
     told = f"{len(values)} pictures from {number(low)} to {number(high)}, median {number(float(np.median(values)))}"
-    parts = [_open(title, told), _axes(x_axis, y_axis, x_axis.ticks(), _decades(0.7, y_axis.high))]
+    # For the brush of the page: which bin lies where, and how many pictures are in it.
+    bins = f' data-edges="{" ".join(f"{edge:.9g}" for edge in edges)}" data-counts="{" ".join(map(str, counts))}"'
+    bins += f' data-left="{_LEFT}" data-right="{_WIDTH - _RIGHT}" data-top="{_TOP}" data-bottom="{_HEIGHT - _BOTTOM}"'
+    parts = [_open(title, told, bins), _axes(x_axis, y_axis, x_axis.ticks(), _decades(0.7, y_axis.high))]
     for count, a, b in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         if count:
             left, right, top = _x(a, x_axis), _x(b, x_axis), _y(count, y_axis)
@@ -120,6 +123,24 @@ def histogram(
             f'<text class="told" x="{at + shift:.1f}" y="{_TOP + 10}" text-anchor="{anchor}">{escape(mark[1])}</text>'
         )
     return f"{''.join(parts)}</svg>"
+
+
+def spread(values: np.ndarray, ends: tuple[float, float], log: bool) -> str:
+    """A small strip: 5 % to 95 % of the values (n,) as a line, the middle half as a box, the median; "" if empty."""
+    values = values[np.isfinite(values) & ((values > 0) | (not log))]
+    low, high = ends
+    if len(values) == 0 or high <= low:
+        return ""
+    axis = Axis("", low, high, log)
+    levels = np.percentile(values, [5, 25, 50, 75, 95]).tolist()
+    a, b, c, d, e = (2 + 156 * min(max(axis.place(level), 0), 1) for level in levels)
+    told = f"median {number(levels[2])}, 5 to 95 %: {number(levels[0])} to {number(levels[4])}"
+    return (
+        f'<svg class="spread" viewBox="0 0 160 16" role="img" aria-label="{told}"><title>{told}</title>'
+        f'<line x1="{a:.1f}" x2="{e:.1f}" y1="8" y2="8"/>'
+        f'<rect x="{b:.1f}" y="3" width="{max(d - b, 1):.1f}" height="10"/>'
+        f'<line class="middle" x1="{c:.1f}" x2="{c:.1f}" y1="1" y2="15"/></svg>'
+    )
 
 
 def number(value: float) -> str:
@@ -164,9 +185,10 @@ def _y(value: float, axis: Axis) -> float:
     return _HEIGHT - _BOTTOM - axis.place(value) * (_HEIGHT - _TOP - _BOTTOM)
 
 
-def _open(title: str, told: str) -> str:
+def _open(title: str, told: str, more: str = "") -> str:
     return (
-        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}. {escape(told)}">'
+        f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="{escape(title)}. {escape(told)}"{more}>'
         f"<desc>{escape(told)}</desc>"
     )
 

@@ -7,10 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..records import Report
+from ..records import Finding, Report
+from .chosen import chosen_training
 from .svg import number
 
 CONFLICTS = ("CA101", "CA102")
+# What to look at first; notes last.
+ORDER = ("CA101", "CA102", "CA401", "CA201", "CA203", "CA301", "CA302", "CA501", "CA202", "CA111", "CA112")
+_UNRANKED = 500  # pictures on a contact sheet without a ranking
 _SMALL = 64  # px; up to here a picture is scaled up without smoothing
 
 
@@ -43,6 +47,16 @@ class Tiles:
         self._made: dict[int, Tile] = {}
         self._anchors: set[str] = set()
 
+    def sheet_rows(self) -> list[int]:
+        """Rows of the contact sheet: the top of the ranking; without a ranking, the pictures of the findings."""
+        report = self._report
+        if chosen_training(report) is not None:
+            return report.order[: report.top].tolist()
+        place = {rule: number for number, rule in enumerate(ORDER)}
+        found = sorted(report.findings, key=lambda finding: place.get(finding.rule.id, len(place)))
+        rows = [sample.index for finding in found for sample in finding.samples if sample.index is not None]
+        return list(dict.fromkeys(rows))[:_UNRANKED]
+
     def of(self, row: int, place: str = "") -> Tile:
         """The tile of one row.
 
@@ -67,10 +81,18 @@ class Tiles:
                 return f"{prefix}{row}"
         return next((rule for rule in CONFLICTS if rule in self._report.rules_of(row)), "findings")
 
+    def made(self) -> list[Tile]:
+        """Every picture on the page, by row."""
+        return [self._made[row] for row in sorted(self._made)]
+
     def style(self) -> str:
         """`.p7{background-image:…}` for every picture in use: shown often, embedded once."""
         used = sorted(row for row, tile in self._made.items() if tile.kept)
         return "".join(f".p{row}{{background-image:url({_data_uri(self._report.thumbnails[row])})}}\n" for row in used)
+
+    def data_uri(self, row: int) -> str:
+        """The picture itself as a `data:` address, "" if it is not kept."""
+        return _data_uri(self._report.thumbnails[row]) if row in self._report.thumbnails else ""
 
     def _make(self, row: int) -> Tile:
         report, samples = self._report, self._report.samples
@@ -91,6 +113,19 @@ class Tiles:
             twin=min(twins.values(), key=lambda other: int(report.rank[other])) if twins else None,
             twin_labels=tuple(sorted(twins)),
         )
+
+
+def distance_in_words(finding: Finding) -> str:
+    """How alike the pictures of a finding are, in words; "" if the finding does not say."""
+    bits, pixels = finding.evidence.get("hash_distance"), finding.evidence.get("pixel_distance")
+    if bits == 0 and pixels == 0:
+        return "identical in every pixel"
+    parts = []
+    if bits is not None:
+        parts.append(f"hash distance {bits} of 64 bits")
+    if pixels is not None:
+        parts.append(f"pixel distance {float(pixels):.4g} (0 is identical)")
+    return ", ".join(parts)
 
 
 def _twins(report: Report) -> dict[int, dict[str, int]]:

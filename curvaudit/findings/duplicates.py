@@ -52,7 +52,18 @@ def exact_groups(evidence: Evidence) -> list[np.ndarray]:
 
 
 def near_pairs(evidence: Evidence) -> NearPairs:
-    """Candidates by perceptual hash, verified on pixels. One row stands for each content."""
+    """Candidates by perceptual hash, verified on pixels. One row stands for each content.
+
+    Worked out once: findings and caveats both ask, and in a large set it takes minutes.
+    """
+    known: NearPairs | None = evidence.__dict__.get("_near_pairs")
+    if known is None:
+        known = _near_pairs(evidence)
+        object.__setattr__(evidence, "_near_pairs", known)
+    return known
+
+
+def _near_pairs(evidence: Evidence) -> NearPairs:
     large_enough = np.minimum(evidence.samples.width, evidence.samples.height) >= SMALLEST
     candidates = np.flatnonzero(evidence.has_content() & large_enough)
     # Copies with different labels need each its own near-duplicates: one row a content and label.

@@ -9,8 +9,8 @@ from .interface import Evidence
 
 
 def find(evidence: Evidence) -> list[Finding]:
-    """One finding for each sample that could have been memorized and was not."""
-    if evidence.training is None:
+    """One finding for each sample that could have been memorized and was not; none before training ended."""
+    if evidence.training is None or not evidence.training.finished:
         return []
     rows = np.flatnonzero(evidence.memorizable & ~evidence.final_correct)
     return [

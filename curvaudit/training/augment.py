@@ -21,7 +21,8 @@ def augment(pixels: Tensor, augmentation: Augmentation, seed: int, epoch: int, b
     """
     if augmentation == "none":
         return pixels
-    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) * 1_000_003 + batch)
+    # Torch takes 64 bits; a seed such as 20240101 would overflow them.
+    generator = torch.Generator().manual_seed(((seed * 1_000_003 + epoch) * 1_000_003 + batch) % 2**63)
     size, _, height, width = pixels.shape
     pad = max(1, round(height / 8))
     top = torch.randint(0, 2 * pad + 1, (size, 1), generator=generator)

@@ -71,7 +71,7 @@ def choose_resolution(wanted: str, widths: np.ndarray, heights: np.ndarray, devi
     """Side in px of the square pictures that the network sees.
 
     Small pictures keep their size. Larger ones are scaled to what the device carries: 224 on
-    an accelerator, 128 on a CPU (a stem of stride 2 and a pooling make 128 px with torchvision's
+    an accelerator, 112 on a CPU (a stem of stride 2 and a pooling make 112 px with torchvision's
     stem cheaper than 64 px with the 3×3 stem).
 
     Parameters
@@ -86,7 +86,7 @@ def choose_resolution(wanted: str, widths: np.ndarray, heights: np.ndarray, devi
         native = max(side, SMALLEST_INPUT)
         reason = "the pictures' own size" if native == side else "the smallest input ResNet18 can take"
         return Choice(native, reason)
-    limit = 128 if device.type == "cpu" else 224
+    limit = 112 if device.type == "cpu" else 224
     if side <= limit:
         return Choice(side, "the pictures' own (median) size")
     return Choice(limit, f"pictures of about {side} px, scaled to what training on {device.type} can carry")

@@ -64,8 +64,9 @@ def train(
     while True:
         model.train()
         order = np.random.default_rng([seed, epoch]).permutation(len(labels))
-        # Nearly equal batches: a last batch of one sample would break batch normalization.
-        batches = np.array_split(order, max(1, round(len(order) / recipe.batch_size)))
+        # Nearly equal batches of at least two: one sample alone would break batch normalization.
+        count = min(round(len(order) / recipe.batch_size), len(order) // 2)
+        batches = np.array_split(order, max(1, count))
         total = torch.zeros((), dtype=torch.float64)
         rate = 0.0
         for number, chosen in enumerate(batches):
@@ -82,7 +83,7 @@ def train(
             loss = F.cross_entropy(logits.float(), given)
             loss.backward()
             optimizer.step()
-            total += loss.detach().double().cpu() * len(rows)
+            total += loss.detach().cpu().double() * len(rows)  # not every device has float64
             if on_batch is not None:
                 on_batch(len(rows))
         yield TrainedEpoch(epoch, float(total) / len(labels), rate)

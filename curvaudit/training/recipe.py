@@ -9,6 +9,10 @@ from typing import Any, Literal
 Augmentation = Literal["none", "crop", "crop-flip"]
 Schedule = Literal["one-cycle", "steps"]
 
+WARM = 0.2  # share of the augmented epochs in which the learning rate rises
+SETTLING = 0.75  # share of the plain epochs in which it falls …
+SETTLED = 0.05  # … to this share of `plain_rate`
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -24,9 +28,12 @@ class Recipe:
     nesterov: bool
     augmentation: Augmentation
     plain_epochs: int  # the last epochs of the schedule run without augmentation
+    plain_rate: float  # learning rate where they begin ("one-cycle" only)
     extension: int  # at most this many more epochs, without augmentation, while not memorized
     probes: int
-    curvature_every: int
+    curvature_every: int  # measured in every k-th epoch …
+    curvature_every_augmented: int  # … but in every k-th of the epochs with augmentation …
+    curvature_from: int  # … and not before this epoch
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -35,21 +42,39 @@ class Recipe:
         """Augmentation of one epoch: none in the last plain epochs and in the extension."""
         return self.augmentation if epoch <= self.epochs - self.plain_epochs else "none"
 
+    def measures_curvature(self, epoch: int) -> bool:
+        """Whether curvature is measured after this epoch; scores that cost no pass always are."""
+        if epoch < self.curvature_from:
+            return False
+        plain = self.augmentation_in(epoch) == "none"
+        every = self.curvature_every if plain else self.curvature_every_augmented
+        # The first one always: an interrupted run then has something to rank by.
+        return epoch == self.curvature_from or epoch % every == 0
+
     def learning_rate_at(self, progress: float) -> float:
         """Learning rate after `progress` epochs (0 at the start, fractions inside an epoch).
 
         A pure function of progress, so a resumed training needs no scheduler state. One-cycle
-        (Smith 2018): linear up over the first fifth, cosine down to a fiftieth of the peak.
-        The extension goes on at a tenth of the peak, falling to a hundredth.
+        (Smith 2018): linear up over the first fifth of the augmented epochs, cosine down to
+        `plain_rate`. The plain epochs go on from there, cosine down to a twentieth, and stay: a
+        network that has come to rest is flat around what it fits and bends only around what it
+        cannot fit. The extension starts at half of `plain_rate` and falls as far.
         """
         if self.schedule == "steps":
             passed = sum(progress >= milestone for milestone in self.milestones)
             return self.learning_rate * 0.1**passed
         if progress >= self.epochs:
             share = min(1.0, (progress - self.epochs) / max(1, self.extension))
-            return self.learning_rate * (0.1 - 0.09 * share)
-        warm = 0.2 * self.epochs
+            return self.plain_rate * (0.5 + (SETTLED - 0.5) * share)
+        cycle = self.epochs - self.plain_epochs
+        warm = WARM * cycle
         if progress < warm:
             return self.learning_rate * max(0.02, progress / warm)
-        share = (progress - warm) / (self.epochs - warm)
-        return self.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+        if progress < cycle:
+            return _cosine(self.learning_rate, self.plain_rate, (progress - warm) / (cycle - warm))
+        settling = SETTLING * self.plain_epochs
+        return _cosine(self.plain_rate, SETTLED * self.plain_rate, min(1.0, (progress - cycle) / settling))
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * share))

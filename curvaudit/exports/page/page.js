@@ -1,51 +1,157 @@
-"use strict";
-// The page is complete without this script; it only filters the contact sheet and follows links.
-(function () {
-  const sheet = document.getElementById("tiles");
-  const tiles = sheet ? Array.from(sheet.children) : [];
-  const control = (id) => document.getElementById(id);
+// Wires everything: keys, buttons, links; then says that the page is ready.
 
-  function filter() {
-    const label = control("by-label").value;
-    const rule = control("by-rule").value;
-    const text = control("by-id").value.trim().toLowerCase();
-    let count = 0;
-    for (const tile of tiles) {
-      const data = tile.dataset;
-      const fits = (!label || data.label === label)
-        && (!rule || data.rules.split(" ").includes(rule))
-        && (!text || data.id.toLowerCase().includes(text));
-      tile.hidden = !fits;
-      count += fits ? 1 : 0;
-    }
-    control("shown").textContent = count + " of " + tiles.length + " shown";
-  }
+// One decision on one picture; `then` runs when it is made, and not if the label picker is left by Escape.
+function decide(row, decision, then) {
+  const make = (newLabel) => {
+    replace([[row, entry(row, decision, newLabel)]]);
+    say(describe(row) + " (u: undo)");
+    then();
+  };
+  if (decision === "wrong-label") pickLabel(row, make);
+  else make(null);
+}
 
-  // A link must not end at a closed section or at a tile that a filter hides.
-  function reveal() {
-    const target = document.getElementById(location.hash.slice(1));
-    if (!target) return;
-    for (let box = target.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
-    if (target.hidden) {
-      for (const id of ["by-label", "by-rule", "by-id"]) control(id).value = "";
-      filter();
-    }
-    target.scrollIntoView();
+function decideHere(decision) {
+  if (detail.open) {
+    const row = shownRow;
+    decide(row, decision, () => {
+      const at = around.indexOf(row);
+      showDetail(at >= 0 && at + 1 < around.length ? around[at + 1] : row);
+    });
+    return;
   }
-
-  if (sheet) {
-    for (const id of ["by-label", "by-rule", "by-id"]) control(id).addEventListener("input", filter);
-    control("by-size").addEventListener("input", (event) => { sheet.className = "sheet " + event.target.value; });
-    const tools = document.querySelector(".tools");
-    tools.addEventListener("submit", (event) => event.preventDefault());
-    tools.hidden = false;
-    filter();
-  }
-  window.addEventListener("hashchange", reveal);
-  // Paper cannot open a section; what stands folded would be missing from a print.
-  window.addEventListener("beforeprint", () => {
-    for (const box of document.querySelectorAll("main > details")) box.open = true;
+  const picture = document.activeElement.closest(".pic[data-row]");
+  if (!picture) return;
+  // A filter by decision may hide the picture once it is decided: know the next one before.
+  const next = beside(picture, "ArrowRight");
+  decide(rowOf(picture), decision, () => {
+    if (sheet && byId("by-decision").value) filter();
+    go(next && !tileOf(next).hidden ? next : picture);
   });
-  if (location.hash) reveal();
-  document.documentElement.dataset.ready = "yes";
-})();
+}
+
+function undoHere() {
+  const row = undo();
+  if (row === undefined || !samples.has(row)) return;
+  if (detail.open) showDetail(row);
+  else if (pictureOf(row)) {
+    if (tileOf(pictureOf(row)).hidden) clearFilter();
+    go(pictureOf(row));
+  }
+}
+
+const DECISION_KEYS = { 1: "wrong-label", 2: "fine", 3: "ambiguous", 4: "drop" };
+
+function pressed(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || picker.open) return;
+  if (event.target.closest("input, select, textarea")) return;
+  const picture = event.target.closest(".pic[data-row]");
+  const key = event.key;
+  if (DECISION_KEYS[key] && (detail.open || picture)) decideHere(DECISION_KEYS[key]);
+  else if (key === "u" && !byId("help").open) undoHere();
+  else if (key === "?") {
+    if (!byId("help").open) byId("help").showModal();
+  } else if (key === "/" && sheet && !detail.open && !byId("help").open) byId("by-id").focus();
+  else if (detail.open && (key === "ArrowLeft" || key === "ArrowRight")) step(key === "ArrowLeft" ? -1 : 1);
+  else if (picture && (key === "Enter" || key === " ")) open(picture);
+  else if (picture && !detail.open && /^(Arrow|Home$|End$)/.test(key)) go(beside(picture, key));
+  else if (event.target === document.body && key === "ArrowRight" && sheet) go(firstUndecided() || tiles[0].querySelector(".pic"));
+  else return;
+  event.preventDefault();
+}
+
+function open(picture) {
+  if (detail.contains(picture)) {
+    if (rowOf(picture) !== shownRow) showDetail(rowOf(picture));
+    return;
+  }
+  openDetail(rowOf(picture), picturesIn(picture.closest(GROUPS)).map(rowOf));
+}
+
+// A link must not end at a closed section or at a tile that a filter hides.
+function reveal() {
+  const target = byId(location.hash.slice(1));
+  if (!target) return;
+  for (let box = target.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
+  if (target.hidden) clearFilter();
+  target.scrollIntoView();
+  const picture = target.matches("figure") && target.querySelector(".pic[data-row]");
+  if (picture) go(picture);
+}
+
+recall();
+for (const part of document.querySelectorAll(".scripted:not(#elsewhere)")) part.hidden = false;
+for (const group of document.querySelectorAll(GROUPS)) {
+  for (const picture of group.querySelectorAll(".pic[data-row]")) enliven(picture, false);
+  stops(group);
+}
+for (const figure of document.querySelectorAll(".brushable")) makeBrush(figure);
+
+document.addEventListener("keydown", pressed);
+document.addEventListener("focusin", (event) => {
+  const picture = event.target.closest("main .pic[data-row]");
+  if (picture) arrive(picture);
+});
+document.addEventListener("click", (event) => {
+  const picture = event.target.closest(".pic[data-row]");
+  if (picture && picture.id !== "detail-picture") open(picture);
+});
+for (const button of detail.querySelectorAll(".choices button")) {
+  button.addEventListener("click", () => decideHere(button.dataset.decision));
+}
+byId("detail-previous").addEventListener("click", () => step(-1));
+byId("detail-next").addEventListener("click", () => step(1));
+byId("detail-close").addEventListener("click", () => detail.close());
+byId("help-close").addEventListener("click", () => byId("help").close());
+detail.addEventListener("close", () => {
+  // Back to where the reviewer now is, not to where the view was opened.
+  const picture = around.includes(shownRow) && sheetRows.includes(shownRow) && pictureOf(shownRow);
+  if (sheet && byId("by-decision").value) filter();
+  if (picture && !tileOf(picture).hidden && document.activeElement.closest?.(".sheet")) go(picture);
+});
+
+if (sheet) {
+  for (const id of FILTERS) byId(id).addEventListener(byId(id).matches("select") ? "change" : "input", filter);
+  if (byId("sort")) byId("sort").addEventListener("change", sort);
+  byId("by-size").addEventListener("change", (event) => { sheet.className = "sheet " + event.target.value; });
+  byId("clear-filter").closest("form").addEventListener("submit", (event) => event.preventDefault());
+  byId("clear-filter").addEventListener("click", () => setTimeout(() => {
+    filter();
+    if (byId("sort")) sort();
+    sheet.className = "sheet";
+  }));
+  byId("start").addEventListener("click", () => go(firstUndecided() || tiles[0].querySelector(".pic")));
+  byId("undo").addEventListener("click", undoHere);
+  byId("save-json").addEventListener("click", () => download("decisions.json", "application/json", JSON.stringify(asDocument(), null, 1) + "\n"));
+  byId("save-csv").addEventListener("click", () => download("decisions.csv", "text/csv", asCsv()));
+  byId("open-file").addEventListener("click", () => byId("file").click());
+  byId("file").addEventListener("change", async (event) => {
+    const [file] = event.target.files;
+    if (!file) return;
+    try {
+      say(adopt(JSON.parse(await file.text())));
+      byId("trouble").hidden = true;
+    } catch (error) {
+      trouble(file.name + " was not loaded: " + error.message + ".");
+    }
+    event.target.value = "";
+    filter();
+  });
+  byId("show-help").addEventListener("click", () => byId("help").showModal());
+  showProgress();
+  filter();
+}
+// Another window of the same report decides too.
+window.addEventListener("storage", (event) => {
+  if (event.key !== STORE) return;
+  recall();
+  for (const row of samples.keys()) mark(row);
+  showProgress();
+});
+window.addEventListener("hashchange", reveal);
+// Paper cannot open a section; what stands folded would be missing from a print.
+window.addEventListener("beforeprint", () => {
+  for (const box of document.querySelectorAll("main > details")) box.open = true;
+});
+if (location.hash) reveal();
+document.documentElement.dataset.ready = "yes";

@@ -1,0 +1,33 @@
+"""A report in a notebook: verdict, counts and a compact contact sheet, as HTML without script."""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+
+from ..records import Report
+from ..rules import RULES
+from .chosen import chosen_training
+from .tiles import Tiles
+from .verdict import verdict
+
+_TILES = 24
+
+
+def render(report: Report) -> str:
+    """HTML for `Report._repr_html_`; every name is text."""
+    counts = Counter(finding.rule.id for finding in report.findings)
+    tiles = Tiles(report)
+    made = [tiles.of(row) for row in tiles.sheet_rows()[:_TILES]]
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = (files(__package__) / "page" / "notebook.html").read_text("utf-8")
+    text = environment.from_string(template).render(
+        report=report,
+        verdict=verdict(report, counts),
+        counts=[(RULES[id], f"{count:,}") for id, count in sorted(counts.items())],
+        ranked=chosen_training(report) is not None,
+        tiles=[(tile, tiles.data_uri(tile.row)) for tile in made],
+    )
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,156 @@
+// The large view of one picture: what was found, its copies, its way through the epochs, all scores.
+
+const detail = byId("detail");
+const COPIES = 24;  // pictures of one group beside each other
+let around = [];  // rows that the arrows step through
+let shownRow = -1;
+
+function openDetail(row, rows) {
+  around = rows;
+  byId("detail-said").textContent = "";
+  showDetail(row);
+  if (!detail.open) detail.showModal();
+}
+
+function showDetail(row) {
+  const sample = samples.get(row);
+  shownRow = row;
+  byId("detail-title").replaceChildren(DATA.ranked ? "#" + sample.rank + " " : "", named(labelOf(sample)));
+  if (sample.suggested >= 0) byId("detail-title").append(" ", element("span", { class: "to" }, "→ ", named(DATA.classes[sample.suggested]), "?"));
+  const picture = byId("detail-picture");
+  dress(picture, sample);
+  picture.replaceChildren(...(sample.kept ? [] : [element("span", {}, "picture not kept")]));
+  label(picture);
+  byId("detail-facts").replaceChildren(named(sample.id), element("br"), "row " + sample.row + ", " + sample.width + " × " + sample.height + " px");
+  for (const button of detail.querySelectorAll(".choices button")) {
+    button.setAttribute("aria-pressed", String(decisions.get(row)?.decision === button.dataset.decision));
+  }
+  byId("detail-more").replaceChildren(...[reasons(sample), ...copies(sample), curve(sample), seen(sample), scoreTable(sample)].filter(Boolean));
+  const at = around.indexOf(row);
+  byId("detail-previous").disabled = at <= 0;
+  byId("detail-next").disabled = at < 0 || at >= around.length - 1;
+  detail.scrollTop = 0;
+}
+
+function step(by) {
+  const to = around[around.indexOf(shownRow) + by];
+  if (to !== undefined) showDetail(to);
+}
+
+function part(title, ...children) {
+  return element("section", {}, element("h3", {}, title), ...children);
+}
+
+function reasons(sample) {
+  if (sample.findings.length === 0) return null;
+  return part("Findings", element("ul", {}, ...sample.findings.map((finding) => element(
+    "li", {}, element("span", { class: "chip " + finding.severity }, finding.rule + " " + finding.name), " ", named(finding.message),
+  ))));
+}
+
+function copies(sample) {
+  return sample.findings.filter((finding) => finding.size > 1).map((finding) => {
+    const others = finding.rows.filter((row) => row !== sample.row).slice(0, COPIES - 1).map((row) => samples.get(row));
+    const shown = [sample, ...others].map((one) => {
+      const figure = tileLike(one);
+      if (one.label !== sample.label) figure.classList.add("differs");
+      figure.querySelector(".pic").tabIndex = 0;
+      return figure;
+    });
+    const row = element("div", { class: "copies" }, ...shown);
+    if (finding.distance !== "identical in every pixel" && others.length && sample.kept && others[0].kept) {
+      const canvas = element("canvas", { class: "pic", role: "img", "aria-label": "difference of the first two pictures, eightfold" });
+      row.append(element("figure", {}, canvas, element("figcaption", {}, element("p", { class: "cap" }, "difference × 8"), element("p", { class: "sub" }, "black is equal"))));
+      difference(canvas, sample, others[0]);
+    }
+    const left = finding.size - shown.length;
+    return part("Copies", row, element("p", { class: "soft" }, finding.distance + (left > 0 ? "; " + left + " more in findings.json" : "")));
+  });
+}
+
+// Each picture stands once on the page, as a background in the style sheet.
+function loaded(sample) {
+  const probe = element("div", { class: "p" + sample.row });
+  detail.append(probe);
+  const address = getComputedStyle(probe).backgroundImage.slice(5, -2);
+  probe.remove();
+  const image = new Image();
+  image.src = address;
+  return image.decode().then(() => image);
+}
+
+async function difference(canvas, one, other) {
+  const images = await Promise.all([loaded(one), loaded(other)]);
+  const [width, height] = [images[0].naturalWidth, images[0].naturalHeight];
+  [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const pixels = images.map((image) => {
+    context.drawImage(image, 0, 0, width, height);
+    return context.getImageData(0, 0, width, height);
+  });
+  const [a, b] = pixels.map((part) => part.data);
+  for (let at = 0; at < a.length; at += 1) if (at % 4 < 3) a[at] = Math.min(255, 8 * Math.abs(a[at] - b[at]));
+  context.putImageData(pixels[0], 0, 0);
+}
+
+function curve(sample) {
+  const median = DATA.medians[sample.label] || [];
+  const lines = [["this picture", sample.curvature], ["median of " + labelOf(sample), median]];
+  const values = lines.flatMap(([, line]) => line).filter((value) => value > 0);
+  if (values.length === 0 || sample.curvature.length < 2) return null;
+  const [width, height, left, bottom] = [420, 190, 62, 34];
+  const [low, high] = [Math.log10(Math.min(...values)) - 0.1, Math.log10(Math.max(...values)) + 0.1];
+  const last = DATA.epochs.length - 1;
+  const [first, span] = [DATA.epochs[0], DATA.epochs[last] - DATA.epochs[0] || 1];
+  const x = (epoch) => left + (epoch - first) / span * (width - left - 12);
+  const y = (value) => height - bottom - (Math.log10(value) - low) / (high - low) * (height - bottom - 10);
+  const told = lines.map(([name, line]) => name + ": " + number(line[0]) + " at first, " + number(line[last]) + " at the end").join("; ");
+  const svg = drawing("svg", { class: "chart", viewBox: "0 0 " + width + " " + height, role: "img", "aria-label": "Curvature over epochs. " + told });
+  const decades = [];
+  for (let power = Math.ceil(low); power <= high; power += Math.max(1, Math.ceil((high - low) / 4))) decades.push(10 ** power);
+  for (const value of decades.length ? decades : [10 ** ((low + high) / 2)]) {
+    svg.append(
+      drawing("line", { class: "grid", x1: left, x2: width - 12, y1: y(value), y2: y(value) }),
+      drawing("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, number(value)),
+    );
+  }
+  svg.append(drawing("line", { class: "axis", x1: left, x2: width - 12, y1: height - bottom, y2: height - bottom }));
+  for (const epoch of new Set([first, DATA.epochs[last >> 1], DATA.epochs[last]])) {
+    svg.append(drawing("text", { x: x(epoch), y: height - bottom + 15, "text-anchor": "middle" }, String(epoch)));
+  }
+  svg.append(drawing("text", { class: "name", x: (left + width) / 2, y: height - 4, "text-anchor": "middle" }, "epoch"));
+  lines.forEach(([, line], place) => {
+    const points = line.map((value, at) => (value > 0 ? x(DATA.epochs[at]).toFixed(1) + "," + y(value).toFixed(1) : "")).filter(Boolean);
+    svg.append(drawing("polyline", { class: "line s" + place, points: points.join(" ") }));
+  });
+  const legend = element("p", { class: "legend" }, ...lines.map(([name], place) => element("span", {}, element("i", { class: "key s" + place }), named(name))));
+  return part("Curvature over epochs", svg, legend);
+}
+
+// One cell an epoch: what the network took the picture for.
+function seen(sample) {
+  if (sample.seen.length === 0) return null;
+  const counts = new Map();
+  for (const label of sample.seen) if (label >= 0) counts.set(label, (counts.get(label) || 0) + 1);
+  const sorted = Array.from(counts).sort((a, b) => b[1] - a[1]);
+  const cells = sample.seen.map((label, at) => {
+    const kind = label === sample.label ? "given" : label >= 0 && label === sorted.find(([one]) => one !== sample.label)?.[0] ? "other" : "rest";
+    return element("i", { class: kind, title: "epoch " + DATA.epochs[at] + ": " + (label >= 0 ? DATA.classes[label] : "not logged") });
+  });
+  const words = sorted.slice(0, 4).flatMap(([label, count], at) => [
+    at ? ", " : "", element("b", { class: label === sample.label ? "given" : "other" }, named(DATA.classes[label])), " in " + count,
+  ]);
+  return part("What the network saw in each epoch", element("div", { class: "epochs", "aria-hidden": "true" }, ...cells),
+    element("p", {}, ...words, " of " + sample.seen.length + " epochs" + (sorted.length > 4 ? "; other classes in the rest" : "")));
+}
+
+function scoreTable(sample) {
+  if (DATA.scores.length === 0) return null;
+  const lines = DATA.scores.map((name, at) => element("tr", {},
+    element("th", { scope: "row" }, name),
+    element("td", { class: "n" }, number(sample.values[at])),
+    element("td", { class: "n" }, sample.values[at] === null ? "" : "#" + sample.ranks[at].toLocaleString("en"))));
+  const head = element("tr", {}, element("th", { scope: "col" }, "score"), element("th", { scope: "col", class: "n" }, "value"),
+    element("th", { scope: "col", class: "n" }, "rank of " + DATA.total.toLocaleString("en")));
+  return part("All scores", element("table", { class: "table" }, element("thead", {}, head), element("tbody", {}, ...lines)));
+}

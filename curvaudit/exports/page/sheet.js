@@ -1,0 +1,164 @@
+// The contact sheet: filter, sort, progress; and how the keyboard moves between pictures anywhere.
+
+const sheet = byId("tiles");
+const tiles = sheet ? Array.from(sheet.children) : [];
+const sheetRows = tiles.map((tile) => Number(tile.dataset.row));
+const GROUPS = ".sheet, .strips, .found, .thumbs";  // one tab stop each; arrows move inside
+const FILTERS = ["by-label", "by-rule", "by-decision", "by-id"];
+
+const rowOf = (picture) => Number(picture.dataset.row);
+const tileOf = (picture) => picture.closest("figure") || picture;
+const picturesIn = (group) => Array.from(group.querySelectorAll(".pic[data-row]")).filter((one) => !tileOf(one).hidden);
+const pictureOf = (row) => sheet && sheet.querySelector('.pic[data-row="' + row + '"]');
+
+// A picture becomes a button that opens the large view.
+function enliven(picture, stop) {
+  picture.setAttribute("role", "button");
+  picture.tabIndex = stop ? 0 : -1;
+  label(picture);
+}
+
+function label(picture) {
+  const sample = samples.get(rowOf(picture));
+  const value = decisions.get(sample.row);
+  const rank = DATA.ranked ? "rank " + sample.rank + ", " : "";
+  picture.setAttribute("aria-label", rank + labelOf(sample) + ", " + sample.id + (value ? ", decided: " + WORDS[value.decision] : ""));
+  if (value) {
+    picture.dataset.decision = value.decision;
+    picture.dataset.mark = MARKS[value.decision] + " " + (value.new_label === null ? WORDS[value.decision] : "→ " + value.new_label);
+  } else {
+    delete picture.dataset.decision;
+  }
+}
+
+function mark(row) {
+  for (const picture of document.querySelectorAll('main .pic[data-row="' + row + '"]')) label(picture);
+}
+
+function showProgress() {
+  if (!sheet) return;
+  const counts = {};
+  let decided = 0;
+  for (const row of sheetRows) decided += decisions.has(row) ? 1 : 0;
+  for (const value of decisions.values()) counts[value.decision] = (counts[value.decision] || 0) + 1;
+  byId("progress").value = decided;
+  byId("progress-text").textContent = decided + " of " + sheetRows.length + " decided";
+  const beyond = decisions.size - decided;
+  byId("tally").textContent = Object.entries(WORDS).filter(([key]) => counts[key])
+    .map(([key, word]) => counts[key] + " " + word).join(", ")
+    + (beyond > 0 ? " (" + beyond + " of them not on the sheet)" : "");
+}
+
+function filter() {
+  const [label, rule, decision, typed] = FILTERS.map((id) => byId(id).value);
+  const text = typed.trim().toLowerCase();
+  const matches = (sample) => !text || String(sample.row) === text || sample.id.toLowerCase().includes(text);
+  let count = 0;
+  for (const tile of tiles) {
+    const sample = samples.get(Number(tile.dataset.row));
+    const value = decisions.get(sample.row);
+    const fits = (!label || String(sample.label) === label)
+      && (!rule || sample.findings.some((finding) => finding.rule === rule))
+      && (!decision || (decision === "none" ? !value : decision === "any" ? value : value && value.decision === decision))
+      && matches(sample);
+    tile.hidden = !fits;
+    count += fits ? 1 : 0;
+  }
+  byId("shown").textContent = count + " of " + tiles.length + " shown";
+  const onSheet = new Set(sheetRows);
+  const others = text ? Array.from(samples.values()).filter((sample) => !onSheet.has(sample.row) && matches(sample)) : [];
+  byId("elsewhere").hidden = others.length === 0;
+  fillThumbs(byId("elsewhere").querySelector(".thumbs"), others.slice(0, 60));
+  stops(sheet);
+}
+
+function clearFilter() {
+  for (const id of FILTERS) byId(id).value = "";
+  filter();
+}
+
+function sort() {
+  const score = Number(byId("sort").value);
+  const name = DATA.scores[score];
+  const sorted = tiles.slice().sort((a, b) => rank(a) - rank(b));
+  function rank(tile) {
+    return samples.get(Number(tile.dataset.row)).ranks[score];
+  }
+  for (const tile of sorted) {
+    const sample = samples.get(Number(tile.dataset.row));
+    const value = number(sample.values[score]);
+    const shown = tile.querySelector(".value");
+    shown.textContent = name === DATA.rankBy ? sample.row + " · " + value : name + " " + value + " (#" + sample.ranks[score] + ")";
+    shown.title = "index " + sample.row + ", " + name + " " + value;
+  }
+  sheet.append(...sorted);
+  stops(sheet);
+}
+
+// The first picture of a group is where Tab arrives; links of other tiles stay out of its way.
+function stops(group) {
+  const shown = picturesIn(group);
+  for (const picture of shown) picture.tabIndex = -1;
+  for (const link of group.querySelectorAll(".tile a")) link.tabIndex = -1;
+  if (shown.length) arrive(shown[0]);
+}
+
+function arrive(picture) {
+  const group = picture.closest(GROUPS);
+  if (!group) return;
+  for (const other of group.querySelectorAll('.pic[tabindex="0"]')) {
+    other.tabIndex = -1;
+    for (const link of other.closest(".tile")?.querySelectorAll("a") ?? []) link.tabIndex = -1;
+  }
+  picture.tabIndex = 0;
+  for (const link of picture.closest(".tile")?.querySelectorAll("a") ?? []) link.tabIndex = 0;
+}
+
+// The picture that an arrow key leads to, or undefined at the edge.
+function beside(picture, key) {
+  const all = picturesIn(picture.closest(GROUPS));
+  const at = all.indexOf(picture);
+  if (key === "ArrowLeft") return all[at - 1];
+  if (key === "ArrowRight") return all[at + 1];
+  if (key === "Home") return all[0];
+  if (key === "End") return all[all.length - 1];
+  const from = tileOf(picture).getBoundingClientRect();
+  let best;
+  let least = Infinity;
+  for (const other of all) {
+    const box = tileOf(other).getBoundingClientRect();
+    const down = key === "ArrowDown" ? box.top - from.top : from.top - box.top;
+    // The nearest row first, in it the nearest column.
+    const far = down * 1000 + Math.abs(box.left - from.left);
+    if (down > from.height / 2 && far < least) [best, least] = [other, far];
+  }
+  return best;
+}
+
+function go(picture) {
+  if (!picture) return;
+  arrive(picture);
+  picture.focus({ preventScroll: true });
+  tileOf(picture).scrollIntoView({ block: "nearest", behavior: "instant" });
+}
+
+function firstUndecided() {
+  return tiles.filter((tile) => !tile.hidden && !decisions.has(Number(tile.dataset.row)))
+    .map((tile) => tile.querySelector(".pic"))[0];
+}
+
+function tileLike(sample) {
+  const picture = element("div");
+  dress(picture, sample);
+  enliven(picture, false);
+  if (!sample.kept) picture.append(element("span", {}, "picture not kept"));
+  const caption = element("p", { class: "cap" });
+  if (DATA.ranked) caption.append(element("span", { class: "rank" }, "#" + sample.rank), " ");
+  caption.append(element("b", { class: "label" }, named(labelOf(sample))));
+  return element("figure", {}, picture, element("figcaption", {}, caption, element("p", { class: "sub", title: sample.id }, named(sample.id))));
+}
+
+function fillThumbs(container, some) {
+  container.replaceChildren(...some.map(tileLike));
+  if (some.length) stops(container);
+}

@@ -1,0 +1,128 @@
+"""What the page's script knows: facts on every picture of the page, as JSON text in the page.
+
+Only text and numbers. The pictures are in the style sheet, each once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from ..records import Finding, Report, Trajectories
+from .chosen import chosen_training
+from .plain import text
+from .tiles import Tile, distance_in_words
+
+_EPOCHS = 80  # points of a curve; longer trainings are thinned evenly
+_DIGITS = 4  # significant digits: enough to read, a third of the bytes
+_EXACT = 9  # of the score ranked by: the brush of its histogram compares it with the bins' edges
+
+
+def page_data(report: Report, tiles: Sequence[Tile]) -> str:
+    """JSON text that is safe inside a `<script>` element, whatever the names are."""
+    rows = [tile.row for tile in tiles]
+    on_page = set(rows)
+    findings = [f for f in report.findings if any(sample.index in on_page for sample in f.samples)]
+    names = list(report.scores)
+    content = {
+        "run": text(report.run_path),
+        "source": text(report.run.source),
+        "fingerprint": report.run.source_fingerprint,
+        "store": _store(report),
+        "total": len(report.samples),
+        "ranked": chosen_training(report) is not None,
+        "rankBy": report.rank_by,
+        "classes": [text(name) for name in report.samples.classes],
+        "scores": [text(name) for name in names],
+        "samples": {
+            "row": rows,
+            "id": [text(tile.id) for tile in tiles],
+            "label": [tile.label_number for tile in tiles],
+            "rank": [tile.rank for tile in tiles],
+            "suggested": report.suggested[rows].tolist(),
+            "hash": [f"{int(value):016x}" for value in report.samples.content_hash[rows]],
+            "width": report.samples.width[rows].tolist(),
+            "height": report.samples.height[rows].tolist(),
+            "kept": [int(tile.kept) for tile in tiles],
+            "crisp": [int(tile.crisp) for tile in tiles],
+            "values": [
+                _numbers(report.scores[name][rows], _EXACT if name == report.rank_by else _DIGITS) for name in names
+            ],
+            "ranks": [_ranks(report, name)[rows].tolist() for name in names],
+        },
+        "findings": [_finding(finding, on_page) for finding in findings],
+        **_curves(report, rows),
+    }
+    # "<" must not end the script element or open a comment in it.
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _store(report: Report) -> str:
+    """Under which name a browser keeps the decisions; a report without a fingerprint needs one of its own."""
+    if report.run.source_fingerprint:
+        return report.run.source_fingerprint
+    samples = report.samples
+    return blake2b(samples.content_hash.tobytes() + samples.labels.tobytes(), digest_size=8).hexdigest()
+
+
+def _finding(finding: Finding, on_page: set[int]) -> dict[str, Any]:
+    members = [sample.index for sample in finding.samples if sample.index is not None]
+    return {
+        "rule": finding.rule.id,
+        "name": finding.rule.name,
+        "severity": finding.rule.severity,
+        "fingerprint": finding.fingerprint,
+        "message": text(finding.message),
+        "distance": distance_in_words(finding),
+        "rows": [row for row in members if row in on_page],
+        "size": len(members),
+    }
+
+
+def _ranks(report: Report, name: str) -> np.ndarray:
+    """Rank of every sample by one score, 1 = most suspicious, (N,)."""
+    values = np.asarray(report.scores[name], float)
+    training = chosen_training(report)
+    # A column of another training, `loss@wd=0.0001`, has the direction of its score.
+    info = training.measures.get(name.split("@")[0]) if training else None
+    suspicious = -values if info is not None and info.direction == "low" else values
+    order = np.argsort(-np.nan_to_num(suspicious, nan=-np.inf), kind="stable")
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(1, len(order) + 1)
+    return rank
+
+
+def _curves(report: Report, rows: list[int]) -> dict[str, Any]:
+    """Epochs, and for every row its curvature and what the network took it for."""
+    known = report.trajectories
+    if known is None or len(known.epochs) == 0:
+        return {"epochs": [], "curvature": [], "seen": [], "medians": {}}
+    epochs = np.unique(np.linspace(0, len(known.epochs) - 1, min(_EPOCHS, len(known.epochs))).astype(int))
+    place = _places(known, rows)
+    curvature, seen = known.curvature[epochs], known.prediction[epochs]
+    measured = not np.isnan(known.curvature).all()
+    logged = bool((known.prediction >= 0).any())
+    classes = sorted(set(report.samples.labels[rows].tolist())) if measured else []
+    return {
+        "epochs": known.epochs[epochs].tolist(),
+        "curvature": [_numbers(curvature[:, at]) if measured and at >= 0 else [] for at in place],
+        "seen": [seen[:, at].tolist() if logged and at >= 0 else [] for at in place],
+        "medians": {label: _numbers(known.class_median[epochs, label]) for label in classes},
+    }
+
+
+def _places(known: Trajectories, rows: list[int]) -> list[int]:
+    """Columns of `rows` in the trajectories, -1 where a row is not among them."""
+    if len(known.rows) == 0:
+        return [-1] * len(rows)
+    found = np.minimum(np.searchsorted(known.rows, rows), len(known.rows) - 1)
+    return np.where(known.rows[found] == rows, found, -1).tolist()
+
+
+def _numbers(values: Iterable[float], digits: int = _DIGITS) -> list[float | None]:
+    """Rounded to what a reader can use; null where not measured."""
+    return [float(f"{value:.{digits}g}") if np.isfinite(value) else None for value in values]

@@ -1,0 +1,55 @@
+"""How the shown samples went through the epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from . import store
+from .records import Trajectories
+
+
+def trajectories(run: store.Run, training: int, rows: Sequence[int]) -> Trajectories:
+    """Curvature and prediction of `rows` in every epoch, and the median curvature of every class.
+
+    Reads one epoch at a time: memory is bounded by one epoch of N values and the result.
+    """
+    info = next(t for t in run.trainings if t.index == training)
+    chosen = np.asarray(rows, np.int64)
+    labels, classes = run.samples.labels, len(run.samples.classes)
+    curvature = np.full((info.epochs, len(chosen)), np.nan, np.float32)
+    medians = np.full((info.epochs, classes), np.nan, np.float32)
+    prediction = np.full((info.epochs, len(chosen)), -1, np.int32)
+    if "curvature" in info.measures:
+        for epoch, values in enumerate(run.measure_epochs(training, "curvature")):
+            curvature[epoch] = values[chosen]
+            medians[epoch] = class_medians(values, labels, classes)
+    if "prediction" in info.measures:
+        for epoch, values in enumerate(run.measure_epochs(training, "prediction")):
+            prediction[epoch] = np.nan_to_num(values[chosen], nan=-1)
+    return Trajectories(chosen, info.curves.number, curvature, medians, prediction)
+
+
+def class_medians(values: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Median of the measured values of each class, (K,) float; NaN for a class without any.
+
+    Parameters
+    ----------
+    values:
+        (N,), NaN where not measured.
+    labels:
+        (N,) class indices.
+    """
+    measured = ~np.isnan(values)
+    if not measured.any():
+        return np.full(classes, np.nan)
+    kept, of = values[measured], labels[measured]
+    ascending = kept[np.lexsort((kept, of))]  # class after class, each ascending
+    sizes = np.bincount(of, minlength=classes)  # (K,)
+    first = np.cumsum(sizes) - sizes
+    some = sizes > 0
+    low, high = first + (sizes - 1) // 2, first + sizes // 2
+    found = np.full(classes, np.nan)
+    found[some] = (ascending[low[some]].astype(float) + ascending[high[some]]) / 2
+    return found

@@ -1,0 +1,290 @@
+"""Every rule: a case that must be found and a case that must not."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from curvaudit import findings, hashing, images
+from curvaudit.findings import duplicates
+from curvaudit.findings.interface import Evidence
+from curvaudit.memorization import memorizable
+from curvaudit.records import Samples, Skipped, TrainingCurves, TrainingInfo
+from curvaudit.rules import RULES
+
+
+def photo(seed: int, size: int = 64) -> Image.Image:
+    """Smooth and textured, as photographs are."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    return Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
+
+
+def training(epochs: int = 3, finished: bool = True) -> TrainingInfo:
+    curve = np.arange(1.0, epochs + 1)
+    return TrainingInfo(0, 0.0, 0, {}, finished, True, TrainingCurves(np.arange(1, epochs + 1), *[curve] * 6), {})
+
+
+def evidence(pictures, labels, *, correct=None, suggested=None, score=None, skipped=(), **more) -> Evidence:
+    """As a report would make it from these pictures."""
+    count = len(pictures)
+    classes = more.pop("classes", tuple("abcdefgh"[: max(labels, default=0) + 1]))
+    samples = Samples(
+        ids=tuple(f"{classes[label]}/{row}.png" for row, label in enumerate(labels)),
+        labels=np.array(labels, np.int32),
+        classes=classes,
+        content_hash=np.array([hashing.content_hash(image) for image in pictures], np.uint64),
+        phash=np.array([hashing.perceptual_hash(image) for image in pictures], np.uint64),
+        width=np.array([image.width for image in pictures], np.uint16),
+        height=np.array([image.height for image in pictures], np.uint16),
+        contrast=np.array([images.contrast(image) for image in pictures], np.float32),
+    )
+    score = np.arange(count, 0, -1.0) if score is None else np.asarray(score, float)
+    order = np.argsort(-score, kind="stable")
+    rank = np.empty(count, np.int64)
+    rank[order] = np.arange(1, count + 1)
+    kept = {row: images.thumbnail(image) for row, image in enumerate(pictures)}
+    missing = more.pop("missing", ())
+    return Evidence(
+        samples=samples,
+        skipped=skipped,
+        order=order,
+        rank=rank,
+        score=score,
+        scores={"curvature": score},
+        suggested=np.full(count, -1, np.int32) if suggested is None else np.array(suggested, np.int32),
+        final_correct=np.ones(count, bool) if correct is None else np.array(correct, bool),
+        memorizable=memorizable(samples),
+        thumbnails=lambda rows: {row: kept[row] for row in rows if row not in missing},
+        training=more.pop("training", training()),
+    )
+
+
+def found(what: Evidence, *rules: str) -> list[tuple[str, set[int]]]:
+    return [
+        (finding.rule.id, {sample.index for sample in finding.samples})
+        for finding in findings.find_all(what)
+        if finding.rule.id in rules
+    ]
+
+
+COPIES = ("CA101", "CA102", "CA111", "CA112")
+
+
+# --- copies --------------------------------------------------------------------------
+
+
+def test_ca101_and_ca111_exact_copies():
+    one, two, other = photo(1), photo(2), photo(3)
+    what = evidence([one, two, one, other, two, two], [0, 1, 1, 0, 1, 1])
+    assert found(what, *COPIES) == [("CA101", {0, 2}), ("CA111", {1, 4, 5})]
+    conflict = findings.find_all(what)[0]
+    assert "a and b" in conflict.message
+    assert [(s.label, s.rank) for s in conflict.samples] == [("a", 1), ("b", 3)]
+    assert conflict.evidence == {"kind": "exact", "hash_distance": 0, "pixel_distance": 0.0}
+
+
+def test_clean_pictures_are_no_copies():
+    what = evidence([photo(seed) for seed in range(40)], [seed % 2 for seed in range(40)])
+    assert found(what, *COPIES) == []
+    assert findings.unverified(what) == 0
+
+
+def jpeg(image: Image.Image, quality: int = 70) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer).convert("RGB")
+
+
+ALTERED = {
+    "saved again as JPEG": jpeg,
+    "half the size": lambda image: image.resize((32, 32), Image.Resampling.LANCZOS),
+    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.1),
+    "less contrast": lambda image: ImageEnhance.Contrast(image).enhance(0.8),
+}
+
+
+@pytest.mark.parametrize("how", ALTERED)
+@pytest.mark.parametrize(("label", "rule"), [(1, "CA102"), (0, "CA112")])
+def test_ca102_and_ca112_near_copies(how, label, rule):
+    copy = ALTERED[how](photo(1))
+    what = evidence([photo(1), photo(2), copy, photo(3)], [0, 0, label, 1])
+    assert found(what, *COPIES) == [(rule, {0, 2})]
+    (finding,) = (f for f in findings.find_all(what) if f.rule.id == rule)
+    assert finding.evidence["kind"] == "near"
+    assert 0 <= finding.evidence["hash_distance"] <= duplicates.NEAR_RADIUS
+    assert 0 < finding.evidence["pixel_distance"] <= duplicates.NEAR_DISTANCE
+
+
+def test_alike_by_hash_alone_is_no_copy():
+    """Candidates are verified on pixels: the same coarse shape with other details is another picture."""
+    random = np.random.default_rng(0)
+    shape = np.asarray(photo(1), float)
+    noise = [random.normal(0, 45, shape.shape) for _ in range(2)]
+    pictures = [Image.fromarray(np.clip(0.6 * shape + 50 + n, 0, 255).astype(np.uint8)) for n in noise]
+    what = evidence(pictures, [0, 1])
+    bits = hashing.distance(what.samples.phash[0], what.samples.phash[1])
+    assert 0 < bits <= duplicates.NEAR_RADIUS
+    assert found(what, *COPIES) == []
+
+
+def test_candidates_whose_pictures_are_not_kept_are_counted_not_dropped():
+    what = evidence([photo(1), jpeg(photo(1)), photo(2)], [0, 1, 1], missing=(1,))
+    assert found(what, *COPIES) == []
+    assert findings.unverified(what) == 1
+
+
+def test_flat_pictures_are_not_copies_of_each_other():
+    flat = Image.new("RGB", (32, 32), (200, 0, 0))
+    other = Image.new("RGB", (32, 32), (0, 90, 0))
+    assert found(evidence([flat, flat, other, photo(1)], [0, 1, 1, 0]), *COPIES) == []
+
+
+def test_tiny_pictures_are_compared_exactly_only():
+    tiny = photo(1, 8)
+    changed = tiny.copy()
+    changed.putpixel((0, 0), (1, 2, 3))
+    assert found(evidence([tiny, changed, tiny], [0, 1, 1]), *COPIES) == [("CA101", {0, 2})]
+
+
+def test_near_copies_of_exact_copies_name_both_labels():
+    one = photo(1)
+    what = evidence([one, one, jpeg(one), photo(2)], [0, 1, 0, 1])
+    assert found(what, *COPIES) == [("CA101", {0, 1}), ("CA102", {0, 1, 2})]
+
+
+def test_other_aspect_ratios_are_other_pictures():
+    wide = photo(1).resize((128, 64))
+    assert found(evidence([photo(1), wide], [0, 1]), *COPIES) == []
+
+
+# --- memorization --------------------------------------------------------------------
+
+PLAIN = [photo(seed) for seed in range(200)]
+LABELS = [row % 2 for row in range(200)]
+
+
+def test_ca201_needs_a_better_label():
+    suggested = [-1] * 200
+    suggested[7] = 0
+    what = evidence(PLAIN, LABELS, suggested=suggested)
+    assert found(what, "CA201") == [("CA201", {7})]
+    (finding,) = (f for f in findings.find_all(what) if f.rule.id == "CA201")
+    assert finding.evidence == {"suggested_label": "a"}
+    assert "labelled b" in finding.message and "saw a" in finding.message
+
+
+def test_ca202_is_for_the_highest_that_nothing_else_explains():
+    """Rows 0 and 1 are the top 1 % of 200."""
+    assert found(evidence(PLAIN, LABELS), "CA202") == [("CA202", {0}), ("CA202", {1})]
+    suggested = [-1] * 200
+    suggested[0] = 1
+    assert found(evidence(PLAIN, LABELS, suggested=suggested), "CA202") == [("CA202", {1})]
+    correct = [True] * 200
+    correct[1] = False
+    assert found(evidence(PLAIN, LABELS, correct=correct), "CA202") == [("CA202", {0})]
+    conflicting = [PLAIN[1], *PLAIN[1:]]
+    assert found(evidence(conflicting, LABELS), "CA202") == []
+    unmeasured = np.full(200, np.nan)
+    assert found(evidence(PLAIN, LABELS, score=unmeasured), "CA202") == []
+
+
+def test_ca203_is_for_what_could_have_been_memorized():
+    pictures, labels = [photo(1), photo(1), photo(2), photo(3)], [0, 1, 0, 1]
+    what = evidence(pictures, labels, correct=[False, False, False, True])
+    assert found(what, "CA203") == [("CA203", {2})]  # 0 and 1 are the same picture under two labels
+    assert found(evidence(pictures, labels), "CA203") == []
+
+
+def test_ca203_waits_for_the_end_of_training():
+    interrupted = training(finished=False)
+    assert found(evidence(PLAIN, LABELS, correct=[False] * 200, training=interrupted), "CA203") == []
+
+
+# --- files and classes ---------------------------------------------------------------
+
+
+def test_ca301_names_each_unreadable_file_and_no_clutter():
+    skipped = (
+        Skipped("a/x.jpg", "empty file (0 bytes)"),
+        Skipped("Thumbs.db", "Windows thumbnail cache", "ignored"),
+        Skipped("b/y.jpg", "cut short"),
+    )
+    what = evidence(PLAIN[:4], LABELS[:4], skipped=skipped)
+    named = [f for f in findings.find_all(what) if f.rule.id == "CA301"]
+    assert {(f.samples[0].id, f.evidence["reason"]) for f in named} == {
+        ("a/x.jpg", "empty file (0 bytes)"),
+        ("b/y.jpg", "cut short"),
+    }
+    assert all(f.samples[0].index is None and f.samples[0].rank is None for f in named)
+    assert found(evidence(PLAIN[:4], LABELS[:4]), "CA301") == []
+
+
+def test_ca302_flat_and_thin_pictures():
+    pictures = [
+        Image.new("RGB", (32, 32), "white"),
+        Image.new("RGB", (1, 1), "red"),
+        photo(1).resize((300, 1)),
+        photo(1).resize((400, 20)),
+        photo(2),
+    ]
+    assert found(evidence(pictures, [0, 1, 0, 1, 0]), "CA302") == [("CA302", {row}) for row in (0, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "named"),
+    [
+        ((20, 20, 20), []),
+        ((20, 20, 0), ["c"]),
+        ((20, 20, 9), ["c"]),
+        ((20, 20, 10), []),
+        ((300, 300, 12), ["c"]),
+        ((300, 300, 15), []),
+    ],
+)
+def test_ca501_small_and_unbalanced_classes(counts, named):
+    labels = [label for label, count in enumerate(counts) for _ in range(count)]
+    what = evidence([PLAIN[0]] * len(labels), labels, classes=("a", "b", "c"))
+    assert [f.evidence["class"] for f in findings.find_all(what) if f.rule.id == "CA501"] == named
+
+
+# --- all of them ---------------------------------------------------------------------
+
+
+def test_findings_stand_by_rule_and_then_by_rank():
+    suggested = [-1] * 200
+    for row in (150, 3, 77):
+        suggested[row] = 1 - LABELS[row]
+    rules = [finding.rule.id for finding in findings.find_all(evidence(PLAIN, LABELS, suggested=suggested))]
+    assert rules == sorted(rules)
+    assert [rows for _, rows in found(evidence(PLAIN, LABELS, suggested=suggested), "CA201")] == [{3}, {77}, {150}]
+
+
+def test_fingerprints_survive_renames_and_reordering():
+    pictures, labels = [photo(1), photo(1), photo(2), photo(2), photo(3)], [0, 1, 0, 0, 1]
+
+    def fingerprints(order):
+        what = evidence([pictures[i] for i in order], [labels[i] for i in order], score=np.arange(5.0)[list(order)])
+        return {finding.fingerprint for finding in findings.find_all(what) if finding.rule.id in COPIES}
+
+    assert fingerprints(range(5)) == fingerprints([4, 2, 0, 3, 1])
+    assert len(fingerprints(range(5))) == 2
+    relabelled = evidence(pictures, [0, 1, 1, 1, 1])
+    assert fingerprints(range(5)) != {f.fingerprint for f in findings.find_all(relabelled) if f.rule.id in COPIES}
+
+
+def test_the_rules_are_those_that_were_promised():
+    promised = {
+        "CA101": ("conflicting-duplicates", "error"),
+        "CA102": ("conflicting-near-duplicates", "error"),
+        "CA111": ("duplicates", "note"),
+        "CA112": ("near-duplicates", "note"),
+        "CA201": ("likely-mislabelled", "warning"),
+        "CA202": ("atypical", "note"),
+        "CA203": ("not-memorized", "warning"),
+        "CA301": ("unreadable", "error"),
+        "CA302": ("degenerate", "warning"),
+        "CA401": ("split-leak", "error"),
+        "CA501": ("class-size", "warning"),
+    }
+    assert {id: (rule.name, rule.severity) for id, rule in RULES.items()} == promised

@@ -1,0 +1,382 @@
+"""The page in a browser, used as a person would. Skipped where chromium or its driver is missing."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from page_report import CLASSES, CONFLICT, HOSTILE, NEAR, make_report
+
+import curvaudit
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (extra dev)")
+from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason="no chromium with chromedriver on this machine")
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--window-size=1400,900", "--force-prefers-reduced-motion",
+)  # fmt: skip
+TOP = 40
+KEPT = "curvaudit:0123abcd"
+
+
+class Page:
+    """The open report, driven by keys and clicks."""
+
+    def __init__(self, driver, address: str, downloads: Path) -> None:
+        self.driver, self.address, self.downloads = driver, address, downloads
+
+    def open(self, hash: str = "") -> None:
+        self.driver.get("about:blank")
+        self.driver.get(self.address + hash)
+        assert self.run("return document.documentElement.dataset.ready") == "yes"
+
+    def run(self, script: str, *arguments):
+        return self.driver.execute_script(script, *arguments)
+
+    def find(self, selector: str):
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector: str) -> list:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self, selector: str) -> str:
+        return self.find(selector).text
+
+    def click(self, selector: str) -> None:
+        self.find(selector).click()
+
+    def keys(self, *keys: str) -> None:
+        ActionChains(self.driver, duration=0).send_keys(*keys).perform()
+
+    def wait(self, done: Callable[[], bool]) -> None:
+        WebDriverWait(self.driver, 20, 0.02).until(lambda _: done())
+
+    def focused(self) -> int | None:
+        row = self.run("return document.activeElement.dataset.row")
+        return None if row is None else int(row)
+
+    def shown(self) -> list[int]:
+        script = (
+            "return [...document.querySelectorAll('#tiles > figure:not([hidden])')].map((tile) => +tile.dataset.row)"
+        )
+        return self.run(script)
+
+    def badge(self, row: int) -> str | None:
+        return self.run(f"return document.querySelector('#tiles .pic[data-row=\"{row}\"]').dataset.decision || null")
+
+    def kept(self) -> dict[int, dict]:
+        text = self.run("return localStorage.getItem(arguments[0])", KEPT)
+        return {entry["index"]: entry for entry in json.loads(text)["decisions"]} if text else {}
+
+    def saved(self, button: str, name: str) -> str:
+        path = self.downloads / name
+        path.unlink(missing_ok=True)
+        self.click(button)
+        deadline = time.monotonic() + 20
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return path.read_bytes().decode()
+
+    def load(self, path: Path) -> None:
+        self.find("#file").send_keys(str(path))
+        self.wait(lambda: self.find("#file").get_attribute("value") == "")
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    root = tmp_path_factory.mktemp("page")
+    downloads = root / "downloads"
+    downloads.mkdir()
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for flag in (*FLAGS, f"--user-data-dir={root / 'profile'}"):
+        options.add_argument(flag)
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    address = curvaudit.save(make_report(TOP), root / "report").as_uri()
+    yield Page(driver, address, downloads)
+    driver.quit()
+
+
+@pytest.fixture
+def page(opened):
+    """The page as a new reader gets it; afterwards: not a word on the console, no request to anywhere."""
+    opened.driver.get(opened.address)
+    opened.run("localStorage.clear()")
+    opened.driver.get_log("performance")
+    opened.open()
+    yield opened
+    assert [entry["message"] for entry in opened.driver.get_log("browser")] == []
+    events = [json.loads(entry["message"])["message"] for entry in opened.driver.get_log("performance")]
+    asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    own = opened.address.split("/index.html")[0]
+    assert asked
+    assert [url for url in asked if not url.startswith((own, "data:", "blob:", "about:"))] == []
+
+
+def test_review_by_keyboard_survives_reload_and_undo(page):
+    page.click("#start")
+    assert page.focused() == 0
+    page.keys("2", "3", "4")
+    assert [page.badge(row) for row in range(4)] == ["fine", "ambiguous", "drop", None]
+    assert page.focused() == 3 and page.text("#progress-text") == f"3 of {TOP} decided"
+    page.keys("1")
+    assert page.text("#picker [aria-selected=true]") == f"{CLASSES[2]} suggested"  # row 3 was seen as "=stripe"
+    page.keys(Keys.ENTER)
+    assert page.kept()[3]["new_label"] == CLASSES[2] and page.focused() == 4
+    page.keys(Keys.ARROW_RIGHT, "2", "u")
+    assert page.badge(5) is None and page.focused() == 5 and len(page.kept()) == 4
+    page.keys(Keys.HOME, Keys.ARROW_DOWN, Keys.ARROW_UP)
+    assert page.focused() == 0
+    page.open()
+    assert [page.badge(row) for row in range(5)] == ["fine", "ambiguous", "drop", "wrong-label", None]
+    assert page.text("#progress-text") == f"4 of {TOP} decided" and "1 wrong label" in page.text("#tally")
+    page.click("#start")
+    assert page.focused() == 4  # the first undecided
+    assert "decided: fine" in page.find("#tiles .pic[data-row='0']").get_attribute("aria-label")
+
+
+def test_the_label_picker_filters_and_escape_decides_nothing(page):
+    page.click("#start")
+    page.keys("1", Keys.ESCAPE)
+    assert page.kept() == {} and page.focused() == 0
+    page.keys("1", "DOT", Keys.ENTER)
+    assert page.kept()[0]["new_label"] == "dot"
+    page.keys("1")
+    page.find("#picker-text").send_keys("nothing like this", Keys.ENTER)
+    assert page.run("return document.getElementById('picker').open")
+    page.find("#picker-text").send_keys(Keys.CONTROL, "a", Keys.NULL, Keys.BACKSPACE)
+    page.find("#picker-list i").click()  # not known yet
+    assert page.kept()[1]["new_label"] is None
+
+
+def test_save_and_load_decisions(page, tmp_path):
+    report = make_report(TOP)
+    page.click("#start")
+    page.keys("2", "1", "square", Keys.ENTER)
+    page.run("document.querySelector('#tiles .pic[data-row=\"11\"]').focus()")
+    page.keys("4")
+    saved = json.loads(page.saved("#save-json", "decisions.json"))
+    assert {key: saved[key] for key in ("schema", "run", "source_fingerprint")} == {
+        "schema": "curvaudit-decisions/1", "run": "shapes.h5", "source_fingerprint": "0123abcd",
+    }  # fmt: skip
+    assert [(entry["index"], entry["decision"], entry["new_label"]) for entry in saved["decisions"]] == [
+        (0, "fine", None), (1, "wrong-label", CLASSES[1]), (11, "drop", None),
+    ]  # fmt: skip
+    for entry in saved["decisions"]:
+        row = entry["index"]
+        assert entry["id"] == report.samples.ids[row] and entry["label"] == report.label(row)
+        assert entry["content_hash"] == f"{report.samples.content_hash[row]:016x}"
+        named = [finding for finding in report.findings if any(sample.index == row for sample in finding.samples)]
+        assert entry["findings"] == [finding.fingerprint for finding in named]
+
+    rows = list(csv.DictReader(io.StringIO(page.saved("#save-csv", "decisions.csv"))))
+    assert list(rows[0]) == ["index", "id", "label", "content_hash", "decision", "new_label", "findings"]
+    assert rows[1]["new_label"] == CLASSES[1] and rows[2]["id"] == "'" + report.samples.ids[11]  # no formula
+    assert rows[0]["findings"] == " ".join(saved["decisions"][0]["findings"])
+
+    page.run("localStorage.clear()")
+    page.open()
+    assert page.badge(1) is None
+    page.load(page.downloads / "decisions.json")
+    page.wait(lambda: len(page.kept()) == 3)
+    assert [page.badge(row) for row in (0, 1, 11)] == ["fine", "wrong-label", "drop"]
+    assert json.loads(page.saved("#save-json", "decisions.json")) == saved
+    page.click("#undo")
+    assert page.kept() == {}
+
+    # Another version of the data set: rows moved, one picture is gone.
+    saved["source_fingerprint"] = "other"
+    for entry in saved["decisions"]:
+        entry["index"] += 50
+    saved["decisions"][2]["content_hash"] = "0" * 16
+    (tmp_path / "older.json").write_text(json.dumps(saved))
+    page.load(tmp_path / "older.json")
+    page.wait(lambda: len(page.kept()) == 2)
+    assert [page.badge(row) for row in (0, 1, 11)] == ["fine", "wrong-label", None]
+    assert "2 of 3 decisions" in page.text("#said")
+
+
+@pytest.mark.parametrize(
+    "content", ["no json", "{}", '{"schema": "curvaudit-decisions/1", "decisions": [{"index": 0}]}']
+)
+def test_a_bad_decisions_file_changes_nothing(page, tmp_path, content):
+    page.click("#start")
+    page.keys("2")
+    (tmp_path / "bad.json").write_text(content)
+    page.load(tmp_path / "bad.json")
+    assert "bad.json was not loaded" in page.text("#trouble")
+    assert list(page.kept()) == [0]
+
+
+def test_a_browser_that_keeps_nothing_is_said(page):
+    source = "Storage.prototype.setItem = () => { throw new Error('full'); };"
+    made = page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+    try:
+        page.open()
+        page.click("#start")
+        page.keys("2")
+        assert page.badge(0) == "fine"  # still usable
+        assert "does not keep decisions" in page.text("#trouble")
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", made)
+
+
+def test_filter_search_and_sort(page):
+    report = make_report(TOP)
+    Select(page.find("#by-label")).select_by_visible_text(CLASSES[1])
+    assert page.shown() == list(range(30, 40)) and page.text("#shown") == f"10 of {TOP} shown"
+    page.click("#clear-filter")
+    page.wait(lambda: len(page.shown()) == TOP)
+    Select(page.find("#by-rule")).select_by_value("CA101")
+    assert page.shown() == list(CONFLICT)
+    Select(page.find("#by-rule")).select_by_value("")
+    page.click("#start")
+    page.keys("2", "4")
+    Select(page.find("#by-decision")).select_by_value("none")
+    assert page.shown() == list(range(2, TOP))
+    page.click("#start")
+    page.keys("3")  # the tile vanishes; the next is in focus
+    assert page.shown() == list(range(3, TOP)) and page.focused() == 3
+    Select(page.find("#by-decision")).select_by_value("drop")
+    assert page.shown() == [1]
+    Select(page.find("#by-decision")).select_by_value("")
+    page.run("document.activeElement.blur()")
+    page.keys("/", "c/065")  # row 65 is on the page, below the sheet
+    assert page.shown() == [] and [pic.get_attribute("data-row") for pic in page.all("#elsewhere .pic")] == ["65"]
+    page.find("#by-id").send_keys(Keys.CONTROL, "a", Keys.NULL, "17")
+    assert page.shown() == [17]
+    page.find("#by-id").send_keys(Keys.BACKSPACE, Keys.BACKSPACE)
+    Select(page.find("#sort")).select_by_visible_text("margin")
+    assert page.shown() == np.argsort(report.scores["margin"][:TOP], kind="stable").tolist()
+    assert page.text("#tiles .tile .value").startswith("margin ")
+
+
+def test_brushing_the_histogram_shows_its_pictures(page):
+    report = make_report(TOP)
+    chart = page.find(".brushable svg")
+    edges = [float(edge) for edge in chart.get_attribute("data-edges").split()]
+    page.run("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", chart)
+    width = chart.size["width"]
+    ActionChains(page.driver, duration=0).move_to_element_with_offset(
+        chart, width // 8, 0
+    ).click_and_hold().move_by_offset(width // 4, 0).release().perform()
+    rows = [int(pic.get_attribute("data-row")) for pic in page.all(".brushable:nth-of-type(1) .thumbs .pic")]
+    low, high = (int(slider.get_attribute("value")) for slider in page.all(".brushable:nth-of-type(1) input"))
+    values = report.scores["curvature"]
+    inside = np.flatnonzero((values >= edges[low]) & (values < edges[high]))
+    assert rows == inside.tolist() and 2 < len(rows) < 20
+    assert page.text(".brushable output").startswith(f"{len(inside)} pictures from")
+    # By keyboard: the whole range, of which a part is on the page.
+    first = page.all(".brushable:nth-of-type(1) input")[0]
+    first.send_keys(Keys.HOME)
+    assert int(first.get_attribute("value")) == 0
+    page.click(".brushable button")
+    assert page.all(".brushable:nth-of-type(1) .thumbs .pic") == []
+
+
+def test_large_view_shows_copies_epochs_and_scores(page):
+    page.click(f"#tiles .pic[data-row='{CONFLICT[0]}']")
+    assert page.text("#detail-title") == f"#{CONFLICT[0] + 1} circle"
+    assert CLASSES[1] in page.text("#detail-more .differs") and "identical in every pixel" in page.text("#detail-more")
+    assert "median of circle" in page.text("#detail-more .legend")
+    assert len(page.all("#detail-more polyline")) == 2 and len(page.all("#detail-more tbody tr")) == 3
+    assert page.all("#detail-more canvas") == []
+    page.keys(Keys.ARROW_RIGHT, "3")
+    assert page.badge(CONFLICT[0] + 1) == "ambiguous" and page.text("#detail-title").startswith(f"#{CONFLICT[0] + 3} ")
+    page.keys("u")
+    assert page.badge(CONFLICT[0] + 1) is None
+    page.keys(Keys.ESCAPE)
+    page.wait(lambda: page.focused() == CONFLICT[0] + 1)
+
+    page.run("document.querySelector('#tiles .pic[data-row=\"3\"]').focus()")
+    page.keys(Keys.ENTER)
+    assert f"{CLASSES[2]} in 4, circle in 2 of 6 epochs" in page.text("#detail-more")
+    page.keys(Keys.ESCAPE)
+
+    page.run("location.hash = 'CA102'")
+    page.run("document.querySelector('#CA102 .pic').click()")
+    assert page.text("#detail-title").startswith(f"#{NEAR[0] + 1} ")
+    script = "const c = document.querySelector('canvas'); return [...c.getContext('2d').getImageData(0, 0, 4, 2).data]"
+    page.wait(lambda: page.run(script)[:4] != [0, 0, 0, 0])
+    pixels = np.reshape(page.run(script), (2, 4, 4))
+    assert (pixels[0, :, :3] > 0).any() and (pixels[1, :, :3] == 0).all()
+    page.keys(Keys.ESCAPE)
+
+
+def test_links_lead_to_the_twin_even_through_a_filter(page):
+    page.click(f"#t{CONFLICT[0]} .dot")
+    assert page.run("return location.hash") == f"#t{CONFLICT[1]}" and page.focused() == CONFLICT[1]
+    Select(page.find("#by-label")).select_by_visible_text("circle")
+    page.run("location.hash = ''")
+    page.run(f"location.hash = 't{CONFLICT[1]}'")
+    page.wait(lambda: len(page.shown()) == TOP)
+
+
+def test_hostile_names_stay_text(page):
+    name = make_report(TOP).samples.ids[HOSTILE]
+    page.click(f"#tiles .pic[data-row='{HOSTILE}']")
+    assert page.text("#detail-facts").startswith(name)
+    page.keys(Keys.ESCAPE)
+    page.run("document.querySelector('#tiles .pic[data-row=\"32\"]').focus()")
+    page.keys("2")
+    assert page.run("return document.querySelectorAll('img, b b').length") == 0
+
+
+def test_help_and_tab_stops(page):
+    page.keys("?")
+    assert "wrong label" in page.text("#help")
+    page.keys(Keys.ESCAPE)
+    # One stop a group: with hundreds of pictures Tab must still lead out of the sheet.
+    stops = "return document.querySelectorAll('#tiles [tabindex=\"0\"]').length"
+    page.click("#start")
+    assert page.run(stops) <= 4
+    page.keys(Keys.END)
+    assert page.focused() == TOP - 1 and page.run(stops) <= 4
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (1400, "dark"), (400, "light"), (400, "dark")])
+def test_widths_and_themes(page, width, scheme):
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    try:
+        page.open()
+        assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+        colour = page.run("return getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, colour[4:-1].split(","))) < 200) == (scheme == "dark")
+        page.run("document.querySelector('#tiles .pic').click()")
+        box = page.run("const b = document.getElementById('detail').getBoundingClientRect(); return [b.left, b.right]")
+        assert box[0] >= 0 and box[1] <= width
+        page.keys(Keys.ESCAPE)
+        check_accessible(page)
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def check_accessible(page):
+    """With axe-core, where CURVAUDIT_AXE names its axe.min.js: nothing serious or critical."""
+    path = os.environ.get("CURVAUDIT_AXE")
+    if not path:
+        return
+    # Through the debugger: the page's own policy would refuse a script that is not its own.
+    page.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": Path(path).read_text("utf-8")})
+    found = page.driver.execute_async_script("const done = arguments[0]; axe.run().then((r) => done(r.violations))")
+    assert [item["id"] for item in found if item["impact"] in ("serious", "critical")] == []

@@ -1,0 +1,176 @@
+"""From logged values to ranks, suggested labels and what counts as memorized."""
+
+import numpy as np
+import pytest
+
+from curvaudit import gallery, ranking, store, suggestion
+from curvaudit.errors import CurvauditError
+from curvaudit.memorization import memorizable
+from curvaudit.records import EpochRow, RunInfo, Samples, Thumbnails
+from curvaudit.scores import build
+from curvaudit.scores.consensus import consensus
+
+NAN = float("nan")
+
+
+def samples(labels, contents=None, classes=("a", "b", "c")) -> Samples:
+    count = len(labels)
+    contents = range(count) if contents is None else contents
+    return Samples(
+        ids=tuple(f"{row}.png" for row in range(count)),
+        labels=np.array(labels, np.int32),
+        classes=classes,
+        content_hash=np.array(contents, np.uint64),
+        phash=np.arange(count, dtype=np.uint64) * np.uint64(0x9E37_79B9_7F4A_7C15),
+        width=np.full(count, 20, np.uint16),
+        height=np.full(count, 20, np.uint16),
+        contrast=np.full(count, 0.2, np.float32),
+    )
+
+
+def a_run(path, what: Samples, accuracy=None, **measures) -> store.Run:
+    """A run file with one training whose measures (E, N) are as given."""
+    info = RunInfo("here", "00", {}, {}, "test", "2026-01-01T00:00:00Z")
+    store.create(path, info, what, (), Thumbnails(np.zeros(0, np.int64), ()))
+    store.add_training(path, 0, 0.0, 0, {}, {score.name: score.info for score in build()})
+    epochs = len(next(iter(measures.values())))
+    for number in range(epochs):
+        values = {name: np.asarray(rows, np.float32)[number] for name, rows in measures.items()}
+        share = float(np.mean(values["correct"])) if "correct" in values else NAN
+        store.append_epoch(path, 0, EpochRow(number + 1, 1.0, share, NAN, NAN, 0.1, 1.0, values))
+    return store.open_run(path)
+
+
+# --- ranking -------------------------------------------------------------------------
+
+
+def test_scores_are_means_over_the_measured_epochs(tmp_path):
+    run = a_run(
+        tmp_path / "run.h5",
+        samples([0, 1, 2]),
+        curvature=[[1, 2, NAN], [NAN, NAN, NAN], [3, 4, NAN]],
+        loss=[[1, 2, 3], [1, 2, 3], [4, 2, 0]],
+        margin=[[3, 2, 1]] * 3,
+        el2n=[[0, 1, 1]] * 3,
+    )
+    found = ranking.reduced(run, 0)
+    assert found["curvature"][:2].tolist() == [2, 3] and np.isnan(found["curvature"][2])
+    assert found["loss"].tolist() == [2, 2, 2]
+    assert "prediction" not in found
+    # loss: all alike, 0.5 each; margin: low is suspicious; el2n: rows 1 and 2 share their percentile.
+    assert found["consensus"] == pytest.approx([(0.5 + 0 + 0) / 3, (0.5 + 0.5 + 0.75) / 3, (0.5 + 1 + 0.75) / 3])
+
+
+def test_low_margins_are_suspicious(tmp_path):
+    run = a_run(tmp_path / "run.h5", samples([0, 1, 2]), margin=[[5, -1, 2]], loss=[[5, -1, 2]])
+    orders = ranking.orders(run, 0)
+    assert orders["margin"].tolist() == [1, 2, 0]
+    assert orders["loss"].tolist() == [0, 2, 1]
+
+
+def test_ties_go_by_row_and_unmeasured_samples_last():
+    order = ranking.order(np.array([1, NAN, 3, 1, np.inf, -np.inf]))
+    assert order.tolist()[:4] == [4, 2, 0, 3]
+    assert set(order.tolist()[4:]) == {1, 5}
+    assert ranking.ranks(np.array([2, 0, 1])).tolist() == [2, 3, 1]
+
+
+def test_an_unknown_score_is_named_with_the_known_ones():
+    with pytest.raises(CurvauditError, match="beauty") as error:
+        ranking.pick({"loss": np.zeros(1)}, "beauty")
+    assert "loss" in error.value.hint
+
+
+def test_consensus_is_a_mean_of_percentiles_and_does_not_depend_on_the_order():
+    random = np.random.default_rng(0)
+    parts = {name: random.integers(0, 5, 50).astype(float) for name in ("loss", "margin", "el2n")}
+    values = consensus(parts)
+    assert values.min() >= 0 and values.max() <= 1
+    shuffled = random.permutation(50)
+    assert consensus({name: part[shuffled] for name, part in parts.items()}) == pytest.approx(values[shuffled])
+
+
+# --- memorization --------------------------------------------------------------------
+
+
+def test_identical_pictures_under_two_labels_cannot_be_memorized():
+    can = memorizable(samples([0, 1, 2, 0, 0, 1], contents=[7, 7, 8, 9, 9, 10]))
+    assert can.tolist() == [False, False, True, True, True, True]
+
+
+def test_a_third_copy_with_either_label_cannot_either():
+    assert memorizable(samples([0, 1, 1, 2], contents=[7, 7, 7, 1])).tolist() == [False, False, False, True]
+
+
+def test_the_memorized_share_counts_only_what_can_be(tmp_path):
+    what = samples([0, 1, 2, 0], contents=[7, 7, 8, 9])
+    run = a_run(tmp_path / "run.h5", what, correct=[[1, 0, 0, 0], [1, 0, 1, 0], [0, 1, 1, 1]])
+    assert ranking.memorized_share(run, 0, memorizable(what)).tolist() == [0, 0.5, 1]
+
+
+# --- suggested labels ----------------------------------------------------------------
+
+
+def preferred(columns, given):
+    return suggestion.preferred(np.array(columns, float).T, np.array(given), 3).tolist()
+
+
+def test_the_class_that_dominated_is_preferred():
+    assert preferred([[1, 1, 1, 0]], [0]) == [1]
+    assert preferred([[0, 0, 0, 0]], [0]) == [-1]
+    assert preferred([[1, 0, 0, 0]], [0]) == [-1]  # in a quarter of the epochs
+    assert preferred([[1, 2, 1, 2]], [0]) == [-1]  # contradictions do not agree
+    assert preferred([[1, 1, 1, 2]], [0]) == [1]
+    assert preferred([[1, NAN, NAN, NAN], [NAN] * 4], [0, 0]) == [1, -1]
+
+
+def test_the_epochs_between_warm_up_and_memorization_judge():
+    share = np.array([0.1, 0.7, 0.85, 0.95, 1.0, 1.0])
+    two_parts = {"epochs": 6, "plain_epochs": 2, "curvature_from": 2}
+    assert suggestion.judging_epochs(share, two_parts).tolist() == [1, 2, 3]
+    assert suggestion.judging_epochs(share[:3], two_parts).tolist() == [1, 2]  # interrupted
+    assert suggestion.judging_epochs(share[:1], two_parts).tolist() == []
+    early = np.array([0.9, 1.0, 1.0, 1.0, 1.0, 1.0])
+    assert suggestion.judging_epochs(early, {**two_parts, "curvature_from": 1}).tolist() == [0]
+    long = np.linspace(0.1, 0.98, 40).tolist() + [0.995] * 60
+    assert suggestion.judging_epochs(np.array(long), {"epochs": 100}).tolist() == list(range(5, 40))
+
+
+@pytest.mark.parametrize(("margin", "expected"), [(-3.5, 2), (-2.5, -1)])
+def test_a_label_is_doubted_at_odds_of_twenty_to_one(tmp_path, margin, expected):
+    """Also in a set with two conflicting copies, whose accuracy never reaches 1."""
+    what = samples([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0], contents=[7, 7, *range(20, 31)])
+    wrong = 12  # labelled a, seen as c until it is memorized
+    prediction = np.tile(what.labels.astype(float), (10, 1))
+    prediction[:, 1] = 0
+    prediction[:4, wrong] = 2
+    margins = np.where(prediction == what.labels, 8.0, margin)
+    run = a_run(tmp_path / "run.h5", what, prediction=prediction, correct=prediction == what.labels, margin=margins)
+    assert max(run.trainings[0].curves.train_accuracy) < 1
+    suggested = suggestion.suggest(run, 0, memorizable(what))
+    assert suggested[wrong] == expected
+    assert (np.delete(suggested, wrong) == -1).all()
+    assert (suggestion.suggest(run, 0, np.zeros(13, bool)) == -1).all()
+
+
+# --- gallery -------------------------------------------------------------------------
+
+
+def test_what_a_report_may_show_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "TOP", 2)
+    monkeypatch.setattr(gallery, "EXTREMES", 1)
+    count = 60
+    what = samples([row % 3 for row in range(count)], contents=[*range(58), 5, 59])
+    what.phash[40] = what.phash[41] ^ np.uint64(0b11)
+    score = np.arange(count, dtype=float)
+    correct = np.ones(count)
+    correct[30] = 0
+    run = a_run(tmp_path / "run.h5", what, curvature=[score], loss=[score], margin=[score], correct=[correct])
+    rows = set(gallery.rows_worth_showing(run).tolist())
+    assert {59, 58} <= rows  # highest curvature and loss
+    assert {0, 1} <= rows  # lowest margin
+    assert {0, 1, 2, 57, 58, 59} <= rows  # extremes of each class
+    assert {5, 58} <= rows  # copies
+    assert {40, 41} <= rows  # near copies
+    assert 30 in rows  # not memorized
+    assert len(rows) < 20

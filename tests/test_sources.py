@@ -1,0 +1,278 @@
+"""Where pictures come from: folders, standard sets, digits, data sets from Python."""
+
+import os
+import socket
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from curvaudit.errors import CurvauditError, UnreadableImage
+from curvaudit.sources import SourceOptions, load, names
+
+
+def put(root, *files: str) -> None:
+    for index, name in enumerate(files):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4), index).save(root / name)
+
+
+# --- folders -------------------------------------------------------------------------
+
+
+def test_a_folder_of_classes_with_nested_files(tmp_path):
+    put(tmp_path, "b/2.png", "b/deep/er/1.png", "a/1.png", "a/10.png", "a/9.png")
+    source = load(tmp_path)
+    assert source.classes == ("a", "b")
+    assert source.ids == ("a/1.png", "a/10.png", "a/9.png", "b/2.png", "b/deep/er/1.png")
+    assert source.labels.tolist() == [0, 0, 0, 1, 1] and source.labels.dtype == np.int32
+    assert [source.open(row).getpixel((0, 0)) for row in range(5)] == [2, 3, 4, 0, 1]
+    assert source.skipped == ()
+
+
+def test_splits_above_the_classes(tmp_path):
+    put(tmp_path, "train/a/1.png", "train/b/1.png", "val/a/2.png", "val/b/2.png", "test/a/3.png", "test/b/3.png")
+    (tmp_path / "notes.txt").write_text("x")
+    for split, file in ((None, "1.png"), ("train", "1.png"), ("val", "2.png"), ("test", "3.png")):
+        source = load(tmp_path, SourceOptions(split=split))
+        assert source.ids == (f"a/{file}", f"b/{file}")
+        assert source.name == f"{tmp_path} ({split or 'train'})"
+        assert [item.id for item in source.skipped] == ["../notes.txt"]
+
+
+@pytest.mark.parametrize(("folder", "asked"), [("Training", "train"), ("valid", "val"), ("validation", "val")])
+def test_other_names_of_the_splits(folder, asked, tmp_path):
+    put(tmp_path, f"{folder}/a/1.png", f"{folder}/b/1.png", "test/a/2.png", "test/b/2.png")
+    assert load(tmp_path, SourceOptions(split=asked)).ids == ("a/1.png", "b/1.png")
+
+
+def test_a_class_may_be_called_test(tmp_path):
+    put(tmp_path, "test/1.png", "exam/1.png")
+    assert load(tmp_path).classes == ("exam", "test")
+    put(tmp_path, "test/more/2.png")
+    assert load(tmp_path).classes == ("exam", "test")
+
+
+@pytest.mark.parametrize(
+    ("files", "split", "says"),
+    [
+        (["a/1.png", "b/1.png"], "test", "no splits"),
+        (["train/a/1.png", "train/b/1.png", "test/a/1.png"], "val", "no split 'val'"),
+        (["val/a/1.png", "val/b/1.png", "test/a/1.png"], None, "no split 'train'"),
+        (["train/a/1.png", "test/a/1.png", "test/b/1.png"], "train", "only one class"),
+    ],
+)
+def test_a_split_that_is_not_there_is_named(files, split, says, tmp_path):
+    put(tmp_path, *files)
+    with pytest.raises(CurvauditError, match=says) as error:
+        load(tmp_path, SourceOptions(split=split))
+    assert error.value.hint
+
+
+def test_links_are_followed_once(tmp_path):
+    put(tmp_path, "data/a/1.png", "data/b/1.png", "far/2.png", "far/sub/3.png")
+    root = tmp_path / "data"
+    (root / "a" / "linked.png").symlink_to(tmp_path / "far" / "2.png")
+    (root / "b" / "linked").symlink_to(tmp_path / "far")
+    (root / "b" / "again").symlink_to(tmp_path / "far")
+    (root / "b" / "up").symlink_to(root)
+    (root / "c").symlink_to(tmp_path / "far")
+    source = load(root)
+    assert source.ids == (
+        "a/1.png", "a/linked.png", "b/1.png", "b/again/2.png", "b/again/sub/3.png", "c/2.png", "c/sub/3.png",
+    )  # fmt: skip
+    assert {item.id: item.kind for item in source.skipped} == {"b/linked": "ignored", "b/up": "ignored"}
+
+
+def test_hidden_folders_are_no_classes_but_are_listed(tmp_path):
+    put(tmp_path, "a/1.png", "b/1.png", ".cache/1.png", "__MACOSX/a/1.png", "a/.ipynb_checkpoints/1.png")
+    source = load(tmp_path)
+    assert source.classes == ("a", "b") and len(source.ids) == 2
+    assert {item.id for item in source.skipped} == {".cache", "__MACOSX", "a/.ipynb_checkpoints"}
+    assert all(item.reason and item.kind == "ignored" for item in source.skipped)
+
+
+def test_a_pipe_does_not_block(tmp_path):
+    put(tmp_path, "a/1.png", "b/1.png")
+    os.mkfifo(tmp_path / "a" / "pipe.png")
+    source = load(tmp_path)
+    assert [item.id for item in source.skipped] == ["a/pipe.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_named(tmp_path):
+    put(tmp_path, "a/1.png", "a/shut/2.png", "b/1.png")
+    (tmp_path / "a" / "1.png").chmod(0)
+    (tmp_path / "a" / "shut").chmod(0)
+    source = load(tmp_path)
+    assert [item.id for item in source.skipped] == ["a/shut"]
+    with pytest.raises(UnreadableImage, match="permission denied"):
+        source.open(0)
+    (tmp_path / "a" / "shut").chmod(0o700)
+
+
+# --- names ---------------------------------------------------------------------------
+
+
+def test_digits_are_scikit_learns():
+    from sklearn.datasets import load_digits
+
+    source = load("digits")
+    assert len(source.ids) == 1797 and source.classes == tuple("0123456789")
+    data = load_digits()
+    for row in (0, 17, 1796):
+        pixels = np.asarray(source.open(row)).astype(float) * 16 / 255
+        np.testing.assert_allclose(pixels, data.images[row], atol=0.04)
+    assert source.labels.tolist() == data.target.tolist()
+
+
+def test_known_names():
+    assert {"digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "imagenet"} <= set(names())
+
+
+@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])
+def test_standard_sets_are_torchvisions(name, folder, shared_data):
+    import torchvision
+
+    if not (shared_data / folder).is_dir():
+        pytest.skip(f"no {folder}")
+    for split, train, count in ((None, True, 60_000), ("test", False, 10_000), ("val", False, 10_000)):
+        source = load(name, SourceOptions(split=split, data_dir=str(shared_data)))
+        theirs = getattr(torchvision.datasets, folder)(str(shared_data), train=train)
+        assert len(source.ids) == len(set(source.ids)) == count
+        assert source.labels.tolist() == theirs.targets.tolist()
+        assert len(source.classes) == 10
+        for row in (0, 4321, count - 1):
+            image = source.open(row)
+            assert image.mode == "L"
+            assert np.array_equal(np.asarray(image), theirs.data[row].numpy())
+    test, val = (load(name, SourceOptions(split=s, data_dir=str(shared_data))).ids for s in ("test", "val"))
+    assert test == val  # one split, one set of ids
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10", "cifar100", "imagenet"])
+def test_nothing_is_downloaded_without_being_asked(name, tmp_path, monkeypatch):
+    def refuse(*arguments, **settings):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(CurvauditError) as error:
+        load(name, SourceOptions(data_dir=str(tmp_path)))
+    assert str(tmp_path) in error.value.message
+    assert "--data-dir" in error.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_download_is_handed_on_as_it_was_asked(asked, tmp_path, monkeypatch):
+    import torchvision
+
+    seen = []
+
+    class Recorder:
+        classes = ("0", "1")
+        targets = (0, 1)
+
+        def __init__(self, root, train, download):
+            seen.append((root, train, download))
+
+        def __len__(self):
+            return 2
+
+    monkeypatch.setattr(torchvision.datasets, "MNIST", Recorder)
+    load("mnist", SourceOptions(data_dir=str(tmp_path), download=asked))
+    assert seen == [(str(tmp_path), True, asked)]
+
+
+def test_imagenet_is_not_downloadable_and_has_no_test_split(tmp_path):
+    with pytest.raises(CurvauditError, match="cannot be downloaded"):
+        load("imagenet", SourceOptions(download=True, data_dir=str(tmp_path)))
+    with pytest.raises(CurvauditError, match="no split 'test'"):
+        load("imagenet", SourceOptions(split="test", data_dir=str(tmp_path)))
+
+
+def test_a_folder_called_like_a_set_is_reached_by_its_path(tmp_path, monkeypatch):
+    put(tmp_path, "digits/a/1.png", "digits/b/1.png")
+    monkeypatch.chdir(tmp_path)
+    assert len(load("digits").ids) == 1797
+    assert load("./digits").ids == ("a/1.png", "b/1.png")
+
+
+# --- data sets from Python -----------------------------------------------------------
+
+
+class Listed:
+    """A data set of what it is given."""
+
+    def __init__(self, *items, classes=None):
+        self.items = items
+        if classes is not None:
+            self.classes = classes
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        item = self.items[index]
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+
+GREY = Image.new("L", (5, 5), 9)
+
+
+def test_a_tensor_dataset():
+    pictures = torch.arange(2 * 3 * 4 * 4, dtype=torch.uint8).reshape(2, 3, 4, 4)
+    source = load(torch.utils.data.TensorDataset(pictures, torch.tensor([7, 3])))
+    assert source.classes == ("3", "7") and source.labels.tolist() == [1, 0]
+    assert np.array_equal(np.asarray(source.open(1)), pictures[1].permute(1, 2, 0).numpy())
+
+
+def test_class_names_are_taken_where_they_fit():
+    assert load(Listed((GREY, 0), (GREY, 1), classes=["cat", "dog", "owl"])).classes == ("cat", "dog", "owl")
+    assert load(Listed((GREY, 0), (GREY, 5), classes=["cat", "dog"])).classes == ("0", "5")
+    assert load(Listed((GREY, "b"), (GREY, "a"))).classes == ("a", "b")
+    assert load(Listed((GREY, 0), (GREY, 1), classes=["cat", "cat"])).classes == ("cat", "cat (2)")
+
+
+def test_items_that_raise_are_skipped_and_named():
+    source = load(Listed((GREY, 0), OSError("disk on fire"), (GREY, 1)))
+    assert source.ids == ("0", "2")
+    assert [(item.id, item.kind) for item in source.skipped] == [("1", "unreadable")]
+    assert "disk on fire" in source.skipped[0].reason
+
+
+class Shaky(Listed):
+    """Another picture each time, as with random transforms."""
+
+    def __getitem__(self, index):
+        noise = np.random.default_rng().integers(0, 255, (5, 5)).astype(np.uint8)
+        return Image.fromarray(noise), index % 2
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "says"),
+    [
+        (Listed(), {}, "empty"),
+        (Listed((GREY, 0), (GREY, 0)), {}, "only one class"),
+        (Listed((GREY, 0), (GREY, 0.5)), {}, "not .image, whole number"),
+        (Listed((GREY, 0), (GREY, "a")), {}, "partly text"),
+        (Listed(GREY, GREY), {}, "not .image, whole number"),
+        (Listed(ValueError("no"), ValueError("no")), {}, "No item"),
+        (Listed((GREY, 0), (GREY, 1)), {"split": "test"}, "split"),
+        (Shaky(1, 2, 3), {}, "another picture each time"),
+    ],
+)
+def test_data_sets_that_cannot_be_audited_say_why(data, options, says):
+    with pytest.raises(CurvauditError, match=says) as error:
+        load(data, SourceOptions(**options))
+    assert error.value.hint
+
+
+@pytest.mark.parametrize("thing", [3, None, {"a": 1}, ""])
+def test_what_is_no_source_is_refused(thing):
+    with pytest.raises(CurvauditError, match="source"):
+        load(thing)

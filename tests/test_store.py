@@ -1,0 +1,334 @@
+"""The run file: docs/format.md, item by item, and what happens when a write is cut short."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import curvaudit
+from curvaudit import store
+from curvaudit.errors import CurvauditError
+from curvaudit.records import EpochRow, MeasureInfo, RunInfo, Samples, Skipped, Thumbnails
+from curvaudit.scores import build
+
+N = 5
+INFO = RunInfo(
+    source="pictures",
+    source_fingerprint="00ff",
+    config={"seed": 0, "list": [1, 2]},
+    environment={"python": "3"},
+    created_by="curvaudit test",
+    created_utc="2026-01-01T00:00:00Z",
+)
+SAMPLES = Samples(
+    ids=("a/1.png", "a/ü\n2.png", "b/nul\0.png", "b/\udcff.png", "b/5.png"),
+    labels=np.array([0, 0, 1, 1, 1], np.int32),
+    classes=("a", "b", "empty"),
+    content_hash=np.array([1, 2, 2**64 - 1, 4, 5], np.uint64),
+    phash=np.array([0, 2**63, 3, 4, 5], np.uint64),
+    width=np.array([1, 65_535, 3, 4, 5], np.uint16),
+    height=np.full(N, 7, np.uint16),
+    contrast=np.linspace(0, 0.5, N, dtype=np.float32),
+)
+SKIPPED = (Skipped("b/broken.png", "empty file (0 bytes)"), Skipped("Thumbs.db", "cache", "ignored"))
+THUMBNAILS = Thumbnails(np.array([1, 4]), (b"\x89PNG one", b"RIFF four"))
+MEASURES = {
+    "curvature": MeasureInfo("(nat/pixel)^2", "equation 6", "high", {"n": 1, "h": 1e-3}),
+    "margin": MeasureInfo("logit", "given minus largest other", "low"),
+}
+
+
+def epoch(number: int, **measures: float) -> EpochRow:
+    values = {name: np.full(N, value, np.float32) for name, value in measures.items()}
+    return EpochRow(number, 1.0 / number, 0.5, float("nan"), float("nan"), 0.1, 2.0, values)
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    """A run file with one training of two epochs; curvature was measured in the first only."""
+    out = tmp_path / "run.h5"
+    store.create(out, INFO, SAMPLES, SKIPPED, THUMBNAILS)
+    store.add_training(out, 0, 1e-4, 3, {"preset": "fast"}, MEASURES)
+    store.append_epoch(out, 0, epoch(1, curvature=1, margin=2))
+    store.append_epoch(out, 0, epoch(2, margin=4))
+    return out
+
+
+# --- layout --------------------------------------------------------------------------
+
+LAYOUT = {
+    "samples/id": ("O", (N,), None),
+    "samples/classes": ("O", (3,), None),
+    "samples/label": ("i4", (N,), None),
+    "samples/content_hash": ("u8", (N,), None),
+    "samples/phash": ("u8", (N,), None),
+    "samples/width": ("u2", (N,), None),
+    "samples/height": ("u2", (N,), None),
+    "samples/contrast": ("f4", (N,), None),
+    "skipped/id": ("O", (2,), None),
+    "skipped/reason": ("O", (2,), None),
+    "skipped/kind": ("O", (2,), None),
+    "thumbnails/rows": ("i8", (2,), None),
+    "thumbnails/offsets": ("i8", (3,), None),
+    "thumbnails/data": ("u1", (17,), None),
+    "trainings/0/number": ("i4", (2,), (None,)),
+    **{
+        f"trainings/0/{name}": ("f8", (2,), (None,))
+        for name in ("train_loss", "train_accuracy", "val_loss", "val_curvature", "learning_rate", "seconds")
+    },
+    "trainings/0/measures/curvature": ("f4", (2, N), (None, N)),
+    "trainings/0/measures/margin": ("f4", (2, N), (None, N)),
+}
+
+
+def test_every_dataset_has_its_type_and_shape(path):
+    with h5py.File(path, "r") as file:
+        found = {}
+        file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+        assert found.keys() == LAYOUT.keys()
+        for name, (kind, shape, growing) in LAYOUT.items():
+            data = found[name]
+            assert data.dtype == np.dtype(kind), name
+            assert data.shape == shape, name
+            if kind == "O":
+                text = h5py.check_string_dtype(data.dtype)
+                assert text.encoding == "utf-8" and text.length is None, name
+            if growing:
+                assert data.maxshape == growing and data.fletcher32, name
+                assert data.chunks == ((256,) if len(shape) == 1 else (1, N)), name
+                assert data.compression is None
+
+
+def test_every_attribute_is_there(path):
+    with h5py.File(path, "r") as file:
+        root = dict(file.attrs)
+        assert root.keys() == {
+            "format", "format_version", "created_by", "created_utc", "config", "source", "source_fingerprint",
+            "n_samples", "n_classes", "environment",
+        }  # fmt: skip
+        assert (root["format"], root["format_version"]) == ("curvaudit-run", "1.0")
+        assert (root["n_samples"], root["n_classes"]) == (N, 3)
+        assert json.loads(root["config"]) == dict(INFO.config)
+        assert json.loads(root["environment"]) == dict(INFO.environment)
+        training = dict(file["trainings/0"].attrs)
+        assert training.keys() == {"weight_decay", "seed", "recipe", "finished", "memorized"}
+        assert training["weight_decay"] == 1e-4 and training["seed"] == 3
+        assert json.loads(training["recipe"]) == {"preset": "fast"}
+        assert training["memorized"].dtype == bool and not training["memorized"]
+        score = dict(file["trainings/0/measures/curvature"].attrs)
+        assert score.keys() == {"unit", "definition", "parameters", "direction"}
+        assert json.loads(score["parameters"]) == {"n": 1, "h": 1e-3}
+
+
+def test_wide_runs_are_chunked_by_65536_samples(tmp_path):
+    count = 65_536 + 3
+    many = Samples(
+        ids=tuple(map(str, range(count))),
+        labels=np.arange(count, dtype=np.int32) % 2,
+        classes=("a", "b"),
+        content_hash=np.arange(count, dtype=np.uint64),
+        phash=np.zeros(count, np.uint64),
+        width=np.ones(count, np.uint16),
+        height=np.ones(count, np.uint16),
+        contrast=np.ones(count, np.float32),
+    )
+    out = tmp_path / "wide.h5"
+    store.create(out, INFO, many, (), Thumbnails(np.zeros(0, np.int64), ()))
+    store.add_training(out, 0, 0, 0, {}, {"loss": MEASURES["margin"]})
+    values = np.arange(count, dtype=np.float32)
+    store.append_epoch(out, 0, replace(epoch(1), measures={"loss": values}))
+    with h5py.File(out, "r") as file:
+        assert file["trainings/0/measures/loss"].chunks == (1, 65_536)
+    run = curvaudit.open_run(out)
+    blocks = list(run.measure_blocks(0, "loss"))
+    assert [columns for columns, _ in blocks] == [slice(0, 65_536), slice(65_536, count)]
+    assert np.array_equal(np.concatenate([block[0] for _, block in blocks]), values)
+    assert run.epoch_means(0, "loss")[0] == pytest.approx(values.mean(dtype=float))
+
+
+# --- round trip ----------------------------------------------------------------------
+
+
+def test_what_is_written_is_read(path):
+    run = curvaudit.open_run(path)
+    assert run.info == INFO
+    assert run.samples.ids == ("a/1.png", "a/ü\n2.png", "b/nul\\x00.png", "b/\\udcff.png", "b/5.png")
+    assert run.samples.classes == SAMPLES.classes
+    for name in ("labels", "content_hash", "phash", "width", "height", "contrast"):
+        read, wrote = getattr(run.samples, name), getattr(SAMPLES, name)
+        assert read.dtype == wrote.dtype and np.array_equal(read, wrote), name
+    assert run.skipped == SKIPPED
+    assert run.thumbnail_rows().tolist() == [1, 4]
+    assert run.thumbnails([0, 1, 4]) == {1: b"\x89PNG one", 4: b"RIFF four"}
+    (training,) = run.trainings
+    assert (training.index, training.weight_decay, training.seed, training.epochs) == (0, 1e-4, 3, 2)
+    assert training.measures == MEASURES
+    assert training.curves.number.tolist() == [1, 2]
+    assert training.curves.train_loss.tolist() == [1.0, 0.5]
+    assert run.measure(0, "margin").tolist() == [[2.0] * N, [4.0] * N]
+    curvature = run.measure(0, "curvature")
+    assert (curvature[0] == 1).all() and np.isnan(curvature[1]).all()
+    assert run.last(0, "margin").tolist() == [4.0] * N
+    assert run.epoch_means(0, "margin").tolist() == [2.0, 4.0]
+
+
+def test_thumbnails_are_replaced_as_a_whole(path):
+    store.set_thumbnails(path, Thumbnails(np.array([0]), (b"zero",)))
+    assert curvaudit.open_run(path).thumbnails([0, 1, 4]) == {0: b"zero"}
+
+
+def test_a_training_is_finished_only_when_it_says_so(path):
+    assert not curvaudit.open_run(path).trainings[0].finished
+    store.finish_training(path, 0, memorized=True)
+    training = curvaudit.open_run(path).trainings[0]
+    assert training.finished and training.memorized
+
+
+def test_ten_trainings_are_in_the_order_of_their_numbers(path):
+    for index in range(1, 12):
+        store.add_training(path, index, index / 100, 0, {}, MEASURES)
+    assert [training.index for training in curvaudit.open_run(path).trainings] == list(range(12))
+
+
+# --- commit protocol -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [None, 0], ids=["marker missing", "marker not written"])
+def test_rows_beyond_the_marker_do_not_count_and_are_overwritten(path, number):
+    """What a kill leaves behind: values of epoch 3 are there, its number is not."""
+    with h5py.File(path, "r+") as file:
+        group = file["trainings/0"]
+        for data in (*group["measures"].values(), group["train_loss"]):
+            data.resize(3, axis=0)
+            data[2] = 666
+        if number is not None:
+            group["number"].resize(3, axis=0)
+            group["number"][2] = number
+    run = curvaudit.open_run(path)
+    assert run.trainings[0].epochs == 2
+    assert run.measure(0, "margin").shape == (2, N)
+    assert (run.last(0, "margin") == 4).all()
+    assert len(run.trainings[0].curves.train_loss) == 2
+    assert [block.shape for _, block in run.measure_blocks(0, "margin")] == [(2, N)]
+    store.append_epoch(path, 0, epoch(3, margin=6))
+    run = curvaudit.open_run(path)
+    assert run.trainings[0].curves.number.tolist() == [1, 2, 3]
+    assert (run.last(0, "margin") == 6).all()
+    assert np.isnan(run.last(0, "curvature")).all()  # not the 666 of the killed attempt
+    assert run.trainings[0].curves.train_loss[2] == pytest.approx(1 / 3)
+
+
+def test_an_epoch_that_fails_half_way_does_not_count(path, monkeypatch):
+    put = store._put
+
+    def full_disk(data, position, value):
+        if data.name.endswith("/margin"):
+            raise OSError(28, "No space left on device")
+        put(data, position, value)
+
+    monkeypatch.setattr(store, "_put", full_disk)
+    with pytest.raises(CurvauditError, match="No space left"):
+        store.append_epoch(path, 0, epoch(3, curvature=9, margin=9))
+    monkeypatch.undo()
+    assert curvaudit.open_run(path).trainings[0].epochs == 2
+    store.append_epoch(path, 0, epoch(3, curvature=9, margin=9))
+    assert (curvaudit.open_run(path).last(0, "margin") == 9).all()
+
+
+def test_a_half_added_training_is_none(path, monkeypatch):
+    monkeypatch.setattr(h5py.File, "move", lambda *arguments: (_ for _ in ()).throw(OSError("killed")))
+    with pytest.raises(CurvauditError):
+        store.add_training(path, 1, 0, 0, {}, MEASURES)
+    monkeypatch.undo()
+    assert len(curvaudit.open_run(path).trainings) == 1
+    store.add_training(path, 1, 0, 0, {}, MEASURES)
+    assert len(curvaudit.open_run(path).trainings) == 2
+
+
+def test_an_existing_file_is_replaced_only_when_asked(path):
+    before = path.read_bytes()
+    with pytest.raises(CurvauditError, match="exists already"):
+        store.create(path, INFO, SAMPLES, (), THUMBNAILS)
+    assert path.read_bytes() == before
+    store.create(path, INFO, SAMPLES, (), THUMBNAILS, overwrite=True)
+    assert curvaudit.open_run(path).trainings == ()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+# --- damage and other versions -------------------------------------------------------
+
+
+def test_a_flipped_byte_is_an_error_and_no_wrong_number(path):
+    content = bytearray(path.read_bytes())
+    at = content.index(np.full(N, 4, np.float32).tobytes())
+    content[at + 2] ^= 0x10
+    path.write_bytes(content)
+    run = curvaudit.open_run(path)
+    with pytest.raises(CurvauditError, match="damaged"):
+        run.last(0, "margin")
+
+
+@pytest.mark.parametrize("length", [0, 10, 3000, -1000])
+def test_a_file_that_was_cut_short_is_refused(path, length):
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(CurvauditError, match="damaged or no run file") as error:
+        curvaudit.open_run(path)
+    assert str(path) in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda file: file.attrs.update(format="other"), "not of curvaudit"),
+        (lambda file: file.attrs.update(format_version="2.0"), "newer"),
+        (lambda file: file.attrs.__delitem__("config"), "damaged"),
+        (lambda file: file.attrs.update(config="{"), "damaged"),
+        (lambda file: file.__delitem__("samples/label"), "damaged"),
+        (lambda file: file.__delitem__("trainings"), "damaged"),
+    ],
+)
+def test_other_files_are_refused(path, change, says):
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(CurvauditError, match=says):
+        curvaudit.open_run(path)
+
+
+def test_additions_of_a_later_minor_version_are_ignored(path):
+    with h5py.File(path, "r+") as file:
+        file.attrs.update(format_version="1.9", mood="sunny")
+        file.create_group("weather").create_dataset("rain", data=[1])
+        file["samples"].create_dataset("colour", data=np.zeros(N))
+        file["trainings/0"].create_dataset("mood", data=[1])
+    run = curvaudit.open_run(path)
+    assert run.info.format_version == "1.9" and len(run.samples) == N
+
+
+def test_a_run_without_thumbnails_is_read(path):
+    with h5py.File(path, "r+") as file:
+        del file["thumbnails"]
+    run = curvaudit.open_run(path)
+    assert run.thumbnails([1]) == {} and len(run.thumbnail_rows()) == 0
+
+
+def test_nothing_keeps_the_file_open(path):
+    run = curvaudit.open_run(path)
+    blocks = run.measure_blocks(0, "margin")
+    next(blocks)
+    with h5py.File(path, "r+") as file:  # would raise while a reader holds it
+        assert file.attrs["format"] == "curvaudit-run"
+
+
+def test_the_specification_names_everything_in_the_file(path):
+    page = (Path(__file__).parents[1] / "docs" / "format.md").read_text("utf-8")
+    named = set(re.findall(r"`([^`\n]+)`", page))
+    with h5py.File(path, "r") as file:
+        names = [*file.attrs, *file["trainings/0"].attrs, *file["trainings/0/measures/margin"].attrs]
+        file.visit(lambda name: names.append(name.rsplit("/", 1)[-1]))
+    dynamic = {"0", "samples", "skipped", "thumbnails", "trainings", "measures"}
+    assert {name for name in names if name not in dynamic} <= named
+    assert {score.name for score in build()} <= named
