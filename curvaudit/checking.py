@@ -38,13 +38,14 @@ class Target:
     @property
     def is_run(self) -> bool:
         """True for a file that is HDF5, or that is named like one: a missing run is no data set."""
-        path = Path(self.name)
-        if path.is_dir():
+        if os.path.isdir(self.name):
             return False
-        if path.suffix.lower() in _RUN_SUFFIXES:
+        if Path(self.name).suffix.lower() in _RUN_SUFFIXES:
             return True
+        if not os.path.isfile(self.name):
+            return False
         try:
-            with path.open("rb") as file:
+            with open(self.name, "rb") as file:
                 return file.read(len(_HDF5)) == _HDF5
         except OSError:
             return False

@@ -60,6 +60,10 @@ def place(tmp_path_factory) -> Path:
     shutil.copy(place / "clean.h5", place / "unfinished.h5")
     with h5py.File(place / "unfinished.h5", "r+") as file:
         file["trainings/0"].attrs["finished"] = False
+    shutil.copy(place / "clean.h5", place / "unverified.h5")
+    with h5py.File(place / "unverified.h5", "r+") as file:  # every pair a candidate, and no picture kept
+        file["samples/phash"][:] = 0
+        del file["thumbnails"]
     return place
 
 
@@ -108,6 +112,8 @@ CASES = [
     ("partial", [], 2, "square/planted.png"),  # violations are shown all the same
     ("partial.h5", [], 2, "square/planted.png"),
     ("unfinished.h5", [], 2, "interrupted"),
+    ("unverified.h5", [], 2, "not compared on pixels"),
+    ("unverified.h5", ["--accept-incomplete", "unverified"], 0, "not compared on pixels"),
     ("clean", ["--fail-on", "CA201"], 2, "CA201 could not be checked"),
     ("clean", ["--severity", "CA203=error"], 2, "CA203 could not be checked"),
     ("clean", ["--fail-on", "CA401"], 2, "CA401 could not be checked"),

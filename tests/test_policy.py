@@ -153,3 +153,11 @@ def test_the_documentation_names_every_setting_and_flag():
     assert {flag for flag in flags if flag not in text} == set()
     for word in (*get_args(Unchecked), *FORMATS, "fail-on", "accept-incomplete", "baseline", "severity", "allow"):
         assert f"`{word}`" in text or f".{word}`" in text, word
+
+
+def test_the_example_in_the_documentation_is_a_policy(tmp_path):
+    text = (Path(__file__).parents[1] / "docs" / "check.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "curvaudit.toml").write_text(example)
+    policy = read_policy(tmp_path / "curvaudit.toml")
+    assert policy.severity("CA202") == "off" and policy.allowance("CA111") == Allowance(10)
