@@ -22,6 +22,7 @@ function entry(row, decision, newLabel) {
 }
 
 function replace(changes) {
+  if (changes.length === 0) return;
   done.push(changes.map(([row]) => [row, decisions.get(row)]));
   apply(changes);
 }

@@ -43,15 +43,14 @@ function undoHere() {
 const DECISION_KEYS = { 1: "wrong-label", 2: "fine", 3: "ambiguous", 4: "drop" };
 
 function pressed(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || picker.open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || picker.open || byId("help").open) return;
   if (event.target.closest("input, select, textarea")) return;
   const picture = event.target.closest(".pic[data-row]");
   const key = event.key;
   if (DECISION_KEYS[key] && (detail.open || picture)) decideHere(DECISION_KEYS[key]);
-  else if (key === "u" && !byId("help").open) undoHere();
-  else if (key === "?") {
-    if (!byId("help").open) byId("help").showModal();
-  } else if (key === "/" && sheet && !detail.open && !byId("help").open) byId("by-id").focus();
+  else if (key === "u") undoHere();
+  else if (key === "?") byId("help").showModal();
+  else if (key === "/" && sheet && !detail.open) byId("by-id").focus();
   else if (detail.open && (key === "ArrowLeft" || key === "ArrowRight")) step(key === "ArrowLeft" ? -1 : 1);
   else if (picture && (key === "Enter" || key === " ")) open(picture);
   else if (picture && !detail.open && /^(Arrow|Home$|End$)/.test(key)) go(beside(picture, key));
@@ -65,7 +64,7 @@ function open(picture) {
     if (rowOf(picture) !== shownRow) showDetail(rowOf(picture));
     return;
   }
-  openDetail(rowOf(picture), picturesIn(picture.closest(GROUPS)).map(rowOf));
+  openDetail(rowOf(picture), Array.from(new Set(picturesIn(picture.closest(GROUPS)).map(rowOf))));
 }
 
 // A link must not end at a closed section or at a tile that a filter hides.
