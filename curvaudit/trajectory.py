@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import store
+from .errors import CurvauditError
 from .records import Trajectories
 
 
@@ -21,13 +22,19 @@ def trajectories(run: store.Run, training: int, rows: Sequence[int]) -> Trajecto
     curvature = np.full((info.epochs, len(chosen)), np.nan, np.float32)
     medians = np.full((info.epochs, classes), np.nan, np.float32)
     prediction = np.full((info.epochs, len(chosen)), -1, np.int32)
-    if "curvature" in info.measures:
-        for epoch, values in enumerate(run.measure_epochs(training, "curvature")):
-            curvature[epoch] = values[chosen]
-            medians[epoch] = class_medians(values, labels, classes)
-    if "prediction" in info.measures:
-        for epoch, values in enumerate(run.measure_epochs(training, "prediction")):
-            prediction[epoch] = np.nan_to_num(values[chosen], nan=-1)
+    try:
+        if "curvature" in info.measures:
+            for epoch, values in enumerate(run.measure_epochs(training, "curvature")):
+                curvature[epoch] = values[chosen]
+                medians[epoch] = class_medians(values, labels, classes)
+    except CurvauditError:  # damage costs these curves only; the scores themselves answer for it
+        curvature[:], medians[:] = np.nan, np.nan
+    try:
+        if "prediction" in info.measures:
+            for epoch, values in enumerate(run.measure_epochs(training, "prediction")):
+                prediction[epoch] = np.nan_to_num(values[chosen], nan=-1)
+    except CurvauditError:
+        prediction[:] = -1
     return Trajectories(chosen, info.curves.number, curvature, medians, prediction)
 
 

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,9 +85,8 @@ class Page:
         path = self.downloads / name
         path.unlink(missing_ok=True)
         self.click(button)
-        deadline = time.monotonic() + 20
-        while not path.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        # The browser reserves the name with an empty file first; both kinds of file end with a line break.
+        self.wait(lambda: path.exists() and path.read_bytes().endswith(b"\n"))
         return path.read_bytes().decode()
 
     def load(self, path: Path) -> None:

@@ -190,7 +190,7 @@ def test_class_medians_equal_numpy():
     assert np.isnan(class_medians(np.full(3, np.nan), np.zeros(3, int), 2)).all()
 
 
-def test_a_run_file_gives_trajectories_and_a_spread(tmp_path):
+def test_a_run_file_gives_trajectories_and_a_spread(tmp_path, monkeypatch):
     made = make_report()
     count = len(made.samples)
     random = np.random.default_rng(5)
@@ -217,6 +217,14 @@ def test_a_run_file_gives_trajectories_and_a_spread(tmp_path):
     mine = curvature[:, made.samples.labels == 1]
     np.testing.assert_allclose(known.class_median[::2, 1], np.median(mine[::2], axis=1), rtol=1e-6)
     assert np.isnan(known.class_median[1]).all()
+
+    def damaged(run, training, name):
+        yield logged[0][name]
+        raise CurvauditError("damaged", "restore it")
+
+    monkeypatch.setattr(store.Run, "measure_epochs", damaged)
+    known = curvaudit.report(path, top=5).trajectories  # no curve rather than no report
+    assert np.isnan(known.curvature).all() and np.isnan(known.class_median).all() and (known.prediction == -1).all()
 
 
 def test_notebook_view_is_compact_and_text():

@@ -135,6 +135,7 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
         "config": report.run.config,
         "verdict": verdict(report, counts),
         "counts": counts,
+        "caveats": sorted(report.caveats, key=lambda caveat: ("error", "warning", "note").index(caveat.severity)),
         "sections": sections,
         "clean": [RULES[id] for id in ORDER if not counts[id] and id not in unseen],
         "unseen": [RULES[id] for id in unseen if not counts[id]],
