@@ -145,7 +145,8 @@ def test_hostile_names_arrive_as_text_in_every_export(report, tmp_path):
     page = curvaudit.save(report, tmp_path).read_text("utf-8")
     assert "<script>alert" not in page and "<b>bold" not in page
     assert "&lt;script&gt;alert(1)" in page and "&lt;b&gt;bold" in page
-    assert page.count("<script>") == page.count("</script>") == 1
+    assert page.count("<script>") == page.count('<script type="application/json"') == 1  # ours: code, and data
+    assert page.count("</script>") == 2
     with (tmp_path / "ranking.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(report.samples)

@@ -159,6 +159,7 @@ def test_a_label_is_doubted_at_odds_of_twenty_to_one(tmp_path, margin, expected)
 def test_what_a_report_may_show_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(gallery, "TOP", 2)
     monkeypatch.setattr(gallery, "EXTREMES", 1)
+    monkeypatch.setattr(ranking, "_SPREAD", 2)
     count = 60
     what = samples([row % 3 for row in range(count)], contents=[*range(58), 5, 59])
     what.phash[40] = what.phash[41] ^ np.uint64(0b11)

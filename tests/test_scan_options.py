@@ -208,12 +208,13 @@ def test_an_interrupted_run_reports_what_it_has(image_folder, tmp_path):
 
 
 def test_large_sets_keep_the_pictures_that_a_report_needs(image_folder, tmp_path, monkeypatch):
-    from curvaudit import gallery, inventory
+    from curvaudit import gallery, inventory, ranking
 
     (image_folder / "square" / "planted.png").write_bytes((image_folder / "circle" / "003.png").read_bytes())
     monkeypatch.setattr(inventory, "THUMBNAIL_BUDGET", 2000)
     monkeypatch.setattr(gallery, "TOP", 5)
     monkeypatch.setattr(gallery, "EXTREMES", 2)
+    monkeypatch.setattr(ranking, "_SPREAD", 5)
     run = curvaudit.scan(image_folder, tmp_path / "run.h5", **SMALL)
     kept = set(run.thumbnail_rows().tolist())
     assert 10 < len(kept) < len(run.samples)

@@ -54,9 +54,9 @@ def fast(samples: int, channels: int) -> Recipe:
 
 
 def _batch_size(samples: int) -> int:
-    """128, and smaller for small sets, so that an epoch has about 50 steps or batches of 16."""
+    """128, and smaller for small sets, so that an epoch has about 100 steps or batches of 16."""
     size = 128
-    while size > 16 and samples < 50 * size:
+    while size > 16 and samples < 100 * size:
         size //= 2
     return size
 

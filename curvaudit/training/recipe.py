@@ -58,22 +58,20 @@ class Recipe:
         (Smith 2018): linear up over the first fifth of the augmented epochs, cosine down to
         `plain_rate`. The plain epochs go on from there, cosine down to a twentieth, and stay: a
         network that has come to rest is flat around what it fits and bends only around what it
-        cannot fit. The extension starts at half of `plain_rate` and falls as far.
+        cannot fit. The extension restarts that cycle (Loshchilov and Hutter 2017), again and again:
+        what resists needs large steps.
         """
         if self.schedule == "steps":
             passed = sum(progress >= milestone for milestone in self.milestones)
             return self.learning_rate * 0.1**passed
-        if progress >= self.epochs:
-            share = min(1.0, (progress - self.epochs) / max(1, self.extension))
-            return self.plain_rate * (0.5 + (SETTLED - 0.5) * share)
         cycle = self.epochs - self.plain_epochs
         warm = WARM * cycle
         if progress < warm:
             return self.learning_rate * max(0.02, progress / warm)
         if progress < cycle:
             return _cosine(self.learning_rate, self.plain_rate, (progress - warm) / (cycle - warm))
-        settling = SETTLING * self.plain_epochs
-        return _cosine(self.plain_rate, SETTLED * self.plain_rate, min(1.0, (progress - cycle) / settling))
+        share = (progress - cycle) % self.plain_epochs / (SETTLING * self.plain_epochs)
+        return _cosine(self.plain_rate, SETTLED * self.plain_rate, min(1.0, share))
 
 
 def _cosine(start: float, end: float, share: float) -> float:
