@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .errors import CurvauditError
     from .gating import CheckResult, check
+    from .inspecting import inspect
     from .records import Finding, Report
     from .reporting import report, save
     from .scanning import scan
@@ -32,6 +33,7 @@ __all__ = [
     "Run",
     "__version__",
     "check",
+    "inspect",
     "open_run",
     "report",
     "save",
@@ -46,6 +48,7 @@ _HOMES = {
     "Report": "records",
     "Run": "store",
     "check": "gating",
+    "inspect": "inspecting",
     "open_run": "store",
     "report": "reporting",
     "save": "reporting",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -60,6 +60,12 @@ class Inventory:
                 "Leave the source alone during a scan, then start again.",
             ) from error
 
+    def pictures(self, rows: Sequence[int]) -> dict[int, bytes]:
+        """Thumbnails of `rows`, drawn again where the set was too large to keep them all."""
+        if self.thumbnails is not None:
+            return {int(row): self.thumbnails.images[int(row)] for row in rows}
+        return {int(row): images.thumbnail(self.open(int(row))) for row in rows}
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
@@ -88,7 +94,7 @@ def _look(source: Source, index: int) -> _Seen | str:
         return str(error)
 
 
-def take(source: Source, workers: int, on_done: Callable[[int], None]) -> Inventory:
+def take(source: Source, workers: int, on_done: Callable[[int], None], least_classes: int = 2) -> Inventory:
     """Open, hash and describe every picture of a source.
 
     Parameters
@@ -97,11 +103,13 @@ def take(source: Source, workers: int, on_done: Callable[[int], None]) -> Invent
         Threads; the result does not depend on it.
     on_done:
         Called with the number of pictures finished.
+    least_classes:
+        Classes with a readable picture; 1 where nothing is trained.
 
     Raises
     ------
     CurvauditError
-        Not a single picture, or only one class, is left.
+        Not a single picture, or fewer than `least_classes` classes, are left.
     """
     kept: list[int] = []
     seen: list[_Seen] = []
@@ -127,7 +135,7 @@ def take(source: Source, workers: int, on_done: Callable[[int], None]) -> Invent
         )
     rows = np.array(kept, np.int64)  # (N,) in the source
     labels = np.asarray(source.labels, np.int32)[rows]
-    if len(np.unique(labels)) < 2:
+    if len(np.unique(labels)) < least_classes:
         raise CurvauditError(
             f"{source.name} has readable pictures of only one class ({source.classes[labels[0]]!r}).",
             "An audit compares classes: give at least two.",

@@ -148,8 +148,9 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class SampleRef:
-    """One sample inside a finding. `index`, `label`, `rank` and `score` are None for a
-    file that could not be read and therefore is not a sample of the run."""
+    """One sample inside a finding. `index`, `label`, `rank` and `score` are None for a file
+    that could not be read and therefore is no sample; `rank` and `score` also where nothing
+    was trained; `index` for a picture of another split or data set, which `id` then names."""
 
     id: str
     index: int | None = None
@@ -186,8 +187,8 @@ class Report:
     samples: Samples
     skipped: tuple[Skipped, ...]
     trainings: tuple[TrainingInfo, ...]
-    training: int  # index of the training that gives ranking and curves
-    rank_by: str
+    training: int  # index of the training that gives ranking and curves; -1: none, nothing is ranked
+    rank_by: str  # "" where nothing is ranked; then order is that of the rows
     top: int
     scores: Mapping[str, np.ndarray]  # score -> (N,) float, reduced over epochs
     order: np.ndarray  # (N,) int64, rows from rank 1 down
@@ -198,6 +199,7 @@ class Report:
     findings: tuple[Finding, ...]
     caveats: tuple[Caveat, ...]
     thumbnails: Mapping[int, bytes]  # row -> encoded picture (PNG, WebP)
+    compared_with: tuple[str, ...] = ()  # other splits and data sets that were searched for copies
 
     def label(self, row: int) -> str:
         """Class name of one row."""

@@ -30,7 +30,9 @@ _CLASSES_OPEN = 20  # classes whose extremes stand open
 _CLASSES = 100  # classes whose extremes are on the page
 # What to look at first; notes last.
 _ORDER = ("CA101", "CA102", "CA401", "CA201", "CA203", "CA301", "CA302", "CA501", "CA202", "CA111", "CA112")
-_OTHER_COMMANDS = ("CA401",)  # a report on one split cannot see these; silence would read as "clean"
+# What a report on one split, or without training, cannot see: silence would read as "clean".
+_OTHER_SPLITS = ("CA401",)
+_TRAINED = ("CA201", "CA202", "CA203")
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
     ignored = [item for item in report.skipped if item.kind == "ignored"]
     finite = report.memorized_share[np.isfinite(report.memorized_share)]
     training = chosen_training(report)
+    unseen = (*(() if report.compared_with else _OTHER_SPLITS), *(() if training else _TRAINED))
     info = training.measures.get(report.rank_by) if training else None
     return {
         "report": report,
@@ -118,8 +121,8 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
         "verdict": verdict(report, counts),
         "counts": counts,
         "sections": sections,
-        "clean": [RULES[id] for id in _ORDER if not counts[id] and id not in _OTHER_COMMANDS],
-        "unseen": [RULES[id] for id in _OTHER_COMMANDS if not counts[id]],
+        "clean": [RULES[id] for id in _ORDER if not counts[id] and id not in unseen],
+        "unseen": [RULES[id] for id in unseen if not counts[id]],
         "sheet": sheet,
         "sheet_anchors": {tile.row: tile.anchor for tile in sheet},
         "sheet_rules": sorted({rule for tile in sheet for rule in tile.rules}),

@@ -16,7 +16,10 @@ _OPTIONS = (
 
 
 def command(report: Report) -> str:
-    """The `curvaudit scan` line that trains again with the same settings; "" if the run names none."""
+    """The `curvaudit scan` line that trains again with the same settings; "" if the run names none,
+    or nothing was trained."""
+    if not report.trainings:
+        return ""
     config = report.run.config
     options = [(name, config[name]) for name in _OPTIONS if config.get(name) is not None]
     if not options:

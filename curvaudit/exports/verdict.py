@@ -52,6 +52,12 @@ def verdict(report: Report, counts: Mapping[str, int]) -> Verdict:
         return Verdict(
             "Nothing found so far, but this audit has limits.", "Read them below before you rely on it.", "warning"
         )
+    if not report.trainings:
+        return Verdict(
+            "No conflict, no unreadable file: nothing stands in the way of a scan.",
+            "Wrong labels show only in training: `curvaudit scan` looks for them.",
+            "note",
+        )
     return Verdict(
         "Looks fine: no conflict, no unreadable file, no likely wrong label.",
         "The contact sheet shows the pictures that the network had to learn by heart: rare and ambiguous ones.",

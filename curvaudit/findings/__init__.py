@@ -18,12 +18,12 @@ _FINDERS = (
 
 
 def find_all(evidence: Evidence) -> tuple[Finding, ...]:
-    """Every finding, by rule id and then by the best rank in it."""
+    """Every finding, by rule id and then by the best rank in it, or the first row if nothing is ranked."""
     found = [finding for finder in _FINDERS for finding in finder(evidence)]
 
     def place(finding: Finding) -> tuple[str, int]:
-        ranks = [sample.rank for sample in finding.samples if sample.rank is not None]
-        return finding.rule.id, min(ranks, default=0)
+        rows = [sample.index for sample in finding.samples if sample.index is not None]
+        return finding.rule.id, min((int(evidence.rank[row]) for row in rows), default=0)
 
     return tuple(sorted(found, key=place))
 

@@ -14,6 +14,8 @@ SHARE = 0.01  # of the samples, from rank 1 down
 
 def find(evidence: Evidence) -> list[Finding]:
     """Memorized samples in the top 1 % that neither a conflict nor a better label explains."""
+    if evidence.training is None:
+        return []
     highest = evidence.order[: max(1, math.ceil(SHARE * len(evidence.samples)))]
     plain = evidence.final_correct & evidence.memorizable & (evidence.suggested < 0)
     return [

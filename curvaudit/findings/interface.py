@@ -17,7 +17,11 @@ FLAT = 0.005  # standard deviation below which a picture shows nothing (one or t
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything the report has worked out from a run. Rows are sample rows."""
+    """Everything a report has worked out. Rows are sample rows.
+
+    Without a training there is nothing to rank by: `training` is None, `order` is the order of
+    the rows, `score` is NaN, nothing is suggested or was memorized, and findings name no rank.
+    """
 
     samples: Samples
     skipped: tuple[Skipped, ...]
@@ -29,7 +33,7 @@ class Evidence:
     final_correct: np.ndarray  # (N,) bool
     memorizable: np.ndarray  # (N,) bool
     thumbnails: Callable[[Sequence[int]], dict[int, bytes]]
-    training: TrainingInfo
+    training: TrainingInfo | None
 
     def label(self, row: int) -> str:
         """Class name of a row."""
@@ -37,6 +41,8 @@ class Evidence:
 
     def reference(self, row: int) -> SampleRef:
         """One row as findings name it."""
+        if self.training is None:
+            return SampleRef(self.samples.ids[row], int(row), self.label(row))
         return SampleRef(self.samples.ids[row], int(row), self.label(row), int(self.rank[row]), float(self.score[row]))
 
     def has_content(self) -> np.ndarray:

@@ -10,6 +10,8 @@ from .interface import Evidence
 
 def find(evidence: Evidence) -> list[Finding]:
     """One finding for each sample that could have been memorized and was not."""
+    if evidence.training is None:
+        return []
     rows = np.flatnonzero(evidence.memorizable & ~evidence.final_correct)
     return [
         evidence.finding(

@@ -69,13 +69,18 @@ def load(spec: Any, options: SourceOptions) -> DatasetSource:
     name = type(spec).__name__
     if options.split is not None:
         raise CurvauditError("A split cannot be chosen from a data set.", "Give the data set of that split.")
-    source = wrap(spec, name=name, prefix="")
+    source = wrap(spec, name=name, prefix="", least_classes=options.least_classes)
     _refuse_random(source)
     return source
 
 
 def wrap(
-    data: Any, name: str, prefix: str, labels: Sequence[Any] | None = None, thread_safe: bool = False
+    data: Any,
+    name: str,
+    prefix: str,
+    labels: Sequence[Any] | None = None,
+    thread_safe: bool = False,
+    least_classes: int = 2,
 ) -> DatasetSource:
     """A source of `data`; ids are `prefix` and the position.
 
@@ -85,6 +90,8 @@ def wrap(
         One for each item, where they are known without opening anything.
     thread_safe:
         Whether several threads may ask for items at once.
+    least_classes:
+        Fewer are refused.
 
     Raises
     ------
@@ -100,7 +107,7 @@ def wrap(
     if labels is None:
         positions, labels, skipped = _one_pass(data, name, names)
     classes, rows = _classes_of(data, labels)
-    if len(classes) < 2:
+    if len(classes) < least_classes:
         raise CurvauditError(
             f"The data set {name} has only one class, {classes[0]!r}.",
             "An audit compares classes: give at least two.",

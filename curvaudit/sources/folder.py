@@ -97,7 +97,7 @@ def load(spec: str | Path, options: SourceOptions) -> FolderSource:
             listing.ignore(name, _CLUTTER_FOLDERS.get(name.lower(), "hidden folder, not taken for a class"))
         else:
             folders.append(entry)
-    _require_classes(root, folders, listing)
+    _require_classes(root, folders, listing, options.least_classes)
     classes = made_unique([as_text(folder.name) for folder in folders])
     for label, (name, folder) in enumerate(zip(classes, folders, strict=True)):
         _list_class(Path(folder.path), name, label, listing)
@@ -156,7 +156,7 @@ def _has_folders(folder: Path) -> bool:
         return False
 
 
-def _require_classes(root: Path, folders: list[os.DirEntry[str]], listing: _Listing) -> None:
+def _require_classes(root: Path, folders: list[os.DirEntry[str]], listing: _Listing, least: int) -> None:
     shown = as_text(str(root))
     if not folders:
         if not listing.skipped:
@@ -165,6 +165,8 @@ def _require_classes(root: Path, folders: list[os.DirEntry[str]], listing: _List
     if len(folders) == 1:
         only = as_text(folders[0].name)
         inner = _has_folders(Path(folders[0].path))
+        if least < 2 and not inner:
+            return
         hint = f"Did you mean {shown}/{only}?" if inner else "An audit compares classes: give at least two."
         raise CurvauditError(f"{shown} holds only one class folder, {only!r}.", hint)
 

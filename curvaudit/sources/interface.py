@@ -19,6 +19,7 @@ class SourceOptions:
     split: str | None = None  # None: the source's training split
     data_dir: str | None = None  # where torchvision's standard sets lie
     download: bool = False  # only ever True because the user asked
+    least_classes: int = 2  # copies can be looked for in one class, a training needs two
 
 
 class Source(Protocol):
