@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import __version__, clock, gallery, inventory, sources, store
+from . import __version__, clock, gallery, images, inventory, locking, sources, store
 from .errors import CurvauditError
 from .memorization import memorizable
 from .records import (
@@ -26,11 +29,11 @@ from .records import (
     Thumbnails,
     TrainingInfo,
 )
+from .scores import ScoreSettings, build
 
 if TYPE_CHECKING:
     import torch
 
-    from .scores import Score
     from .training.recipe import Recipe
 
 DEFAULT_RUN = "curvaudit.h5"
@@ -51,6 +54,7 @@ class ScanSettings:
     lr: float | None = None
     weight_decay: tuple[float, ...] = (0.0,)
     seed: int = 0
+    repeats: int = 1  # trainings for each weight decay, seeded seed, seed + 1, …
     augment: bool | None = None
     curvature_every: int | None = None
     probes: int | None = None
@@ -60,6 +64,13 @@ class ScanSettings:
     device: str = "auto"
     precision: str = "auto"
     workers: int | None = None
+    max_pixels: int = images.MAX_PIXELS  # of one picture; larger ones are named, not decoded
+
+    @property
+    def trainings(self) -> tuple[tuple[float, int], ...]:
+        """(weight decay, seed) of every training, in the order of the run file."""
+        seeds = range(self.seed, self.seed + self.repeats)
+        return tuple((decay, seed) for decay in self.weight_decay for seed in seeds)
 
     def check(self) -> None:
         """Raises CurvauditError for a value that cannot mean anything."""
@@ -70,6 +81,8 @@ class ScanSettings:
             ("--probes", self.probes, 1),
             ("--workers", self.workers, 1),
             ("--seed", self.seed, 0),
+            ("--repeats", self.repeats, 1),
+            ("--max-pixels", self.max_pixels, 1),
         ):
             if value is not None and value < low:
                 raise CurvauditError(f"{name} {value} is too small.", f"The least is {low}.")
@@ -119,11 +132,20 @@ def scan(
     Raises
     ------
     CurvauditError
-        Bad settings, nothing to audit, an existing or damaged run file, diverged training.
+        Bad settings, nothing to audit, an existing or damaged run file, another scan on it,
+        pictures that change meanwhile, no space, diverged training. Finished epochs are kept.
     """
     wanted = _settings(settings)
     path = Path(out)
-    _check_output(path, resume, overwrite)
+    _check_folder(path, resume, overwrite)
+    with locking.locked(path), images.pixel_limit(wanted.max_pixels):
+        _check_existing(path, resume, overwrite)
+        return _scan(source, path, resume, overwrite, wanted, on_event)
+
+
+def _scan(
+    source: Any, path: Path, resume: bool, overwrite: bool, wanted: ScanSettings, on_event: Callable[[Event], None]
+) -> store.Run:
     loaded = sources.load(
         source, sources.SourceOptions(split=wanted.split, data_dir=wanted.data_dir, download=wanted.download)
     )
@@ -138,11 +160,15 @@ def scan(
                 path, work.info, stock.samples, work.skipped, stock.thumbnails or _NO_THUMBNAILS, overwrite=overwrite
             )
             _checkpoint_path(path).unlink(missing_ok=True)
-        for index, weight_decay in enumerate(wanted.weight_decay):
-            _Training(work, index, weight_decay, on_event).run()
+        for index, (weight_decay, seed) in enumerate(wanted.trainings):
+            _Training(work, index, weight_decay, seed, on_event).run()
     if stock.thumbnails is None:
         rows = gallery.rows_worth_showing(store.open_run(path))
-        store.set_thumbnails(path, gallery.draw(stock.open, rows))
+        thumbnails = gallery.draw(stock.open, rows)
+        if len(thumbnails.rows) < len(rows):
+            lost = len(rows) - len(thumbnails.rows)
+            on_event(Notice(f"{lost} pictures changed since they were scanned; the report cannot show them", "warning"))
+        store.set_thumbnails(path, thumbnails)
     _checkpoint_path(path).unlink(missing_ok=True)
     return store.open_run(path)
 
@@ -175,7 +201,7 @@ def _checkpoint_path(path: Path) -> Path:
     return path.with_name(path.name + ".checkpoint")
 
 
-def _check_output(path: Path, resume: bool, overwrite: bool) -> None:
+def _check_folder(path: Path, resume: bool, overwrite: bool) -> None:
     """Say what is wrong with the output before hours of work, not after."""
     if resume and overwrite:
         raise CurvauditError("--resume and --overwrite exclude each other.", "Give one of them.")
@@ -185,6 +211,9 @@ def _check_output(path: Path, resume: bool, overwrite: bool) -> None:
         raise CurvauditError(f"The folder {path.parent} for the run file does not exist.", "Create it first.")
     if not os.access(path.parent, os.W_OK):
         raise CurvauditError(f"The folder {path.parent} cannot be written to.", "Choose another place with -o.")
+
+
+def _check_existing(path: Path, resume: bool, overwrite: bool) -> None:
     if resume:
         store.open_run(path)
     elif path.exists() and not overwrite:
@@ -195,17 +224,27 @@ def _check_output(path: Path, resume: bool, overwrite: bool) -> None:
 
 
 class _Scratch:
-    """The file for pixels that do not fit into memory; gone when the scan ends."""
+    """The files for pixels that do not fit into memory; gone when the scan ends."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.with_name(path.name + ".pixels")
 
-    def __enter__(self) -> Path:
-        return self.path
+    @property
+    def validation(self) -> Path:
+        """For the second split."""
+        return self.path.with_name(self.path.name + ".val")
+
+    def __enter__(self) -> _Scratch:
+        self._remove()  # of a killed scan
+        return self
 
     def __exit__(self, *ignored: object) -> None:
-        for leftover in self.path.parent.glob(self.path.name + "*"):
-            leftover.unlink(missing_ok=True)
+        self._remove()
+
+    def _remove(self) -> None:
+        for leftover in (self.path, self.validation):
+            with suppress(OSError):
+                leftover.unlink(missing_ok=True)
 
 
 def _take(source: sources.Source, workers: int, phase: str, on_event: Callable[[Event], None]) -> inventory.Inventory:
@@ -227,7 +266,6 @@ class _Work:
     info: RunInfo
     settings: ScanSettings
     recipe: Recipe
-    scores: tuple[Score, ...]
     device: torch.device
     bf16: bool
     width: int
@@ -237,19 +275,24 @@ class _Work:
     memorizable: np.ndarray  # (N,) bool
     skipped: tuple[Skipped, ...]
 
+    @property
+    def identity(self) -> str:
+        """Settings and source as one text, by which a checkpoint knows its run."""
+        said = json.dumps(_flat(self.info.config), sort_keys=True, default=str) + self.info.source_fingerprint
+        return blake2b(said.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
+
 
 def _prepare(
     spec: Any,
     stock: inventory.Inventory,
     settings: ScanSettings,
     path: Path,
-    scratch: Path,
+    scratch: _Scratch,
     workers: int,
     on_event: Callable[[Event], None],
 ) -> _Work:
     import torch
 
-    from .scores import ScoreSettings, build
     from .training import device as choices
     from .training import presets
 
@@ -259,7 +302,6 @@ def _prepare(
     width = choices.choose_width(settings.width, resolution.value, device)
     channels = 1 if stock.grey else 3
     recipe = _with_overrides(presets.named(settings.preset, len(stock.samples), channels), settings)
-    scores = build(ScoreSettings(probes=recipe.probes, step=settings.step, seed=settings.seed))
     for name, choice in (("resolution", resolution), ("width", width)):
         on_event(Notice(f"{name} {choice.value}: {choice.reason}"))
     unreadable = sum(item.kind == "unreadable" for item in stock.skipped)
@@ -271,7 +313,7 @@ def _prepare(
         array = inventory.load_pixels(what, resolution.value, file, workers, lambda done: on_event(Advanced(done)))
         return _Pixels(torch.from_numpy(array), torch.from_numpy(what.samples.labels.astype(np.int64)))
 
-    data = load(stock, scratch, "loading pixels")
+    data = load(stock, scratch.path, "loading pixels")
     validation, skipped = None, stock.skipped
     if settings.validation is not None:
         second = _take(
@@ -289,7 +331,7 @@ def _prepare(
                 "Give both splits the same class folders, or leave out --validation.",
             )
         second = replace(second, grey=stock.grey)
-        validation = load(second, scratch.with_name(scratch.name + ".val"), f"loading {settings.validation} pixels")
+        validation = load(second, scratch.validation, f"loading {settings.validation} pixels")
         skipped += tuple(replace(item, id=f"{settings.validation}: {item.id}") for item in second.skipped)
     info = RunInfo(
         source=stock.source.name,
@@ -325,7 +367,6 @@ def _prepare(
         info=info,
         settings=settings,
         recipe=recipe,
-        scores=scores,
         device=device,
         bf16=bf16,
         width=width.value,
@@ -369,11 +410,12 @@ def _check_same(run: store.Run, info: RunInfo) -> None:
     CurvauditError
         Naming every setting that changed.
     """
-    old, new = _flat(run.info.config), _flat(info.config)
+    old, new, defaults = _flat(run.info.config), _flat(info.config), _flat(asdict(ScanSettings()))
     changed = [
-        f"{name} was {old.get(name)!r} and is now {new.get(name)!r}"
+        f"{name} was {before!r} and is now {now!r}"
         for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name) and not name.endswith("_reason")
+        # A setting that an older curvaudit did not have stood at what is the default now.
+        if (before := old.get(name, defaults.get(name))) != (now := new.get(name)) and not name.endswith("_reason")
     ]
     if changed:
         raise CurvauditError(
@@ -400,10 +442,14 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
 class _Training:
     """One training of a scan: fresh, resumed or already finished."""
 
-    def __init__(self, work: _Work, index: int, weight_decay: float, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self, work: _Work, index: int, weight_decay: float, seed: int, on_event: Callable[[Event], None]
+    ) -> None:
         self.work = work
         self.index = index
         self.weight_decay = weight_decay
+        self.seed = seed
+        self.scores = build(ScoreSettings(probes=work.recipe.probes, step=work.settings.step, seed=seed))
         self.on_event = on_event
 
     def run(self) -> None:
@@ -422,9 +468,9 @@ class _Training:
                 work.path,
                 self.index,
                 self.weight_decay,
-                work.settings.seed,
+                self.seed,
                 work.recipe.as_dict(),
-                {score.name: score.info for score in work.scores},
+                {score.name: score.info for score in self.scores},
             )
         mean, std = _pixel_statistics(work.data.pixels)
         if work.device.type == "cuda":
@@ -437,7 +483,7 @@ class _Training:
             width=work.width,
             mean=mean,
             std=std,
-            seed=work.settings.seed,
+            seed=self.seed,
         ).to(work.device)
         optimizer = build_optimizer(model, work.recipe, self.weight_decay)
         self._continue(model, optimizer, 0 if known is None else known.epochs)
@@ -455,7 +501,10 @@ class _Training:
         work, recipe = self.work, self.work.recipe
         file = checkpoints.path_for(work.path)
         saved = checkpoints.load(file, work.device)
-        if saved is not None and saved.training != self.index:
+        # One that a killed scan of other settings or pictures left behind says nothing here.
+        if saved is not None and (saved.run != work.identity or saved.training != self.index):
+            saved = None
+        if rows == 0 and saved is not None and saved.epoch > 1:
             saved = None
         if rows and (saved is None or saved.epoch not in (rows, rows + 1)):
             raise CurvauditError(
@@ -484,7 +533,7 @@ class _Training:
             work.data.pixels,
             work.data.labels,
             recipe,
-            seed=work.settings.seed,
+            seed=self.seed,
             first_epoch=done + 1,
             device=work.device,
             bf16=work.bf16,
@@ -497,6 +546,7 @@ class _Training:
                     "try a smaller --lr with -o for a new run.",
                 )
             state = checkpoints.Checkpoint(
+                run=work.identity,
                 training=self.index,
                 epoch=epoch.number,
                 train_loss=epoch.train_loss,
@@ -548,7 +598,7 @@ class _Training:
         number = state.epoch
         # The first epoch is always measured: an interrupted run then has something to rank by.
         full = number == 1 or number % recipe.curvature_every == 0
-        scores = [score for score in work.scores if full or score.needs == "forward"]
+        scores = [score for score in self.scores if full or score.needs == "forward"]
         batch_size = 256 if work.data.pixels.shape[-1] <= 64 else 64
         self.on_event(PhaseStarted(f"measuring epoch {number}", len(work.data.labels), "pictures"))
         calibrate(model, work.data.pixels, batch_size, work.device)
@@ -594,7 +644,7 @@ class _Training:
                 measures=values,
             ),
         )
-        trainings = len(work.settings.weight_decay)
+        trainings = len(work.settings.trainings)
         left = max(0, recipe.epochs - number) + recipe.epochs * (trainings - 1 - self.index)
         self.on_event(
             EpochDone(

@@ -1,16 +1,21 @@
 """The run file: the only module that knows HDF5. docs/format.md is its specification.
 
-Every write opens, appends, flushes and closes, so that a killed process leaves a readable file.
-An epoch counts once its row in `number` is written, which happens last.
+HDF5 changes a file in place by many writes, and a file cut between two of them may be lost. So
+every change is made on a copy beside the run file, which then takes its name: whoever opens the
+run, at whatever moment, sees it before or after an epoch, never within. docs/durability.md says
+what was tried. An epoch counts once its row in `number` is written.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -18,7 +23,7 @@ from urllib.parse import unquote
 import h5py
 import numpy as np
 
-from .errors import CurvauditError
+from .errors import CurvauditError, DamagedRun
 from .records import (
     EpochRow,
     MeasureInfo,
@@ -36,6 +41,11 @@ _MAJOR = 1
 _COLUMNS = 65536  # samples a chunk: an epoch is a few chunks, a block of samples one chunk an epoch
 _CURVES = ("train_loss", "train_accuracy", "val_loss", "val_curvature", "learning_rate", "seconds")
 _TEXT = h5py.string_dtype("utf-8")
+# With checksums on everything that is not data: a flipped byte is an error, not another number.
+_LIBRARY = ("v110", "v110")
+_SLACK = 1 << 20  # bytes that HDF5 may need beside the data of an epoch
+# What h5py raises on damaged files, now at opening, now at reading; MemoryError for sizes made up by damage.
+_DAMAGE = (OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError, MemoryError)
 
 # --- writing -------------------------------------------------------------------------
 
@@ -56,29 +66,31 @@ def create(
     CurvauditError
         A file is there already (and `overwrite` is False), or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = _partial(path)
     try:
-        with h5py.File(temporary, "x") as file:
+        temporary.unlink(missing_ok=True)  # of a killed scan
+        with h5py.File(temporary, "x", libver=_LIBRARY) as file:
             _write_root(file, info, len(samples), len(samples.classes))
             _write_samples(file, samples)
             group = file.create_group("skipped")
             _texts(group, "id", [item.id for item in skipped])
             _texts(group, "reason", [item.reason for item in skipped])
             _texts(group, "kind", [item.kind for item in skipped])
+            group.attrs["digest"] = _digest(group)
             _write_thumbnails(file, thumbnails)
             file.create_group("trainings")
-            file.flush()
         _sync(temporary)
         if overwrite:
-            os.replace(temporary, path)
+            os.replace(temporary, _real(path))
         else:
             _place(temporary, path)
-    except OSError as error:
+        _sync_folder(temporary.parent)
+    except (OSError, RuntimeError) as error:
         raise CurvauditError(
-            f"The run file {path} cannot be written: {error.strerror or error}.", "Choose another place with -o."
+            f"The run file {path} cannot be written: {_reason(error)}.", "Choose another place with -o."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
 
 
 def _place(temporary: Path, path: Path) -> None:
@@ -97,6 +109,27 @@ def _place(temporary: Path, path: Path) -> None:
         os.rename(temporary, path)
 
 
+def _real(path: Path) -> Path:
+    """Where a link leads: replacing the link itself would leave the old file behind it."""
+    return Path(os.path.realpath(path))
+
+
+def _partial(path: Path) -> Path:
+    """The copy under construction, one for each run file; `locking` keeps a second scan out."""
+    path = _real(path)
+    return path.with_name(f".{path.name}.partial")
+
+
+def _discard(temporary: Path) -> None:
+    with suppress(OSError):  # its folder may be what went wrong; the next write takes the name again
+        temporary.unlink(missing_ok=True)
+
+
+def _reason(error: BaseException) -> str:
+    said = getattr(error, "strerror", None) or str(error)
+    return (said.splitlines() or [type(error).__name__])[0]
+
+
 def add_training(
     path: Path,
     index: int,
@@ -107,11 +140,7 @@ def add_training(
 ) -> None:
     """Add training `index` without epochs."""
     with _writing(path) as file:
-        # Assembled under another name: a kill in between leaves nothing that looks like a training.
-        partial = f"partial-{index}"
-        if partial in file:
-            del file[partial]
-        group = file.create_group(partial)
+        group = file.create_group(f"trainings/{index}")
         group.attrs.update(weight_decay=weight_decay, seed=seed, recipe=_json(recipe), finished=False, memorized=False)
         count = int(file.attrs["n_samples"])
         for name in _CURVES:
@@ -126,55 +155,95 @@ def add_training(
                 parameters=_json(measure.parameters),
             )
         _growing(group, "number", (0,), np.int32)
-        file.flush()
-        file.move(partial, f"trainings/{index}")
 
 
 def append_epoch(path: Path, training: int, row: EpochRow) -> None:
-    """Append one epoch, durable when this returns.
-
-    Rows that a killed attempt left behind the last counted epoch are overwritten.
-    """
-    with _writing(path) as file:
+    """Append one epoch, durable when this returns."""
+    with _writing(path, _room(row)) as file:
         group = file[f"trainings/{training}"]
         position = len(group["number"])
         for name in _CURVES:
             _put(group[name], position, getattr(row, name))
         for name, data in group["measures"].items():
             _put(data, position, row.measures.get(name, np.nan))
-        file.flush()
         _put(group["number"], position, row.number)
-        file.flush()
-    _sync(path)
+
+
+def _room(row: EpochRow) -> int:
+    """Bytes of an epoch: whole chunks of every measure."""
+    columns = max((len(values) for values in row.measures.values()), default=0)
+    chunk = max(1, min(columns, _COLUMNS))
+    # A measure that is not taken in this epoch fills its chunks with NaN all the same.
+    return 4 * chunk * -(-columns // chunk) * 2 * max(1, len(row.measures))
 
 
 def finish_training(path: Path, training: int, memorized: bool) -> None:
     """Mark a training as ended."""
     with _writing(path) as file:
         file[f"trainings/{training}"].attrs.update(finished=True, memorized=memorized)
-    _sync(path)
 
 
 def set_thumbnails(path: Path, thumbnails: Thumbnails) -> None:
     """Replace the kept thumbnails."""
-    with _writing(path) as file:
+    with _writing(path, sum(map(len, thumbnails.images))) as file:
         if "thumbnails" in file:
             del file["thumbnails"]
         _write_thumbnails(file, thumbnails)
-    _sync(path)
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[h5py.File]:
+def _writing(path: Path, room: int = 0) -> Iterator[h5py.File]:
+    """The run file, to be changed: what is done takes effect as a whole at the end, or not at all.
+
+    Parameters
+    ----------
+    room:
+        Bytes that will be added.
+
+    Raises
+    ------
+    CurvauditError
+        It cannot be read or written; it is then as it was.
+    """
+    real, temporary = _real(path), _partial(path)
     try:
-        with h5py.File(path, "r+") as file:
+        temporary.unlink(missing_ok=True)
+        shutil.copyfile(real, temporary)
+        shutil.copymode(real, temporary)
+        _reserve(temporary, room + _SLACK)
+        with h5py.File(temporary, "r+", libver=_LIBRARY) as file:
             yield file
-            file.flush()
-    except OSError as error:
+        _sync(temporary)
+        os.replace(temporary, real)
+        _sync_folder(real.parent)
+    except (OSError, RuntimeError, LookupError, ValueError) as error:
         raise CurvauditError(
-            f"The run file {path} cannot be written: {error.strerror or error}.",
-            "Finished epochs are kept; mend the cause (space, permissions, another process), then use --resume.",
+            f"The run file {path} cannot be written: {_reason(error)}.",
+            "Finished epochs are kept; mend the cause (space, permissions, a folder that is gone), then use --resume.",
         ) from error
+    finally:
+        _discard(temporary)
+
+
+def _reserve(path: Path, room: int) -> None:
+    """Make sure of the space now: HDF5 does not recover from a disk that is full halfway.
+
+    Raises
+    ------
+    OSError
+        There is not enough.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.posix_fallocate(descriptor, os.fstat(descriptor).st_size, room)
+    except OSError as error:
+        # Some file systems cannot reserve; HDF5 then runs into a full disk itself.
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _sync(path: Path) -> None:
@@ -183,6 +252,12 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    """Make a new name last; not every system can, and the file is in place all the same."""
+    with suppress(OSError):
+        _sync(path)
 
 
 def _put(data: h5py.Dataset, position: int, value: Any) -> None:
@@ -239,6 +314,22 @@ def _write_samples(file: h5py.File, samples: Samples) -> None:
         columns = group.create_group("columns", track_order=True)  # the manifest's order, not the alphabet's
         for name, texts in samples.columns.items():
             _texts(columns, _link_name(name), texts)
+    group.attrs["digest"] = _digest(group)
+
+
+def _digest(group: h5py.Group) -> str:
+    """Of all names and values in a group: HDF5 keeps no checksum of texts and of plain arrays."""
+    digest = blake2b(digest_size=16)
+    for name in sorted(group):
+        item = group[name]
+        digest.update(name.encode() + b"\0")
+        if isinstance(item, h5py.Group):
+            digest.update(_digest(item).encode())
+        elif h5py.check_string_dtype(item.dtype):
+            digest.update("\0".join(_strings(item)).encode())
+        else:
+            digest.update(item[:].tobytes())
+    return digest.hexdigest()
 
 
 def _link_name(text: str) -> str:
@@ -252,7 +343,9 @@ def _write_thumbnails(file: h5py.File, thumbnails: Thumbnails) -> None:
     offsets = np.cumsum([0, *(len(image) for image in thumbnails.images)], dtype=np.int64)
     data = np.frombuffer(b"".join(thumbnails.images), np.uint8)
     for name, values in (("rows", thumbnails.rows.astype(np.int64)), ("offsets", offsets), ("data", data)):
-        group.create_dataset(name, data=values, track_times=False)
+        # A checksum needs chunks, and chunks at least one value.
+        checked = {"fletcher32": True, "chunks": (min(len(values), _COLUMNS),)} if len(values) else {}
+        group.create_dataset(name, data=values, track_times=False, **checked)
 
 
 def _texts(group: h5py.Group, name: str, values: Sequence[str]) -> None:
@@ -291,7 +384,7 @@ class Run:
         return next(t.epochs for t in self.trainings if t.index == training)
 
     def measure(self, training: int, name: str) -> np.ndarray:
-        """All logged values of a score, (E, N) float32."""
+        """All logged values of a score, (E, N) float32. Raises `DamagedRun`, as all that follow."""
         with _reading(self.path) as file:
             return file[f"trainings/{training}/measures/{name}"][: self._epochs(training)]
 
@@ -360,20 +453,24 @@ def open_run(path: str | os.PathLike[str]) -> Run:
                 f"{path} has format {version}; this curvaudit reads format {_MAJOR}.", "Install a newer curvaudit."
             )
         trainings = file["trainings"]
+        samples = _read_samples(file["samples"])
+        _check_samples(samples, int(file.attrs["n_samples"]), int(file.attrs["n_classes"]))
         return Run(
             path=path,
             info=RunInfo(
                 source=str(file.attrs["source"]),
                 source_fingerprint=str(file.attrs["source_fingerprint"]),
-                config=json.loads(file.attrs["config"]),
-                environment=json.loads(file.attrs["environment"]),
+                config=dict(json.loads(file.attrs["config"])),
+                environment=dict(json.loads(file.attrs["environment"])),
                 created_by=str(file.attrs["created_by"]),
                 created_utc=str(file.attrs["created_utc"]),
                 format_version=version,
             ),
-            samples=_read_samples(file["samples"]),
+            samples=samples,
             skipped=_read_skipped(file),
-            trainings=tuple(_read_training(trainings[key], int(key)) for key in sorted(trainings, key=int)),
+            trainings=tuple(
+                _read_training(trainings[key], int(key), len(samples)) for key in sorted(trainings, key=int)
+            ),
         )
 
 
@@ -384,10 +481,13 @@ def _reading(path: Path) -> Iterator[h5py.File]:
             yield file
     except CurvauditError:
         raise
-    except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, OverflowError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except PermissionError as error:
         raise CurvauditError(
-            f"{path} is damaged or no run file: {reason}.",
+            f"{path} may not be read: {_reason(error)}.", "Check its permissions, or name another run file."
+        ) from error
+    except _DAMAGE as error:
+        raise DamagedRun(
+            f"{path} is damaged or no run file: {_reason(error)}.",
             "Restore it from a copy, or scan again with --overwrite.",
         ) from error
 
@@ -400,7 +500,23 @@ def _strings(data: h5py.Dataset) -> tuple[str, ...]:
     return tuple(data.asstr()[:]) if len(data) else ()
 
 
+def _check_digest(group: h5py.Group) -> None:
+    if "digest" in group.attrs and group.attrs["digest"] != _digest(group):
+        raise ValueError(f"the checksum of {group.name} does not fit")
+
+
+def _check_samples(samples: Samples, count: int, classes: int) -> None:
+    for name in ("ids", "labels", "content_hash", "phash", "width", "height", "contrast"):
+        if np.shape(getattr(samples, name)) != (count,):
+            raise ValueError(f"{name} should have {count} values")
+    if len(samples.classes) != classes or (count and not 0 <= samples.labels.min() <= samples.labels.max() < classes):
+        raise ValueError("labels and classes do not fit")
+    if len(samples.lines) not in (0, count) or any(len(texts) != count for texts in samples.columns.values()):
+        raise ValueError("the manifest's columns do not fit")
+
+
 def _read_samples(group: h5py.Group) -> Samples:
+    _check_digest(group)
     columns = group["columns"].items() if "columns" in group else ()
     return Samples(
         ids=_strings(group["id"]),
@@ -418,6 +534,7 @@ def _read_samples(group: h5py.Group) -> Samples:
 
 def _read_skipped(file: h5py.File) -> tuple[Skipped, ...]:
     group = file["skipped"]
+    _check_digest(group)
     columns = (_strings(group["id"]), _strings(group["reason"]), _strings(group["kind"]))
     return tuple(
         Skipped(identity, reason, "ignored" if kind == "ignored" else "unreadable")
@@ -425,8 +542,14 @@ def _read_skipped(file: h5py.File) -> tuple[Skipped, ...]:
     )
 
 
-def _read_training(group: h5py.Group, index: int) -> TrainingInfo:
-    epochs = len(group["number"])
+def _read_training(group: h5py.Group, index: int, samples: int) -> TrainingInfo:
+    number = group["number"][:]
+    epochs = len(number)
+    if not np.array_equal(number, np.arange(1, epochs + 1)):
+        raise ValueError(f"the epochs of training {index} are not numbered 1 to {epochs}")
+    for name, data in group["measures"].items():
+        if data.ndim != 2 or data.shape[0] < epochs or data.shape[1] != samples:
+            raise ValueError(f"{name} of training {index} should have {epochs} × {samples} values")
     return TrainingInfo(
         index=index,
         weight_decay=float(group.attrs["weight_decay"]),
@@ -434,7 +557,7 @@ def _read_training(group: h5py.Group, index: int) -> TrainingInfo:
         recipe=json.loads(group.attrs["recipe"]),
         finished=bool(group.attrs["finished"]),
         memorized=bool(group.attrs["memorized"]),
-        curves=TrainingCurves(number=group["number"][:epochs], **{name: group[name][:epochs] for name in _CURVES}),
+        curves=TrainingCurves(number=number, **{name: group[name][:epochs] for name in _CURVES}),
         measures={
             name: MeasureInfo(
                 unit=str(data.attrs["unit"]),

@@ -68,7 +68,7 @@ def bad_inputs(folder):
         (["scan", "flat"], "class folders"),
         (["scan", "unread"], "no readable picture"),
         (["scan", "missing"], "missing"),
-        (["scan", "digit"], "Did you mean 'digits'"),
+        (["scan", "digit"], "Did you mean digits"),
         (["scan", "file.jpg"], "file.jpg"),
         (["scan", "digits", "-o", "exists.h5"], "exists.h5"),
         (["scan", "digits", "--split", "test"], "split"),
