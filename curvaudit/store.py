@@ -40,7 +40,7 @@ VERSION = "1.0"
 _MAJOR = 1
 _COLUMNS = 65536  # samples a chunk: an epoch is a few chunks, a block of samples one chunk an epoch
 _CURVES = ("train_loss", "train_accuracy", "val_loss", "val_curvature", "learning_rate", "seconds")
-_TEXT = h5py.string_dtype("utf-8")
+_TEXTS = 4096  # texts a chunk
 # With checksums on everything that is not data: a flipped byte is an error, not another number.
 _LIBRARY = ("v110", "v110")
 _SLACK = 1 << 20  # bytes that HDF5 may need beside the data of an epoch
@@ -76,7 +76,7 @@ def create(
             _texts(group, "id", [item.id for item in skipped])
             _texts(group, "reason", [item.reason for item in skipped])
             _texts(group, "kind", [item.kind for item in skipped])
-            group.attrs["digest"] = _digest(group)
+            _describe(group, digest=_digest(group))
             _write_thumbnails(file, thumbnails)
             file.create_group("trainings")
         _sync(temporary)
@@ -141,14 +141,15 @@ def add_training(
     """Add training `index` without epochs."""
     with _writing(path) as file:
         group = file.create_group(f"trainings/{index}")
-        group.attrs.update(weight_decay=weight_decay, seed=seed, recipe=_json(recipe), finished=False, memorized=False)
+        _describe(group, weight_decay=weight_decay, seed=seed, recipe=_json(recipe), finished=False, memorized=False)
         count = int(file.attrs["n_samples"])
         for name in _CURVES:
             _growing(group, name, (0,), np.float64)
         parent = group.create_group("measures")
         for name, measure in measures.items():
             data = _growing(parent, name, (0, count), np.float32)
-            data.attrs.update(
+            _describe(
+                data,
                 unit=measure.unit,
                 definition=measure.definition,
                 direction=measure.direction,
@@ -281,7 +282,8 @@ def _growing(group: h5py.Group, name: str, shape: tuple[int, ...], kind: type) -
 
 
 def _write_root(file: h5py.File, info: RunInfo, samples: int, classes: int) -> None:
-    file.attrs.update(
+    _describe(
+        file,
         format=FORMAT,
         format_version=info.format_version,
         created_by=info.created_by,
@@ -314,7 +316,7 @@ def _write_samples(file: h5py.File, samples: Samples) -> None:
         columns = group.create_group("columns", track_order=True)  # the manifest's order, not the alphabet's
         for name, texts in samples.columns.items():
             _texts(columns, _link_name(name), texts)
-    group.attrs["digest"] = _digest(group)
+    _describe(group, digest=_digest(group))
 
 
 def _digest(group: h5py.Group) -> str:
@@ -348,10 +350,27 @@ def _write_thumbnails(file: h5py.File, thumbnails: Thumbnails) -> None:
         group.create_dataset(name, data=values, track_times=False, **checked)
 
 
+# Texts have a fixed length: HDF5 keeps others in heaps without checksums, and can hang on a damaged one.
+
+
+def _describe(item: h5py.Group | h5py.Dataset, **values: Any) -> None:
+    for name, value in values.items():
+        if isinstance(value, str):
+            text = _clean(value).encode()
+            item.attrs[name] = np.array(text, h5py.string_dtype("utf-8", max(1, len(text))))
+        else:
+            item.attrs[name] = value
+
+
 def _texts(group: h5py.Group, name: str, values: Sequence[str]) -> None:
-    data = group.create_dataset(name, shape=(len(values),), dtype=_TEXT, track_times=False)
-    if values:
-        data[:] = np.array([_clean(value) for value in values], dtype=object)
+    encoded = [_clean(value).encode() for value in values]
+    longest = max(map(len, encoded), default=1) or 1
+    # Compressed: one long name must not cost its length for every other.
+    checked = {"fletcher32": True, "compression": "gzip", "chunks": (min(len(values), _TEXTS),)} if values else {}
+    kind = h5py.string_dtype("utf-8", longest)
+    data = group.create_dataset(name, shape=(len(values),), dtype=kind, track_times=False, **checked)
+    for start in range(0, len(values), _TEXTS):
+        data[start : start + _TEXTS] = np.array(encoded[start : start + _TEXTS], dtype=kind)
 
 
 def _clean(text: str) -> str:
@@ -443,11 +462,11 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     if path.is_dir():
         raise CurvauditError(f"{path} is a folder, not a run file.", "Name the .h5 file that `curvaudit scan` wrote.")
     with _reading(path) as file:
-        if _attribute(file, "format") != FORMAT:
+        if "format" not in file.attrs or _said(file, "format") != FORMAT:
             raise CurvauditError(
                 f"{path} is an HDF5 file, but not of curvaudit.", "Name the file that `curvaudit scan` wrote."
             )
-        version = str(_attribute(file, "format_version"))
+        version = _said(file, "format_version")
         if not version.split(".")[0].isdecimal() or int(version.split(".")[0]) > _MAJOR:
             raise CurvauditError(
                 f"{path} has format {version}; this curvaudit reads format {_MAJOR}.", "Install a newer curvaudit."
@@ -458,12 +477,12 @@ def open_run(path: str | os.PathLike[str]) -> Run:
         return Run(
             path=path,
             info=RunInfo(
-                source=str(file.attrs["source"]),
-                source_fingerprint=str(file.attrs["source_fingerprint"]),
-                config=dict(json.loads(file.attrs["config"])),
-                environment=dict(json.loads(file.attrs["environment"])),
-                created_by=str(file.attrs["created_by"]),
-                created_utc=str(file.attrs["created_utc"]),
+                source=_said(file, "source"),
+                source_fingerprint=_said(file, "source_fingerprint"),
+                config=dict(json.loads(_said(file, "config"))),
+                environment=dict(json.loads(_said(file, "environment"))),
+                created_by=_said(file, "created_by"),
+                created_utc=_said(file, "created_utc"),
                 format_version=version,
             ),
             samples=samples,
@@ -492,16 +511,18 @@ def _reading(path: Path) -> Iterator[h5py.File]:
         ) from error
 
 
-def _attribute(file: h5py.File, name: str) -> Any:
-    return file.attrs.get(name)
+def _said(item: h5py.Group | h5py.Dataset, name: str) -> str:
+    """A text attribute; of fixed length, or of variable length as the first versions wrote them."""
+    value = item.attrs[name]
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _strings(data: h5py.Dataset) -> tuple[str, ...]:
-    return tuple(data.asstr()[:]) if len(data) else ()
+    return tuple(text for start in range(0, len(data), _TEXTS) for text in data.asstr()[start : start + _TEXTS])
 
 
 def _check_digest(group: h5py.Group) -> None:
-    if "digest" in group.attrs and group.attrs["digest"] != _digest(group):
+    if "digest" in group.attrs and _said(group, "digest") != _digest(group):
         raise ValueError(f"the checksum of {group.name} does not fit")
 
 
@@ -554,16 +575,16 @@ def _read_training(group: h5py.Group, index: int, samples: int) -> TrainingInfo:
         index=index,
         weight_decay=float(group.attrs["weight_decay"]),
         seed=int(group.attrs["seed"]),
-        recipe=json.loads(group.attrs["recipe"]),
+        recipe=json.loads(_said(group, "recipe")),
         finished=bool(group.attrs["finished"]),
         memorized=bool(group.attrs["memorized"]),
         curves=TrainingCurves(number=number, **{name: group[name][:epochs] for name in _CURVES}),
         measures={
             name: MeasureInfo(
-                unit=str(data.attrs["unit"]),
-                definition=str(data.attrs["definition"]),
-                direction="low" if data.attrs["direction"] == "low" else "high",
-                parameters=json.loads(data.attrs["parameters"]),
+                unit=_said(data, "unit"),
+                definition=_said(data, "definition"),
+                direction="low" if _said(data, "direction") == "low" else "high",
+                parameters=json.loads(_said(data, "parameters")),
             )
             for name, data in group["measures"].items()
         },

@@ -21,6 +21,12 @@ def report(
         str, typer.Option(help="curvature, gradient, loss, margin, el2n, correct or consensus.")
     ] = "curvature",
     training: Annotated[int | None, typer.Option(help="Which training of the run ranks; default the first.")] = None,
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails/--no-thumbnails", help="Whether the page shows the pictures.")
+    ] = True,
+    anonymize: Annotated[
+        bool, typer.Option("--anonymize", help="Hash names and contents, leave out the source; class names stay.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
 ) -> None:
     """Rank the pictures, find duplicates and conflicts, write page, CSV and JSON."""
@@ -31,7 +37,7 @@ def report(
     from ..reporting import save
     from .findings_table import print_findings
 
-    made = make_report(run, top=top, rank_by=rank_by, training=training)
+    made = make_report(run, top=top, rank_by=rank_by, training=training, thumbnails=thumbnails, anonymize=anonymize)
     page = save(made, out)
     if quiet:
         return
