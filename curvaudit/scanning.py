@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -160,8 +160,9 @@ def _scan(
                 path, work.info, stock.samples, work.skipped, stock.thumbnails or _NO_THUMBNAILS, overwrite=overwrite
             )
             _checkpoint_path(path).unlink(missing_ok=True)
-        for index, (weight_decay, seed) in enumerate(wanted.trainings):
-            _Training(work, index, weight_decay, seed, on_event).run()
+        with _memory_named(path):
+            for index, (weight_decay, seed) in enumerate(wanted.trainings):
+                _Training(work, index, weight_decay, seed, on_event).run()
     if stock.thumbnails is None:
         rows = gallery.rows_worth_showing(store.open_run(path))
         thumbnails = gallery.draw(stock.open, rows)
@@ -221,6 +222,22 @@ def _check_existing(path: Path, resume: bool, overwrite: bool) -> None:
             f"The run file {path} exists already.",
             "Use --resume to continue it, --overwrite to start anew, or -o for another file.",
         )
+
+
+@contextmanager
+def _memory_named(path: Path) -> Iterator[None]:
+    """Running out of memory, of whatever device, as an error that says what helps."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # torch raises RuntimeError, on the CPU without a type of its own.
+        said = str(error).lower()
+        if not isinstance(error, MemoryError) and "out of memory" not in said and "can't allocate memory" not in said:
+            raise
+        raise CurvauditError(
+            f"There is not enough memory to train or measure; finished epochs are kept in {path}.",
+            "Close other programs and --resume, or start anew with a smaller --batch-size, --resolution or --width.",
+        ) from error
 
 
 class _Scratch:

@@ -69,7 +69,9 @@ def create(
     temporary = _partial(path)
     try:
         temporary.unlink(missing_ok=True)  # of a killed scan
-        with h5py.File(temporary, "x", libver=_LIBRARY) as file:
+        temporary.write_bytes(_empty())
+        _reserve(temporary, _size(samples, skipped, thumbnails) + _SLACK)
+        with h5py.File(temporary, "r+", libver=_LIBRARY) as file:
             _write_root(file, info, len(samples), len(samples.classes))
             _write_samples(file, samples)
             group = file.create_group("skipped")
@@ -91,6 +93,20 @@ def create(
         ) from error
     finally:
         _discard(temporary)
+
+
+def _empty() -> bytes:
+    """A run file with nothing in it, made in memory: HDF5 must not meet a full disk, see `_reserve`."""
+    with h5py.File("empty", "w", driver="core", backing_store=False, libver=_LIBRARY) as file:
+        file.flush()
+        return bytes(file.id.get_file_image())
+
+
+def _size(samples: Samples, skipped: Sequence[Skipped], thumbnails: Thumbnails) -> int:
+    """Bytes that a new run file takes at most, about."""
+    columns = (samples.ids, samples.classes, *samples.columns.values(), *((item.id, item.reason) for item in skipped))
+    texts = sum(len(text.encode("utf-8", "backslashreplace")) + 4 for column in columns for text in column)
+    return 2 * texts + 64 * len(samples) + sum(map(len, thumbnails.images)) * 5 // 4
 
 
 def _place(temporary: Path, path: Path) -> None:
@@ -227,7 +243,7 @@ def _writing(path: Path, room: int = 0) -> Iterator[h5py.File]:
 
 
 def _reserve(path: Path, room: int) -> None:
-    """Make sure of the space now: HDF5 does not recover from a disk that is full halfway.
+    """Make sure of the space now: a disk that is full halfway leaves HDF5 in a state in which it crashes.
 
     Raises
     ------

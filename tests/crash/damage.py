@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import io
 import json
 import multiprocessing
 import random
+import signal
 import sys
 from pathlib import Path
 
@@ -111,7 +111,7 @@ def _report(run: Path, folder: Path) -> tuple[int, str, str, dict[str, bytes]]:
     sys.argv = ["curvaudit", "report", str(run), "-o", str(folder), "-q"]
     out, err = io.StringIO(), io.StringIO()
     code = 0
-    faulthandler.dump_traceback_later(SECONDS, exit=True)  # also where HDF5 itself hangs
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)  # of computing; ends the process, also where HDF5 itself hangs
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             main()
@@ -122,7 +122,7 @@ def _report(run: Path, folder: Path) -> tuple[int, str, str, dict[str, bytes]]:
 
         err.write(traceback.format_exc())
     finally:
-        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_PROF, 0)
     files = {}
     if code == 0:
         ranking, findings = folder / "ranking.csv", folder / "findings.json"

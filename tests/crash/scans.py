@@ -90,3 +90,8 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 
 def epochs(path: Path) -> int:
     return sum(training.epochs for training in curvaudit.open_run(path).trainings)
+
+
+def scan_settings(folder: Path, out: Path, settings: dict) -> None:
+    torch.set_num_threads(1)
+    curvaudit.scan(folder, out, **settings)
