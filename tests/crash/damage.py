@@ -1,4 +1,4 @@
-"""Makes a run file without training, damages it, and tries `curvaudit report` on what is left."""
+"""Damages a run file and tries `curvaudit report` on what is left."""
 
 from __future__ import annotations
 
@@ -11,45 +11,12 @@ import signal
 import sys
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from curvaudit import images, scores, store
 from curvaudit.cli import main
-from curvaudit.records import EpochRow, RunInfo, Samples, Skipped, Thumbnails
 
-N, EPOCHS, SECONDS = 90, 4, 20
+SECONDS = 20
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["damage"])
-
-
-def write_run(path: Path) -> None:
-    chance = np.random.default_rng(1)
-    pictures = chance.integers(0, 255, (N, 16, 16, 3), np.uint8)
-    pictures[7] = pictures[3]
-    samples = Samples(
-        ids=tuple(f"class/{i}.png" for i in range(N)),
-        labels=(np.arange(N) % 3).astype(np.int32),
-        classes=("ant", "bee", "cat"),
-        content_hash=np.array([7 if i == 3 else i for i in range(N)], np.uint64),
-        phash=chance.integers(0, 2**63, N).astype(np.uint64),
-        width=np.full(N, 16, np.uint16),
-        height=np.full(N, 16, np.uint16),
-        contrast=np.full(N, 0.2, np.float32),
-    )
-    thumbnails = Thumbnails(np.arange(N), tuple(images.thumbnail(Image.fromarray(p)) for p in pictures))
-    info = RunInfo("folder", "0" * 32, {"epochs": EPOCHS}, {"python": "3"}, "test", "2000-01-01T00:00:00Z")
-    store.create(path, info, samples, [Skipped("class/x.png", "empty file (0 bytes)")], thumbnails)
-    logged = scores.build()
-    store.add_training(path, 0, 0.0, 0, {}, {score.name: score.info for score in logged})
-    for number in range(1, EPOCHS + 1):
-        values = {score.name: chance.gamma(1.0, size=N).astype(np.float32) for score in logged}
-        values["correct"] = (chance.random(N) < (0.3, 0.6, 0.85, 0.9)[number - 1]).astype(np.float32)
-        values["prediction"] = chance.integers(0, 3, N).astype(np.float32)
-        accuracy = float(values["correct"].mean())
-        store.append_epoch(path, 0, EpochRow(number, 1.0, accuracy, np.nan, np.nan, 0.1, 1.0, values))
-    store.finish_training(path, 0, True)
 
 
 def mutate(content: bytes, chance: random.Random) -> tuple[str, bytes]:

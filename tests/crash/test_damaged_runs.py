@@ -9,6 +9,7 @@ import shutil
 import damage
 import h5py
 import pytest
+from made import write_run
 
 from curvaudit.errors import CurvauditError, DamagedRun
 from curvaudit.reporting import report
@@ -18,7 +19,7 @@ from curvaudit.store import open_run
 @pytest.fixture
 def run_file(tmp_path):
     path = tmp_path / "run.h5"
-    damage.write_run(path)
+    write_run(path)
     return path
 
 
