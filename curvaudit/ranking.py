@@ -8,7 +8,7 @@ import numpy as np
 
 from . import scores, store
 from .errors import CurvauditError, DamagedRun
-from .scores.consensus import consensus
+from .scores.consensus import PARTS, consensus
 
 CONSENSUS = "consensus"
 
@@ -29,7 +29,8 @@ def reduced(run: store.Run, training: int) -> dict[str, np.ndarray]:
             for columns, block in run.measure_blocks(training, score.name):
                 values[columns] = score.reduce(block)
             found[score.name] = values
-    found[CONSENSUS] = consensus({name: suspicion(run, name, values) for name, values in found.items()})
+    if any(name in found for name in PARTS):
+        found[CONSENSUS] = consensus({name: suspicion(run, name, values) for name, values in found.items()})
     return found
 
 

@@ -68,7 +68,9 @@ def report(
     if rank_by in damage.scores:
         raise DamagedRun(
             f"The values of {rank_by} in {run.path} are damaged.",
-            f"Restore it from a copy, or rank by another score, for example --rank-by {next(iter(found), 'loss')}.",
+            f"Restore it from a copy, or rank by a score that is whole: --rank-by {next(iter(found))}."
+            if found
+            else "Restore it from a copy, or scan again with --overwrite.",
         )
     values = ranking.pick(found, rank_by)
     if np.isnan(values).all():

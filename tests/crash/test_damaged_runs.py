@@ -88,6 +88,13 @@ def test_damage_in_the_score_that_ranks_is_refused(run_file):
     assert any("curvature" in caveat.message for caveat in rest.caveats)
 
 
+def test_a_consensus_of_nothing_is_left_out(run_file, recwarn):
+    for name in ("loss", "margin", "el2n"):
+        flip_in(run_file, f"trainings/0/measures/{name}")
+    assert set(report(run_file).scores) == {"curvature", "gradient", "correct"}
+    assert not recwarn.list
+
+
 def test_damaged_pictures_leave_the_rest(run_file):
     flip_in(run_file, "thumbnails/data")
     rest = report(run_file)
