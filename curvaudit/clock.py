@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 
 def _frozen() -> int | None:
     text = os.environ.get("SOURCE_DATE_EPOCH", "")
-    return int(text) if text.isdecimal() else None
+    # Beyond the year 9999 datetime gives up; such a value can only be a mistake.
+    return int(text) if text.isdecimal() and len(text) <= 11 else None
 
 
 def now_utc() -> str:

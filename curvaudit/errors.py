@@ -23,6 +23,10 @@ class CurvauditError(Exception):
         return f"{self.message} {self.hint}".strip()
 
 
+class DamagedRun(CurvauditError):
+    """A run file, or one part of it, cannot be read; other parts may still be good."""
+
+
 class UnreadableImage(Exception):
     """One picture that could not be decoded; `str(error)` is the reason shown to people.
 

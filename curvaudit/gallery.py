@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import numpy as np
 from PIL.Image import Image
 
 from . import hashing, images, ranking, store
+from .errors import CurvauditError
 from .records import Thumbnails
 
 TOP = 1000  # as many tiles as a contact sheet is made for
@@ -48,5 +50,10 @@ def _extremes(order: np.ndarray, labels: np.ndarray, classes: int) -> list[np.nd
 
 
 def draw(open_row: Callable[[int], Image], rows: np.ndarray) -> Thumbnails:
-    """Thumbnails of `rows`, (M,) ascending."""
-    return Thumbnails(rows, tuple(images.thumbnail(open_row(int(row))) for row in rows))
+    """Thumbnails of `rows`, (M,) ascending, less those whose picture has changed or gone."""
+    drawn: dict[int, bytes] = {}
+    for row in rows.tolist():
+        # The training is over: a picture that cannot be shown is no reason to lose it.
+        with suppress(CurvauditError):
+            drawn[row] = images.thumbnail(open_row(row))
+    return Thumbnails(np.array(list(drawn), np.int64), tuple(drawn.values()))

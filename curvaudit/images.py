@@ -21,9 +21,12 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .errors import UnreadableImage
 
 LOSSLESS_SIDE = 64  # px; thumbnails up to here are exact
+MAX_PIXELS = 178_956_970  # of one picture, as Pillow's own limit; 537 MB decoded
 LARGEST_SIDE = 65_535  # px; widths and heights are stored as uint16
 _THUMBNAIL_SIDE = 96  # px
 _WEBP_QUALITY = 82
+
+_BOMB = " (more than --max-pixels allows, a guard against decompression bombs)"
 
 # Pillow knows these by name only, or starts Ghostscript to draw them.
 _NOT_PICTURES = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -60,6 +63,21 @@ def decode(data: bytes | Path) -> Image.Image:
             return _decode(stream, os.fstat(stream.fileno()).st_size)
     except OSError as error:
         raise UnreadableImage(_why_not_opened(data, error)) from error
+
+
+@contextmanager
+def pixel_limit(pixels: int) -> Iterator[None]:
+    """Meanwhile refuse to decode pictures of more pixels (decompression bombs).
+
+    Holds for every thread, and for data sets of others that open pictures with Pillow.
+    """
+    before = Image.MAX_IMAGE_PIXELS
+    # Pillow warns above its number and raises above twice that; half a pixel makes odd limits exact.
+    Image.MAX_IMAGE_PIXELS = pixels / 2  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def from_anything(value: Any) -> Image.Image:
@@ -205,8 +223,8 @@ def _too_large(stream: BinaryIO, error: Exception) -> str:
         stream.seek(0)
         with suppress(Exception):
             width, height = factory(stream, "").size
-            return f"too large: {width}×{height} pixels (decompression bomb limit)"
-    return f"too large (decompression bomb limit): {error}"
+            return f"too large: {width}×{height} pixels{_BOMB}"
+    return f"too large{_BOMB}: {error}"
 
 
 def _what_instead(head: bytes) -> str:

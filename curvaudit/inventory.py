@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -50,15 +51,19 @@ class Inventory:
         Raises
         ------
         CurvauditError
-            It was readable before and is not any more.
+            It is not the picture any more that was there before.
         """
         try:
-            return self.source.open(int(self.source_index[row]))
+            image = self.source.open(int(self.source_index[row]))
+            change = "" if hashing.content_hash(image) == self.samples.content_hash[row] else "another picture now"
         except UnreadableImage as error:
+            change = str(error)
+        if change:
             raise CurvauditError(
-                f"{self.samples.ids[row]} changed while it was being scanned: {error}.",
+                f"{self.samples.ids[row]} changed while it was being scanned: {change}.",
                 "Leave the source alone during a scan, then start again.",
-            ) from error
+            )
+        return image
 
     def pictures(self, rows: Sequence[int]) -> dict[int, bytes]:
         """Thumbnails of `rows`, drawn again where the set was too large to keep them all."""
@@ -92,6 +97,10 @@ def _look(source: Source, index: int) -> _Seen | str:
         )
     except UnreadableImage as error:
         return str(error)
+    except MemoryError:
+        return "too large for the memory of this machine"
+    except Exception as error:  # a picture that decodes and then breaks our own code must not end the scan
+        return f"cannot be processed: {type(error).__name__}: {error}"
 
 
 def take(source: Source, workers: int, on_done: Callable[[int], None], least_classes: int = 2) -> Inventory:
@@ -176,6 +185,11 @@ def load_pixels(
 
     In memory where it takes less than a third of what is free, otherwise in the file
     `scratch`, mapped into memory; the caller removes it.
+
+    Raises
+    ------
+    CurvauditError
+        A picture is not what it was when the inventory was taken, or there is no space for `scratch`.
     """
     channels = 1 if inventory.grey else 3
     shape = (len(inventory.samples), channels, resolution, resolution)
@@ -183,13 +197,29 @@ def load_pixels(
     if int(np.prod(shape, dtype=np.int64)) * 3 < _free_memory():
         pixels = np.empty(shape, np.uint8)
     else:
-        pixels = np.lib.format.open_memmap(scratch, "w+", np.uint8, shape)
+        pixels = _on_disk(scratch, shape)
 
     def load(row: int) -> None:
         pixels[row] = images.to_array(inventory.open(row), resolution, channels)
 
     for _ in _in_parallel(load, shape[0], workers, on_done):
         pass
+    return pixels
+
+
+def _on_disk(scratch: Path, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        pixels = np.lib.format.open_memmap(scratch, "w+", np.uint8, shape)
+        # Without space behind it, the first write to a page of a mapped file kills the process.
+        if hasattr(os, "posix_fallocate"):
+            with scratch.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, scratch.stat().st_size)
+    except OSError as error:
+        size = int(np.prod(shape, dtype=np.int64)) / 2**30
+        raise CurvauditError(
+            f"The pixels need {size:.1f} GiB and find no room in {scratch}: {error.strerror or error}.",
+            "Choose a smaller --resolution, or a place with more space with -o.",
+        ) from error
     return pixels
 
 
@@ -209,9 +239,13 @@ def _in_parallel(
     function: Callable[[int], _T], count: int, workers: int, on_done: Callable[[int], None]
 ) -> Iterator[tuple[int, _T]]:
     """(index, function(index)) in order, a bounded block at a time."""
-    with ThreadPoolExecutor(max(1, workers)) as pool:
+    pool = ThreadPoolExecutor(max(1, workers))
+    try:
         for start in range(0, count, _BLOCK):
             block = range(start, min(start + _BLOCK, count))
             for index, result in zip(block, pool.map(function, block), strict=True):
                 yield index, result
                 on_done(1)
+    finally:
+        # After an error or Ctrl-C nobody wants the rest of the block.
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
 from . import scores, store
-from .errors import CurvauditError
-from .scores.consensus import consensus
+from .errors import CurvauditError, DamagedRun
+from .scores.consensus import PARTS, consensus
 
 CONSENSUS = "consensus"
 _SPREAD = 200  # pictures that show what any range of scores looks like
@@ -16,6 +18,7 @@ def reduced(run: store.Run, training: int) -> dict[str, np.ndarray]:
     """Every ranking score of one training, reduced over its epochs: name -> (N,) float64.
 
     Streams the run file by blocks of samples: memory is bounded by one block, not by E x N.
+    A score whose values are damaged is left out.
     """
     logged = next(t for t in run.trainings if t.index == training).measures
     found: dict[str, np.ndarray] = {}
@@ -23,10 +26,12 @@ def reduced(run: store.Run, training: int) -> dict[str, np.ndarray]:
         if score.reduce is None or score.name not in logged:
             continue
         values = np.full(len(run.samples), np.nan)
-        for columns, block in run.measure_blocks(training, score.name):
-            values[columns] = score.reduce(block)
-        found[score.name] = values
-    found[CONSENSUS] = consensus({name: suspicion(run, name, values) for name, values in found.items()})
+        with suppress(DamagedRun):
+            for columns, block in run.measure_blocks(training, score.name):
+                values[columns] = score.reduce(block)
+            found[score.name] = values
+    if any(name in found for name in PARTS):
+        found[CONSENSUS] = consensus({name: suspicion(run, name, values) for name, values in found.items()})
     return found
 
 

@@ -200,6 +200,18 @@ class Trajectories:
 
 
 @dataclass(frozen=True)
+class Stability:
+    """How far ranks depend on the seed, from trainings that differ in nothing else."""
+
+    seeds: tuple[int, ...]
+    spearman: float  # rank correlation, mean over all pairs of seeds
+    top: int
+    overlap: float  # share of the top that two seeds have in common, mean over all pairs
+    best: np.ndarray  # (N,) int64, best rank with any seed
+    worst: np.ndarray  # (N,) int64
+
+
+@dataclass(frozen=True)
 class Report:
     """The whole audit, ready to be exported. No torch, no open files."""
 
@@ -222,6 +234,7 @@ class Report:
     thumbnails: Mapping[int, bytes]  # row -> encoded picture (PNG, WebP)
     trajectories: Trajectories | None = None  # of the rows that a page may show
     spread: tuple[int, ...] = ()  # rows spread evenly over the ranking, to show what any range of scores looks like
+    stability: Stability | None = None  # None: one seed only
     compared_with: tuple[str, ...] = ()  # other splits and data sets that were searched for copies
 
     def label(self, row: int) -> str:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from . import exports, findings, gallery, ranking, store
-from .errors import CurvauditError
+from . import exports, findings, gallery, ranking, scores, store
+from .anonymizing import anonymized
+from .errors import CurvauditError, DamagedRun
 from .findings.interface import Evidence
 from .memorization import memorizable
-from .records import Caveat, Report, TrainingInfo
+from .records import Caveat, Report, Stability, TrainingInfo
+from .stability import averaged, repeats, stability
 from .suggestion import suggest
 from .trajectory import trajectories
 
@@ -24,10 +26,13 @@ def report(
     top: int = 100,
     rank_by: str = "curvature",
     training: int | None = None,
+    thumbnails: bool = True,
+    anonymize: bool = False,
 ) -> Report:
     """Rank the samples of a run and find what a person should look at.
 
-    Needs neither torch nor the original pictures.
+    Needs neither torch nor the original pictures. Trainings of one weight decay with several
+    seeds rank together, by the mean of each score: what depends on the seed averages out.
 
     Parameters
     ----------
@@ -38,7 +43,12 @@ def report(
     rank_by:
         Any logged score, or `consensus`.
     training:
-        Which training of the run ranks; None: the first one that has finished epochs.
+        Which training of the run ranks, alone; None: the first one that has finished epochs,
+        together with the finished trainings that differ from it only by the seed.
+    thumbnails:
+        False leaves the pictures out of the report (they are compared all the same).
+    anonymize:
+        Hash ids and contents, leave out what names the source; see `anonymizing`.
 
     Raises
     ------
@@ -50,7 +60,19 @@ def report(
     if not isinstance(run, store.Run):
         run = store.open_run(Path(run))
     chosen = _choose(run, training)
-    found = ranking.reduced(run, chosen.index)
+    if anonymize:
+        run = anonymized(run)
+    damage = _Damage(run)
+    group = repeats(run, chosen) if training is None else (chosen,)
+    each = [damage.reduced(one) for one in group]
+    found = averaged(each)
+    if rank_by in damage.scores:
+        raise DamagedRun(
+            f"The values of {rank_by} in {run.path} are damaged.",
+            f"Restore it from a copy, or rank by a score that is whole: --rank-by {next(iter(found))}."
+            if found
+            else "Restore it from a copy, or scan again with --overwrite.",
+        )
     values = ranking.pick(found, rank_by)
     if np.isnan(values).all():
         raise CurvauditError(
@@ -60,8 +82,12 @@ def report(
     order = ranking.order(ranking.suspicion(run, rank_by, values))
     rank = ranking.ranks(order)
     can = memorizable(run.samples)
-    last = run.last(chosen.index, "correct") > 0  # (N,)
-    suggested = suggest(run, chosen.index, can & last)
+    correct = np.stack([run.last(one.index, "correct") > 0 for one in group])  # (R, N)
+    last = correct.mean(axis=0) > 0.5  # (N,)
+    suggested = _agreed([damage.suggest(one, can & right) for one, right in zip(group, correct, strict=True)])
+    stable = None
+    if len(group) > 1:
+        stable = stability(run, group, [one[rank_by] for one in each], rank_by, top)
     evidence = Evidence(
         samples=run.samples,
         skipped=run.skipped,
@@ -72,8 +98,9 @@ def report(
         suggested=suggested,
         final_correct=last,
         memorizable=can,
-        thumbnails=run.thumbnails,
+        thumbnails=damage.thumbnails,
         training=chosen,
+        stability=stable,
     )
     all_findings = findings.find_all(evidence)
     spread = ranking.spread(order).tolist()
@@ -81,27 +108,95 @@ def report(
     for finding in all_findings:
         shown |= {sample.index for sample in finding.samples if sample.index is not None}
     rows = sorted(shown)
+    pictures = damage.thumbnails(rows) if thumbnails else {}
+    caveats = _caveats(run, chosen, last, can, evidence)
+    if not thumbnails:
+        caveats += (Caveat("note", "The pictures were left out of this report on request (--no-thumbnails)."),)
     return Report(
         run=run.info,
-        run_path=str(run.path),
+        run_path="" if anonymize else str(run.path),
         samples=run.samples,
         skipped=run.skipped,
         trainings=run.trainings,
         training=chosen.index,
         rank_by=rank_by,
         top=min(top, len(run.samples)),
-        scores={**found, **_other_trainings(run, chosen.index)},
+        scores={**found, **_other_trainings(run, group, damage)},
         order=order,
         rank=rank,
         suggested=suggested,
-        mean_curvature=run.epoch_means(chosen.index, "curvature"),
+        mean_curvature=damage.mean_curvature(chosen),
         memorized_share=ranking.memorized_share(run, chosen.index, can),
         findings=all_findings,
-        caveats=_caveats(run, chosen, last, can, evidence),
-        thumbnails=run.thumbnails(rows),
+        caveats=damage.caveats() + _seed_caveats(run, chosen, group, stable) + caveats,
+        thumbnails=pictures,
         trajectories=trajectories(run, chosen.index, rows),
         spread=tuple(spread),
+        stability=stable,
     )
+
+
+class _Damage:
+    """Reads a run part by part, and keeps what could not be read."""
+
+    def __init__(self, run: store.Run) -> None:
+        self.run = run
+        self.scores: set[str] = set()
+        self.parts: set[str] = set()
+
+    def reduced(self, training: TrainingInfo) -> dict[str, np.ndarray]:
+        """As `ranking.reduced`."""
+        found = ranking.reduced(self.run, training.index)
+        lost = {score.name for score in scores.build() if score.reduce and score.name in training.measures} - set(found)
+        self.scores |= lost
+        return found
+
+    def suggest(self, training: TrainingInfo, eligible: np.ndarray) -> np.ndarray:
+        """As `suggestion.suggest`; nothing where the predictions are damaged."""
+        try:
+            return suggest(self.run, training.index, eligible)
+        except DamagedRun:
+            self.parts.add("the predictions (no labels are suggested, CA201 was not checked)")
+            return np.full(len(eligible), -1, np.int32)
+
+    def thumbnails(self, rows: Sequence[int]) -> dict[int, bytes]:
+        """As `Run.thumbnails`."""
+        try:
+            return self.run.thumbnails(rows)
+        except DamagedRun:
+            self.parts.add("the pictures")
+            return {}
+
+    def mean_curvature(self, training: TrainingInfo) -> np.ndarray:
+        """(E,), NaN where it cannot be read."""
+        try:
+            return self.run.epoch_means(training.index, "curvature")
+        except DamagedRun:
+            return np.full(training.epochs, np.nan)
+
+    def caveats(self) -> tuple[Caveat, ...]:
+        """One if anything was damaged."""
+        lost = [*(f"the score {name}" for name in sorted(self.scores)), *sorted(self.parts)]
+        if not lost:
+            return ()
+        return (
+            Caveat(
+                "error",
+                f"The run file is damaged. Left out: {', '.join(lost)}. Restore it from a copy, or scan again.",
+            ),
+        )
+
+
+def _agreed(suggested: Sequence[np.ndarray]) -> np.ndarray:
+    """The class that more than half of the trainings suggest, (N,) int32, -1 where there is none."""
+    if len(suggested) == 1:
+        return suggested[0]
+    votes = np.stack(suggested)  # (R, N)
+    agreed = np.full(votes.shape[1], -1, np.int32)
+    for one in votes:
+        many = (votes == one).sum(axis=0) * 2 > len(votes)
+        agreed[many] = one[many]
+    return agreed
 
 
 def save(
@@ -165,18 +260,56 @@ def _extreme_rows(run: store.Run, order: np.ndarray) -> set[int]:
     return rows
 
 
-def _other_trainings(run: store.Run, chosen: int) -> dict[str, np.ndarray]:
-    """Scores of the run's other trainings, as extra columns: `curvature@wd=0.0001`."""
-    columns = {}
+def _other_trainings(run: store.Run, group: Sequence[TrainingInfo], damage: _Damage) -> dict[str, np.ndarray]:
+    """Scores of trainings that do not rank, as extra columns: `curvature@wd=0.0001`."""
+    used = {training.index for training in group}
+    columns: dict[str, np.ndarray] = {}
     for training in run.trainings:
-        if training.index == chosen or not training.epochs:
+        if training.index in used or not training.epochs:
             continue
-        for name, values in ranking.reduced(run, training.index).items():
-            columns[f"{name}@wd={training.weight_decay:g}"] = values
+        if training.weight_decay == group[0].weight_decay:
+            together: tuple[TrainingInfo, ...] = (training,)
+            mark = f"seed={training.seed}"
+        else:
+            together, mark = repeats(run, training), f"wd={training.weight_decay:g}"
+        used |= {one.index for one in together}
+        for name, values in averaged([damage.reduced(one) for one in together]).items():
+            columns.setdefault(f"{name}@{mark}", values)
     return columns
 
 
 SMALLEST_SET = 500
+# Below these, two seeds tell different stories. For orientation: two rankings that have nothing to do
+# with each other share as much of the top as it is of the whole set, and correlate at 0.
+AGREE_SPEARMAN = 0.6
+AGREE_OVERLAP = 0.5
+
+
+def _seed_caveats(
+    run: store.Run, chosen: TrainingInfo, group: Sequence[TrainingInfo], stable: Stability | None
+) -> tuple[Caveat, ...]:
+    caveats = []
+    if stable is not None:
+        strong = stable.spearman < AGREE_SPEARMAN or stable.overlap < AGREE_OVERLAP
+        figures = (
+            f"rank correlation (Spearman) {stable.spearman:.2f}, {stable.overlap:.0%} of the top {stable.top} in common"
+        )
+        if strong:
+            caveats.append(
+                Caveat(
+                    "warning",
+                    f"The {len(stable.seeds)} seeds disagree strongly: {figures}. Trust the mean ranking of this "
+                    "report more than any single one, and a single rank only within rank_best to rank_worst.",
+                )
+            )
+        else:
+            caveats.append(Caveat("note", f"Ranks are the mean of {len(stable.seeds)} seeds, which agree: {figures}."))
+    left = [t.seed for t in run.trainings if t.weight_decay == chosen.weight_decay and not t.finished and t.epochs]
+    if len(group) > 1 and left:
+        caveats.append(
+            Caveat("note", f"Not finished and not part of the ranking: seed {', '.join(str(seed) for seed in left)}.")
+        )
+    return tuple(caveats)
 
 
 def _caveats(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import __version__, clock, gallery, inventory, sources, store
+from . import __version__, clock, gallery, images, inventory, locking, sources, store
 from .errors import CurvauditError
 from .memorization import memorizable
 from .records import (
@@ -27,11 +30,11 @@ from .records import (
     Thumbnails,
     TrainingInfo,
 )
+from .scores import ScoreSettings, build
 
 if TYPE_CHECKING:
     import torch
 
-    from .scores import Score
     from .training.recipe import Recipe
 
 DEFAULT_RUN = "curvaudit.h5"
@@ -54,6 +57,7 @@ class ScanSettings:
     lr: float | None = None
     weight_decay: tuple[float, ...] = (0.0,)
     seed: int = 0
+    repeats: int = 1  # trainings for each weight decay, seeded seed, seed + 1, …
     augment: bool | None = None
     curvature_every: int | None = None
     probes: int | None = None
@@ -63,6 +67,13 @@ class ScanSettings:
     device: str = "auto"
     precision: str = "auto"
     workers: int | None = None
+    max_pixels: int = images.MAX_PIXELS  # of one picture; larger ones are named, not decoded
+
+    @property
+    def trainings(self) -> tuple[tuple[float, int], ...]:
+        """(weight decay, seed) of every training, in the order of the run file."""
+        seeds = range(self.seed, self.seed + self.repeats)
+        return tuple((decay, seed) for decay in self.weight_decay for seed in seeds)
 
     def source_options(self) -> sources.SourceOptions:
         """The part that concerns where the pictures come from."""
@@ -77,6 +88,8 @@ class ScanSettings:
             ("--probes", self.probes, 1),
             ("--workers", self.workers, 1),
             ("--seed", self.seed, 0),
+            ("--repeats", self.repeats, 1),
+            ("--max-pixels", self.max_pixels, 1),
         ):
             if value is not None and value < low:
                 raise CurvauditError(f"{name} {value} is too small.", f"The least is {low}.")
@@ -129,11 +142,20 @@ def scan(
     Raises
     ------
     CurvauditError
-        Bad settings, nothing to audit, an existing or damaged run file, diverged training.
+        Bad settings, nothing to audit, an existing or damaged run file, another scan on it,
+        pictures that change meanwhile, no space, diverged training. Finished epochs are kept.
     """
     wanted = _settings(settings)
     path = Path(out)
-    _check_output(path, resume, overwrite)
+    _check_folder(path, resume, overwrite)
+    with locking.locked(path), images.pixel_limit(wanted.max_pixels):
+        _check_existing(path, resume, overwrite)
+        return _scan(source, path, resume, overwrite, wanted, on_event)
+
+
+def _scan(
+    source: Any, path: Path, resume: bool, overwrite: bool, wanted: ScanSettings, on_event: Callable[[Event], None]
+) -> store.Run:
     loaded = sources.load(source, wanted.source_options())
     second = _second_split(source, wanted)
     workers = wanted.workers or min(8, os.cpu_count() or 1)
@@ -148,11 +170,16 @@ def scan(
             store.create(
                 path, work.info, stock.samples, work.skipped, stock.thumbnails or _NO_THUMBNAILS, overwrite=overwrite
             )
-        for index, weight_decay in enumerate(wanted.weight_decay):
-            _Training(work, index, weight_decay, on_event).run()
+        with _memory_named(path):
+            for index, (weight_decay, seed) in enumerate(wanted.trainings):
+                _Training(work, index, weight_decay, seed, on_event).run()
     if stock.thumbnails is None:
         rows = gallery.rows_worth_showing(store.open_run(path))
-        store.set_thumbnails(path, gallery.draw(stock.open, rows))
+        thumbnails = gallery.draw(stock.open, rows)
+        if len(thumbnails.rows) < len(rows):
+            lost = len(rows) - len(thumbnails.rows)
+            on_event(Notice(f"{lost} pictures changed since they were scanned; the report cannot show them", "warning"))
+        store.set_thumbnails(path, thumbnails)
     _checkpoint_path(path).unlink(missing_ok=True)
     return store.open_run(path)
 
@@ -185,7 +212,7 @@ def _checkpoint_path(path: Path) -> Path:
     return path.with_name(path.name + ".checkpoint")
 
 
-def _check_output(path: Path, resume: bool, overwrite: bool) -> None:
+def _check_folder(path: Path, resume: bool, overwrite: bool) -> None:
     """Say what is wrong with the output before hours of work, not after."""
     if resume and overwrite:
         raise CurvauditError("--resume and --overwrite exclude each other.", "Give one of them.")
@@ -195,6 +222,9 @@ def _check_output(path: Path, resume: bool, overwrite: bool) -> None:
         raise CurvauditError(f"The folder {path.parent} for the run file does not exist.", "Create it first.")
     if not os.access(path.parent, os.W_OK):
         raise CurvauditError(f"The folder {path.parent} cannot be written to.", "Choose another place with -o.")
+
+
+def _check_existing(path: Path, resume: bool, overwrite: bool) -> None:
     if resume:
         store.open_run(path)
     elif path.exists() and not overwrite:
@@ -204,23 +234,44 @@ def _check_output(path: Path, resume: bool, overwrite: bool) -> None:
         )
 
 
+@contextmanager
+def _memory_named(path: Path) -> Iterator[None]:
+    """Running out of memory, of whatever device, as an error that says what helps."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # torch raises RuntimeError, on the CPU without a type of its own.
+        said = str(error).lower()
+        if not isinstance(error, MemoryError) and "out of memory" not in said and "can't allocate memory" not in said:
+            raise
+        raise CurvauditError(
+            f"There is not enough memory to train or measure; finished epochs are kept in {path}.",
+            "Close other programs and --resume, or start anew with a smaller --batch-size, --resolution or --width.",
+        ) from error
+
+
 class _Scratch:
-    """The file for pixels that do not fit into memory; gone when the scan ends."""
+    """The files for pixels that do not fit into memory; gone when the scan ends."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.with_name(path.name + ".pixels")
 
-    def __enter__(self) -> Path:
-        return self.path
+    @property
+    def validation(self) -> Path:
+        """For the second split."""
+        return self.path.with_name(self.path.name + ".val")
+
+    def __enter__(self) -> _Scratch:
+        self._remove()  # of a killed scan
+        return self
 
     def __exit__(self, *ignored: object) -> None:
-        for leftover in (self.path, _second(self.path)):
-            leftover.unlink(missing_ok=True)
+        self._remove()
 
-
-def _second(scratch: Path) -> Path:
-    """The scratch file for the validation split's pixels."""
-    return scratch.with_name(scratch.name + ".val")
+    def _remove(self) -> None:
+        for leftover in (self.path, self.validation):
+            with suppress(OSError):
+                leftover.unlink(missing_ok=True)
 
 
 def _second_split(source: Any, wanted: ScanSettings) -> sources.Source | None:
@@ -255,7 +306,6 @@ class _Work:
     info: RunInfo
     settings: ScanSettings
     recipe: Recipe
-    scores: tuple[Score, ...]
     device: torch.device
     bf16: bool
     width: int
@@ -265,6 +315,12 @@ class _Work:
     memorizable: np.ndarray  # (N,) bool
     skipped: tuple[Skipped, ...]
 
+    @property
+    def identity(self) -> str:
+        """Settings and source as one text, by which a checkpoint knows its run."""
+        said = json.dumps(_flat(self.info.config), sort_keys=True, default=str) + self.info.source_fingerprint
+        return blake2b(said.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
+
 
 def _prepare(
     spec: Any,
@@ -272,13 +328,12 @@ def _prepare(
     second: sources.Source | None,
     settings: ScanSettings,
     path: Path,
-    scratch: Path,
+    scratch: _Scratch,
     workers: int,
     on_event: Callable[[Event], None],
 ) -> _Work:
     import torch
 
-    from .scores import ScoreSettings, build
     from .training import device as choices
     from .training import presets
 
@@ -288,7 +343,6 @@ def _prepare(
     width = choices.choose_width(settings.width, resolution.value, device)
     channels = 1 if stock.grey else 3
     recipe = _with_overrides(presets.named(settings.preset, len(stock.samples), channels), settings)
-    scores = build(ScoreSettings(probes=recipe.probes, step=settings.step, seed=settings.seed))
     for name, choice in (("resolution", resolution), ("width", width)):
         on_event(Notice(f"{name} {choice.value}: {choice.reason}"))
     unreadable = sum(item.kind == "unreadable" for item in stock.skipped)
@@ -300,7 +354,7 @@ def _prepare(
         array = inventory.load_pixels(what, resolution.value, file, workers, lambda done: on_event(Advanced(done)))
         return _Pixels(torch.from_numpy(array), torch.from_numpy(what.samples.labels.astype(np.int64)))
 
-    data = load(stock, scratch, "loading pixels")
+    data = load(stock, scratch.path, "loading pixels")
     validation, validation_fingerprint, skipped = None, None, stock.skipped
     if second is not None:
         split = settings.validation
@@ -315,7 +369,7 @@ def _prepare(
             raise CurvauditError(
                 f"--validation {split} names the split that is audited.", "Name another split, or leave it out."
             )
-        validation = load(replace(other, grey=stock.grey), _second(scratch), f"loading {split} pixels")
+        validation = load(replace(other, grey=stock.grey), scratch.validation, f"loading {split} pixels")
         skipped += tuple(replace(item, id=f"{split}: {item.id}") for item in other.skipped)
     info = RunInfo(
         source=stock.source.name,
@@ -353,7 +407,6 @@ def _prepare(
         info=info,
         settings=settings,
         recipe=recipe,
-        scores=scores,
         device=device,
         bf16=bf16,
         width=width.value,
@@ -404,12 +457,15 @@ def _check_same(run: store.Run, info: RunInfo) -> None:
     CurvauditError
         Naming every setting that changed.
     """
-    old, new = _flat(run.info.config), _flat(info.config)
+    old, new, defaults = _flat(run.info.config), _flat(info.config), _flat(asdict(ScanSettings()))
     changed = [
-        f"{name} was {old.get(name)!r} and is now {new.get(name)!r}"
+        f"{name} was {before!r} and is now {now!r}"
         for name in sorted(old.keys() | new.keys())
-        # The same source may lie elsewhere or be named in another way; its fingerprint tells.
-        if old.get(name) != new.get(name) and not name.endswith("_reason") and name not in ("source", "data_dir")
+        # A setting that an older curvaudit did not have stood at what is the default now. The same
+        # source may lie elsewhere or be named in another way; its fingerprint tells.
+        if (before := old.get(name, defaults.get(name))) != (now := new.get(name))
+        and not name.endswith("_reason")
+        and name not in ("source", "data_dir")
     ]
     if changed:
         raise CurvauditError(
@@ -436,10 +492,14 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
 class _Training:
     """One training of a scan: fresh, resumed or already finished."""
 
-    def __init__(self, work: _Work, index: int, weight_decay: float, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self, work: _Work, index: int, weight_decay: float, seed: int, on_event: Callable[[Event], None]
+    ) -> None:
         self.work = work
         self.index = index
         self.weight_decay = weight_decay
+        self.seed = seed
+        self.scores = build(ScoreSettings(probes=work.recipe.probes, step=work.settings.step, seed=seed))
         self.on_event = on_event
 
     def run(self) -> None:
@@ -458,9 +518,9 @@ class _Training:
                 work.path,
                 self.index,
                 self.weight_decay,
-                work.settings.seed,
+                self.seed,
                 work.recipe.as_dict(),
-                {score.name: score.info for score in work.scores},
+                {score.name: score.info for score in self.scores},
             )
         mean, std = _pixel_statistics(work.data.pixels)
         if work.device.type == "cuda":
@@ -473,7 +533,7 @@ class _Training:
             width=work.width,
             mean=mean,
             std=std,
-            seed=work.settings.seed,
+            seed=self.seed,
         ).to(work.device)
         optimizer = build_optimizer(model, work.recipe, self.weight_decay)
         self._continue(model, optimizer, 0 if known is None else known.epochs)
@@ -491,7 +551,8 @@ class _Training:
         work, recipe = self.work, self.work.recipe
         file = checkpoints.path_for(work.path)
         saved = checkpoints.load(file, work.device)
-        if saved is not None and saved.training != self.index:
+        # One that a killed scan of other settings or pictures left behind says nothing here.
+        if saved is not None and (saved.run != work.identity or saved.training != self.index):
             saved = None
         if rows == 0 and saved is not None and saved.epoch != 1:
             saved = None  # left by another run: this one has not logged anything that it could follow
@@ -522,7 +583,7 @@ class _Training:
             work.data.pixels,
             work.data.labels,
             recipe,
-            seed=work.settings.seed,
+            seed=self.seed,
             first_epoch=done + 1,
             device=work.device,
             bf16=work.bf16,
@@ -535,6 +596,7 @@ class _Training:
                     "try a smaller --lr with -o for a new run.",
                 )
             state = checkpoints.Checkpoint(
+                run=work.identity,
                 training=self.index,
                 epoch=epoch.number,
                 train_loss=epoch.train_loss,
@@ -585,7 +647,7 @@ class _Training:
         begun = clock.seconds()
         number = state.epoch
         full = recipe.measures_curvature(number)
-        scores = [score for score in work.scores if full or score.needs == "forward"]
+        scores = [score for score in self.scores if full or score.needs == "forward"]
         batch_size = 256 if work.data.pixels.shape[-1] <= 64 else 64
         self.on_event(PhaseStarted(f"measuring epoch {number}", len(work.data.labels), "pictures"))
         calibrate(model, work.data.pixels, batch_size, work.device)
@@ -631,7 +693,7 @@ class _Training:
                 measures=values,
             ),
         )
-        trainings = len(work.settings.weight_decay)
+        trainings = len(work.settings.trainings)
         left = max(0, recipe.epochs - number) + recipe.epochs * (trainings - 1 - self.index)
         self.on_event(
             EpochDone(

@@ -1,16 +1,21 @@
 """The run file: the only module that knows HDF5. docs/format.md is its specification.
 
-Every write opens, appends, flushes and closes, so that a killed process leaves a readable file.
-An epoch counts once its row in `number` is written, which happens last.
+HDF5 changes a file in place by many writes, and a file cut between two of them may be lost. So
+every change is made on a copy beside the run file, which then takes its name: whoever opens the
+run, at whatever moment, sees it before or after an epoch, never within. docs/durability.md says
+what was tried. An epoch counts once its row in `number` is written.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -18,7 +23,7 @@ from urllib.parse import unquote
 import h5py
 import numpy as np
 
-from .errors import CurvauditError
+from .errors import CurvauditError, DamagedRun
 from .records import (
     EpochRow,
     MeasureInfo,
@@ -35,7 +40,12 @@ VERSION = "1.0"
 _MAJOR = 1
 _COLUMNS = 65536  # samples a chunk: an epoch is a few chunks, a block of samples one chunk an epoch
 _CURVES = ("train_loss", "train_accuracy", "val_loss", "val_curvature", "learning_rate", "seconds")
-_TEXT = h5py.string_dtype("utf-8")
+_TEXTS = 4096  # texts a chunk
+# With checksums on everything that is not data: a flipped byte is an error, not another number.
+_LIBRARY = ("v110", "v110")
+_SLACK = 1 << 20  # bytes that HDF5 may need beside the data of an epoch
+# What h5py raises on damaged files, now at opening, now at reading; MemoryError for sizes made up by damage.
+_DAMAGE = (OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError, MemoryError)
 
 # --- writing -------------------------------------------------------------------------
 
@@ -56,29 +66,47 @@ def create(
     CurvauditError
         A file is there already (and `overwrite` is False), or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = _partial(path)
     try:
-        with h5py.File(temporary, "x") as file:
+        temporary.unlink(missing_ok=True)  # of a killed scan
+        temporary.write_bytes(_empty())
+        _reserve(temporary, _size(samples, skipped, thumbnails) + _SLACK)
+        with h5py.File(temporary, "r+", libver=_LIBRARY) as file:
             _write_root(file, info, len(samples), len(samples.classes))
             _write_samples(file, samples)
             group = file.create_group("skipped")
             _texts(group, "id", [item.id for item in skipped])
             _texts(group, "reason", [item.reason for item in skipped])
             _texts(group, "kind", [item.kind for item in skipped])
+            _describe(group, digest=_digest(group))
             _write_thumbnails(file, thumbnails)
             file.create_group("trainings")
-            file.flush()
         _sync(temporary)
         if overwrite:
-            os.replace(temporary, path)
+            os.replace(temporary, _real(path))
         else:
             _place(temporary, path)
-    except OSError as error:
+        _sync_folder(temporary.parent)
+    except (OSError, RuntimeError) as error:
         raise CurvauditError(
-            f"The run file {path} cannot be written: {error.strerror or error}.", "Choose another place with -o."
+            f"The run file {path} cannot be written: {_reason(error)}.", "Choose another place with -o."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
+
+
+def _empty() -> bytes:
+    """A run file with nothing in it, made in memory: HDF5 must not meet a full disk, see `_reserve`."""
+    with h5py.File("empty", "w", driver="core", backing_store=False, libver=_LIBRARY) as file:
+        file.flush()
+        return bytes(file.id.get_file_image())
+
+
+def _size(samples: Samples, skipped: Sequence[Skipped], thumbnails: Thumbnails) -> int:
+    """Bytes that a new run file takes at most, about."""
+    columns = (samples.ids, samples.classes, *samples.columns.values(), *((item.id, item.reason) for item in skipped))
+    texts = sum(len(text.encode("utf-8", "backslashreplace")) + 4 for column in columns for text in column)
+    return 2 * texts + 64 * len(samples) + sum(map(len, thumbnails.images)) * 5 // 4
 
 
 def _place(temporary: Path, path: Path) -> None:
@@ -97,6 +125,27 @@ def _place(temporary: Path, path: Path) -> None:
         os.rename(temporary, path)
 
 
+def _real(path: Path) -> Path:
+    """Where a link leads: replacing the link itself would leave the old file behind it."""
+    return Path(os.path.realpath(path))
+
+
+def _partial(path: Path) -> Path:
+    """The copy under construction, one for each run file; `locking` keeps a second scan out."""
+    path = _real(path)
+    return path.with_name(f".{path.name}.partial")
+
+
+def _discard(temporary: Path) -> None:
+    with suppress(OSError):  # its folder may be what went wrong; the next write takes the name again
+        temporary.unlink(missing_ok=True)
+
+
+def _reason(error: BaseException) -> str:
+    said = getattr(error, "strerror", None) or str(error)
+    return (said.splitlines() or [type(error).__name__])[0]
+
+
 def add_training(
     path: Path,
     index: int,
@@ -107,74 +156,111 @@ def add_training(
 ) -> None:
     """Add training `index` without epochs."""
     with _writing(path) as file:
-        # Assembled under another name: a kill in between leaves nothing that looks like a training.
-        partial = f"partial-{index}"
-        if partial in file:
-            del file[partial]
-        group = file.create_group(partial)
-        group.attrs.update(weight_decay=weight_decay, seed=seed, recipe=_json(recipe), finished=False, memorized=False)
+        group = file.create_group(f"trainings/{index}")
+        _describe(group, weight_decay=weight_decay, seed=seed, recipe=_json(recipe), finished=False, memorized=False)
         count = int(file.attrs["n_samples"])
         for name in _CURVES:
             _growing(group, name, (0,), np.float64)
         parent = group.create_group("measures")
         for name, measure in measures.items():
             data = _growing(parent, name, (0, count), np.float32)
-            data.attrs.update(
+            _describe(
+                data,
                 unit=measure.unit,
                 definition=measure.definition,
                 direction=measure.direction,
                 parameters=_json(measure.parameters),
             )
         _growing(group, "number", (0,), np.int32)
-        file.flush()
-        file.move(partial, f"trainings/{index}")
 
 
 def append_epoch(path: Path, training: int, row: EpochRow) -> None:
-    """Append one epoch, durable when this returns.
-
-    Rows that a killed attempt left behind the last counted epoch are overwritten.
-    """
-    with _writing(path) as file:
+    """Append one epoch, durable when this returns."""
+    with _writing(path, _room(row)) as file:
         group = file[f"trainings/{training}"]
         position = _committed(group)
         for name in _CURVES:
             _put(group[name], position, getattr(row, name))
         for name, data in group["measures"].items():
             _put(data, position, row.measures.get(name, np.nan))
-        file.flush()
         _put(group["number"], position, row.number)
-        file.flush()
-    _sync(path)
+
+
+def _room(row: EpochRow) -> int:
+    """Bytes of an epoch: whole chunks of every measure."""
+    columns = max((len(values) for values in row.measures.values()), default=0)
+    chunk = max(1, min(columns, _COLUMNS))
+    # A measure that is not taken in this epoch fills its chunks with NaN all the same.
+    return 4 * chunk * -(-columns // chunk) * 2 * max(1, len(row.measures))
 
 
 def finish_training(path: Path, training: int, memorized: bool) -> None:
     """Mark a training as ended."""
     with _writing(path) as file:
         file[f"trainings/{training}"].attrs.update(finished=True, memorized=memorized)
-    _sync(path)
 
 
 def set_thumbnails(path: Path, thumbnails: Thumbnails) -> None:
     """Replace the kept thumbnails."""
-    with _writing(path) as file:
+    with _writing(path, sum(map(len, thumbnails.images))) as file:
         if "thumbnails" in file:
             del file["thumbnails"]
         _write_thumbnails(file, thumbnails)
-    _sync(path)
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[h5py.File]:
+def _writing(path: Path, room: int = 0) -> Iterator[h5py.File]:
+    """The run file, to be changed: what is done takes effect as a whole at the end, or not at all.
+
+    Parameters
+    ----------
+    room:
+        Bytes that will be added.
+
+    Raises
+    ------
+    CurvauditError
+        It cannot be read or written; it is then as it was.
+    """
+    real, temporary = _real(path), _partial(path)
     try:
-        with h5py.File(path, "r+") as file:
+        temporary.unlink(missing_ok=True)
+        shutil.copyfile(real, temporary)
+        shutil.copymode(real, temporary)
+        _reserve(temporary, room + _SLACK)
+        with h5py.File(temporary, "r+", libver=_LIBRARY) as file:
             yield file
-            file.flush()
-    except OSError as error:
+        _sync(temporary)
+        os.replace(temporary, real)
+        _sync_folder(real.parent)
+    except (OSError, RuntimeError, LookupError, ValueError) as error:
         raise CurvauditError(
-            f"The run file {path} cannot be written: {error.strerror or error}.",
-            "Finished epochs are kept; mend the cause (space, permissions, another process), then use --resume.",
+            f"The run file {path} cannot be written: {_reason(error)}.",
+            "Finished epochs are kept; mend the cause (space, permissions, a folder that is gone), then use --resume.",
         ) from error
+    finally:
+        _discard(temporary)
+
+
+def _reserve(path: Path, room: int) -> None:
+    """Make sure of the space now: a disk that is full halfway leaves HDF5 in a state in which it crashes.
+
+    Raises
+    ------
+    OSError
+        There is not enough.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.posix_fallocate(descriptor, os.fstat(descriptor).st_size, room)
+    except OSError as error:
+        # Some file systems cannot reserve; HDF5 then runs into a full disk itself.
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _sync(path: Path) -> None:
@@ -183,6 +269,12 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    """Make a new name last; not every system can, and the file is in place all the same."""
+    with suppress(OSError):
+        _sync(path)
 
 
 def _put(data: h5py.Dataset, position: int, value: Any) -> None:
@@ -206,7 +298,8 @@ def _growing(group: h5py.Group, name: str, shape: tuple[int, ...], kind: type) -
 
 
 def _write_root(file: h5py.File, info: RunInfo, samples: int, classes: int) -> None:
-    file.attrs.update(
+    _describe(
+        file,
         format=FORMAT,
         format_version=info.format_version,
         created_by=info.created_by,
@@ -239,6 +332,22 @@ def _write_samples(file: h5py.File, samples: Samples) -> None:
         columns = group.create_group("columns", track_order=True)  # the manifest's order, not the alphabet's
         for name, texts in samples.columns.items():
             _texts(columns, _link_name(name), texts)
+    _describe(group, digest=_digest(group))
+
+
+def _digest(group: h5py.Group) -> str:
+    """Of all names and values in a group: HDF5 keeps no checksum of texts and of plain arrays."""
+    digest = blake2b(digest_size=16)
+    for name in sorted(group):
+        item = group[name]
+        digest.update(name.encode() + b"\0")
+        if isinstance(item, h5py.Group):
+            digest.update(_digest(item).encode())
+        elif h5py.check_string_dtype(item.dtype):
+            digest.update("\0".join(_strings(item)).encode())
+        else:
+            digest.update(item[:].tobytes())
+    return digest.hexdigest()
 
 
 def _link_name(text: str) -> str:
@@ -252,13 +361,32 @@ def _write_thumbnails(file: h5py.File, thumbnails: Thumbnails) -> None:
     offsets = np.cumsum([0, *(len(image) for image in thumbnails.images)], dtype=np.int64)
     data = np.frombuffer(b"".join(thumbnails.images), np.uint8)
     for name, values in (("rows", thumbnails.rows.astype(np.int64)), ("offsets", offsets), ("data", data)):
-        group.create_dataset(name, data=values, track_times=False)
+        # A checksum needs chunks, and chunks at least one value.
+        checked = {"fletcher32": True, "chunks": (min(len(values), _COLUMNS),)} if len(values) else {}
+        group.create_dataset(name, data=values, track_times=False, **checked)
+
+
+# Texts have a fixed length: HDF5 keeps others in heaps without checksums, and can hang on a damaged one.
+
+
+def _describe(item: h5py.Group | h5py.Dataset, **values: Any) -> None:
+    for name, value in values.items():
+        if isinstance(value, str):
+            text = _clean(value).encode()
+            item.attrs[name] = np.array(text, h5py.string_dtype("utf-8", max(1, len(text))))
+        else:
+            item.attrs[name] = value
 
 
 def _texts(group: h5py.Group, name: str, values: Sequence[str]) -> None:
-    data = group.create_dataset(name, shape=(len(values),), dtype=_TEXT, track_times=False)
-    if values:
-        data[:] = np.array([_clean(value) for value in values], dtype=object)
+    encoded = [_clean(value).encode() for value in values]
+    longest = max(map(len, encoded), default=1) or 1
+    # Compressed: one long name must not cost its length for every other.
+    checked = {"fletcher32": True, "compression": "gzip", "chunks": (min(len(values), _TEXTS),)} if values else {}
+    kind = h5py.string_dtype("utf-8", longest)
+    data = group.create_dataset(name, shape=(len(values),), dtype=kind, track_times=False, **checked)
+    for start in range(0, len(values), _TEXTS):
+        data[start : start + _TEXTS] = np.array(encoded[start : start + _TEXTS], dtype=kind)
 
 
 def _clean(text: str) -> str:
@@ -291,7 +419,7 @@ class Run:
         return next(t.epochs for t in self.trainings if t.index == training)
 
     def measure(self, training: int, name: str) -> np.ndarray:
-        """All logged values of a score, (E, N) float32."""
+        """All logged values of a score, (E, N) float32. Raises `DamagedRun`, as all that follow."""
         with _reading(self.path) as file:
             return file[f"trainings/{training}/measures/{name}"][: self._epochs(training)]
 
@@ -357,30 +485,34 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     if path.is_dir():
         raise CurvauditError(f"{path} is a folder, not a run file.", "Name the .h5 file that `curvaudit scan` wrote.")
     with _reading(path) as file:
-        if _attribute(file, "format") != FORMAT:
+        if "format" not in file.attrs or _said(file, "format") != FORMAT:
             raise CurvauditError(
                 f"{path} is an HDF5 file, but not of curvaudit.", "Name the file that `curvaudit scan` wrote."
             )
-        version = str(_attribute(file, "format_version"))
+        version = _said(file, "format_version")
         if not version.split(".")[0].isdecimal() or int(version.split(".")[0]) > _MAJOR:
             raise CurvauditError(
                 f"{path} has format {version}; this curvaudit reads format {_MAJOR}.", "Install a newer curvaudit."
             )
         trainings = file["trainings"]
+        samples = _read_samples(file["samples"])
+        _check_samples(samples, int(file.attrs["n_samples"]), int(file.attrs["n_classes"]))
         return Run(
             path=path,
             info=RunInfo(
-                source=str(file.attrs["source"]),
-                source_fingerprint=str(file.attrs["source_fingerprint"]),
-                config=json.loads(file.attrs["config"]),
-                environment=json.loads(file.attrs["environment"]),
-                created_by=str(file.attrs["created_by"]),
-                created_utc=str(file.attrs["created_utc"]),
+                source=_said(file, "source"),
+                source_fingerprint=_said(file, "source_fingerprint"),
+                config=dict(json.loads(_said(file, "config"))),
+                environment=dict(json.loads(_said(file, "environment"))),
+                created_by=_said(file, "created_by"),
+                created_utc=_said(file, "created_utc"),
                 format_version=version,
             ),
-            samples=_read_samples(file["samples"]),
+            samples=samples,
             skipped=_read_skipped(file),
-            trainings=tuple(_read_training(trainings[key], int(key)) for key in sorted(trainings, key=int)),
+            trainings=tuple(
+                _read_training(trainings[key], int(key), len(samples)) for key in sorted(trainings, key=int)
+            ),
         )
 
 
@@ -391,10 +523,13 @@ def _reading(path: Path) -> Iterator[h5py.File]:
             yield file
     except CurvauditError:
         raise
-    except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, OverflowError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except PermissionError as error:
         raise CurvauditError(
-            f"{path} is damaged or no run file: {reason}.",
+            f"{path} may not be read: {_reason(error)}.", "Check its permissions, or name another run file."
+        ) from error
+    except _DAMAGE as error:
+        raise DamagedRun(
+            f"{path} is damaged or no run file: {_reason(error)}.",
             "Restore it from a copy, or scan again with --overwrite.",
         ) from error
 
@@ -406,15 +541,33 @@ def _committed(group: h5py.Group) -> int:
     return int(unwritten[0]) if len(unwritten) else len(number)
 
 
-def _attribute(file: h5py.File, name: str) -> Any:
-    return file.attrs.get(name)
+def _said(item: h5py.Group | h5py.Dataset, name: str) -> str:
+    """A text attribute; of fixed length, or of variable length as the first versions wrote them."""
+    value = item.attrs[name]
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _strings(data: h5py.Dataset) -> tuple[str, ...]:
-    return tuple(data.asstr()[:]) if len(data) else ()
+    return tuple(text for start in range(0, len(data), _TEXTS) for text in data.asstr()[start : start + _TEXTS])
+
+
+def _check_digest(group: h5py.Group) -> None:
+    if "digest" in group.attrs and _said(group, "digest") != _digest(group):
+        raise ValueError(f"the checksum of {group.name} does not fit")
+
+
+def _check_samples(samples: Samples, count: int, classes: int) -> None:
+    for name in ("ids", "labels", "content_hash", "phash", "width", "height", "contrast"):
+        if np.shape(getattr(samples, name)) != (count,):
+            raise ValueError(f"{name} should have {count} values")
+    if len(samples.classes) != classes or (count and not 0 <= samples.labels.min() <= samples.labels.max() < classes):
+        raise ValueError("labels and classes do not fit")
+    if len(samples.lines) not in (0, count) or any(len(texts) != count for texts in samples.columns.values()):
+        raise ValueError("the manifest's columns do not fit")
 
 
 def _read_samples(group: h5py.Group) -> Samples:
+    _check_digest(group)
     columns = group["columns"].items() if "columns" in group else ()
     return Samples(
         ids=_strings(group["id"]),
@@ -432,6 +585,7 @@ def _read_samples(group: h5py.Group) -> Samples:
 
 def _read_skipped(file: h5py.File) -> tuple[Skipped, ...]:
     group = file["skipped"]
+    _check_digest(group)
     columns = (_strings(group["id"]), _strings(group["reason"]), _strings(group["kind"]))
     return tuple(
         Skipped(identity, reason, "ignored" if kind == "ignored" else "unreadable")
@@ -439,22 +593,28 @@ def _read_skipped(file: h5py.File) -> tuple[Skipped, ...]:
     )
 
 
-def _read_training(group: h5py.Group, index: int) -> TrainingInfo:
+def _read_training(group: h5py.Group, index: int, samples: int) -> TrainingInfo:
     epochs = _committed(group)
+    number = group["number"][:epochs]
+    if not np.array_equal(number, np.arange(1, epochs + 1)):
+        raise ValueError(f"the epochs of training {index} are not numbered 1 to {epochs}")
+    for name, data in group["measures"].items():
+        if data.ndim != 2 or data.shape[0] < epochs or data.shape[1] != samples:
+            raise ValueError(f"{name} of training {index} should have {epochs} × {samples} values")
     return TrainingInfo(
         index=index,
         weight_decay=float(group.attrs["weight_decay"]),
         seed=int(group.attrs["seed"]),
-        recipe=json.loads(group.attrs["recipe"]),
+        recipe=json.loads(_said(group, "recipe")),
         finished=bool(group.attrs["finished"]),
         memorized=bool(group.attrs["memorized"]),
-        curves=TrainingCurves(number=group["number"][:epochs], **{name: group[name][:epochs] for name in _CURVES}),
+        curves=TrainingCurves(number=number, **{name: group[name][:epochs] for name in _CURVES}),
         measures={
             name: MeasureInfo(
-                unit=str(data.attrs["unit"]),
-                definition=str(data.attrs["definition"]),
-                direction="low" if data.attrs["direction"] == "low" else "high",
-                parameters=json.loads(data.attrs["parameters"]),
+                unit=_said(data, "unit"),
+                definition=_said(data, "definition"),
+                direction="low" if _said(data, "direction") == "low" else "high",
+                parameters=json.loads(_said(data, "parameters")),
             )
             for name, data in group["measures"].items()
         },

@@ -3,9 +3,8 @@
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from made import draw_folder
 
 # Two scans with one seed must write one file: freeze the clock for all tests but those on time.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
@@ -17,18 +16,6 @@ def image_folder(tmp_path: Path) -> Path:
     root = tmp_path / "images"
     draw_folder(root, classes=("circle", "square", "stripe"), each=20)
     return root
-
-
-def draw_folder(root: Path, classes: tuple[str, ...], each: int, size: int = 12, seed: int = 0) -> None:
-    random = np.random.default_rng(seed)
-    for number, name in enumerate(classes):
-        folder = root / name
-        folder.mkdir(parents=True)
-        for index in range(each):
-            pixels = random.integers(0, 90, (size, size, 3))
-            pixels[..., number % 3] += 120
-            pixels[number :: 3 + number] += 40
-            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{index:03d}.png")
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,8 @@
 """Scan and report as a whole, on small folders."""
 
 import json
-import os
-import random
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -128,52 +124,6 @@ def test_resume_of_another_configuration_or_source_is_refused(image_folder, tmp_
     with pytest.raises(CurvauditError, match="changed"):
         curvaudit.scan(image_folder, out, resume=True, **SMALL)
     assert out.read_bytes() == before
-
-
-KILLED = """
-import sys, curvaudit
-curvaudit.scan(sys.argv[1], sys.argv[2], resume=sys.argv[3] == "resume",
-               epochs=6, width=4, batch_size=16, device="cpu", weight_decay=(0, 0.01))
-"""
-
-
-def test_ten_kills_at_random_moments_then_resume_gives_the_same_scores(image_folder, tmp_path):
-    settings = {**SMALL, "epochs": 6, "weight_decay": (0, 0.01)}
-    curvaudit.scan(image_folder, tmp_path / "whole.h5", **settings)
-    out = tmp_path / "killed.h5"
-    chance = random.Random(7)
-    kills, finished, rows = 0, False, 0
-    while kills < 10 and not finished:
-        mode = "resume" if out.exists() else "new"
-        process = subprocess.Popen([sys.executable, "-c", KILLED, str(image_folder), str(out), mode])
-        # Wait for a first epoch of this attempt, or for nothing at all, then strike at random.
-        deadline = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < deadline and kills % 3:
-            if out.exists() and epochs_in(out) > rows:
-                break
-            time.sleep(0.02)
-        time.sleep(chance.uniform(0, 0.5 if kills % 3 else 4))
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-            kills += 1
-        finished = process.wait() == 0
-        if out.exists():
-            assert epochs_in(out) >= rows, "a finished epoch was lost"
-            rows = epochs_in(out)
-    assert kills >= 5
-    if not finished:
-        curvaudit.scan(image_folder, out, resume=out.exists(), **settings)
-    assert_same(scores(tmp_path / "whole.h5"), scores(out))
-    assert not list(tmp_path.glob("*.checkpoint*"))
-
-
-def epochs_in(path) -> int:
-    for _ in range(50):
-        try:
-            return sum(training.epochs for training in curvaudit.open_run(path).trainings)
-        except CurvauditError:
-            time.sleep(0.01)  # the scan holds the file for a moment
-    raise AssertionError(f"{path} stays unreadable")
 
 
 def test_a_checkpoint_of_another_run_is_not_taken_for_ones_own(image_folder, tmp_path):

@@ -24,6 +24,12 @@ def report(
     formats: Annotated[
         str, typer.Option("--format", help="What to write: html, csv, json, parquet; several with commas.")
     ] = "html,csv,json",
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails/--no-thumbnails", help="Whether the page shows the pictures.")
+    ] = True,
+    anonymize: Annotated[
+        bool, typer.Option("--anonymize", help="Hash names and contents, leave out the source; class names stay.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
 ) -> None:
     """Rank the pictures, find duplicates and conflicts, write page, CSV, JSON or Parquet."""
@@ -34,7 +40,7 @@ def report(
     from ..reporting import save
     from .findings_table import print_findings
 
-    made = make_report(run, top=top, rank_by=rank_by, training=training)
+    made = make_report(run, top=top, rank_by=rank_by, training=training, thumbnails=thumbnails, anonymize=anonymize)
     page = save(made, out, [name.strip() for name in formats.split(",") if name.strip()])
     if quiet:
         return

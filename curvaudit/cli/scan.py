@@ -41,6 +41,10 @@ def scan(
     lr: Annotated[float | None, typer.Option(help="Peak or initial learning rate; default by preset.")] = None,
     weight_decay: Annotated[str, typer.Option(help="One value, or several for one training each: 0,1e-4.")] = "0",
     seed: Annotated[int, typer.Option(help="Decides initialization, order, augmentation and probes.")] = 0,
+    repeats: Annotated[
+        int,
+        typer.Option(help="Trainings for each weight decay, seeded --seed, --seed + 1, …: rank stability."),
+    ] = 1,
     augment: Annotated[
         bool | None, typer.Option("--augment/--no-augment", help="Crop and flip; default by preset and data.")
     ] = None,
@@ -52,6 +56,9 @@ def scan(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, … or auto.")] = "auto",
     precision: Annotated[str, typer.Option(help="Of training: float32, bf16 or auto. Scores are float32.")] = "auto",
     workers: Annotated[int | None, typer.Option(help="Threads that read pictures.")] = None,
+    max_pixels: Annotated[
+        int, typer.Option(help="Pixels of the largest picture to decode; larger ones are reported as CA301.")
+    ] = 178_956_970,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
@@ -81,6 +88,7 @@ def scan(
             lr=lr,
             weight_decay=decays,
             seed=seed,
+            repeats=repeats,
             augment=augment,
             curvature_every=curvature_every,
             probes=probes,
@@ -90,6 +98,7 @@ def scan(
             device=device,
             precision=precision,
             workers=workers,
+            max_pixels=max_pixels,
         )
         display.finish_scan(run)
 

@@ -59,10 +59,18 @@ def summary(report: Report) -> dict[str, Any]:
         "finished": training.finished if training else None,
         "epochs": training.epochs if training else 0,
         "rank_by": report.rank_by,
+        "stability": _stability(report),
         "findings_by_rule": dict(sorted(by_rule.items())),
         "findings_by_severity": {name: by_severity[name] for name in ("error", "warning", "note")},
         "caveats": [{"severity": caveat.severity, "message": caveat.message} for caveat in report.caveats],
     }
+
+
+def _stability(report: Report) -> dict[str, Any] | None:
+    stable = report.stability
+    if stable is None:
+        return None
+    return {"seeds": stable.seeds, "spearman": stable.spearman, "top": stable.top, "overlap": stable.overlap}
 
 
 def _run(report: Report) -> dict[str, Any]:

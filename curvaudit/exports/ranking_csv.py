@@ -15,8 +15,8 @@ _BLOCK = 10_000  # rows whose numbers are formatted together
 
 
 def render(report: Report) -> bytes:
-    """Columns `rank,index,id,label,score,suggested_label,rules`, one per score, and one called
-    `meta:NAME` for each further column of the manifest that was scanned.
+    """Columns `rank,index,id,label,score,suggested_label,rules`, one per score, `rank_best,rank_worst`
+    where several seeds were trained, and `meta:NAME` for each further column of the manifest.
 
     UTF-8, lines end in `\\n`, an unmeasured score is an empty field, numbers are the shortest
     text that gives the same float32 back. `rules` are ids separated by spaces.
@@ -29,7 +29,10 @@ def render(report: Report) -> bytes:
     writer = csv.writer(buffer, lineterminator="\n")
     names = list(report.scores)
     further = report.samples.columns
-    writer.writerow([*_COLUMNS, *(_inert(name) for name in names), *(f"meta:{name}" for name in further)])
+    stable = report.stability
+    spread = [] if stable is None else [("rank_best", stable.best), ("rank_worst", stable.worst)]
+    scored = [*(_inert(name) for name in names), *(name for name, _ in spread)]
+    writer.writerow([*_COLUMNS, *scored, *(f"meta:{name}" for name in further)])
     unmeasured = np.full(len(report.samples), np.nan)
     columns = [report.scores.get(report.rank_by, unmeasured), *(report.scores[name] for name in names)]
     classes = [_inert(name) for name in report.samples.classes]
@@ -48,6 +51,7 @@ def render(report: Report) -> bytes:
                     classes[better] if better >= 0 else "",
                     " ".join(report.rules_of(row)),
                     *scores,
+                    *(int(ranks[row]) for _, ranks in spread),
                     *(_inert(texts[row]) for texts in further.values()),
                 ]
             )

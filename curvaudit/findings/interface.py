@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..records import Finding, SampleRef, Samples, Skipped, TrainingInfo
+from ..records import Finding, SampleRef, Samples, Skipped, Stability, TrainingInfo
 from ..rules import RULES
 
 FLAT = 0.005  # standard deviation below which a picture shows nothing (one or two grey levels)
@@ -34,6 +34,7 @@ class Evidence:
     memorizable: np.ndarray  # (N,) bool
     thumbnails: Callable[[Sequence[int]], dict[int, bytes]]
     training: TrainingInfo | None
+    stability: Stability | None = None  # None: one seed only
 
     def label(self, row: int) -> str:
         """Class name of a row."""
@@ -56,12 +57,16 @@ class Evidence:
         """A finding about sample rows, listed by rank."""
         ordered = sorted((int(row) for row in rows), key=lambda row: int(self.rank[row]))
         parts = [f"{int(self.samples.content_hash[row]):016x}:{self.label(row)}" for row in ordered]
+        told = dict(evidence or {})
+        if self.stability is not None:
+            best, worst = self.stability.best, self.stability.worst
+            told["rank_range"] = [[int(best[row]), int(worst[row])] for row in ordered]
         return Finding(
             rule=RULES[rule],
             message=message,
             fingerprint=fingerprint(rule, parts),
             samples=tuple(self.reference(row) for row in ordered),
-            evidence=dict(evidence or {}),
+            evidence=told,
         )
 
 

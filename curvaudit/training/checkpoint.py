@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from ..errors import CurvauditError
 class Checkpoint:
     """State after training (not yet measuring) one epoch of one training."""
 
+    run: str  # which settings and source it belongs to
     training: int
     epoch: int
     train_loss: float
@@ -31,13 +34,31 @@ def path_for(run: Path) -> Path:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write beside the target, then move into place: a reader sees the old or the new one."""
+    """Write beside the target, then move into place: a reader sees the old or the new one.
+
+    Raises
+    ------
+    CurvauditError
+        It cannot be written; the old one is still there.
+    """
+    # torch's own writer turns a full disk into an error without a reason; Python's does not.
+    content = io.BytesIO()
+    torch.save(vars(checkpoint), content)
     temporary = path.with_name(path.name + ".partial")
-    with temporary.open("wb") as file:
-        torch.save(vars(checkpoint), file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise CurvauditError(
+            f"The checkpoint {path} cannot be written: {error.strerror or error}.",
+            "Finished epochs are kept; mend the cause (space, permissions, a folder that is gone), then use --resume.",
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def load(path: Path, device: torch.device) -> Checkpoint | None:

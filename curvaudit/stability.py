@@ -1,0 +1,56 @@
+"""How far ranks depend on the seed: trainings that differ in nothing else are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from . import ranking, store
+from .records import Stability, TrainingInfo
+
+
+def repeats(run: store.Run, chosen: TrainingInfo) -> tuple[TrainingInfo, ...]:
+    """`chosen` and the other finished trainings of its weight decay; it alone while it is unfinished.
+
+    A training that is not finished has seen fewer epochs: its scores have another scale.
+    """
+    if not chosen.finished:
+        return (chosen,)
+    others = [t for t in run.trainings if t.finished and t.weight_decay == chosen.weight_decay]
+    return (chosen, *(t for t in others if t.index != chosen.index))
+
+
+def averaged(scores: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Mean over trainings of every score that all of them have, name -> (N,)."""
+    names = [name for name in scores[0] if all(name in one for one in scores)]
+    return {name: np.mean([one[name] for one in scores], axis=0) for name in names}
+
+
+def stability(
+    run: store.Run, trainings: Sequence[TrainingInfo], values: Sequence[np.ndarray], rank_by: str, top: int
+) -> Stability:
+    """Compare the rankings of several seeds.
+
+    Parameters
+    ----------
+    trainings:
+        At least two.
+    values:
+        The score that ranks, (N,) for each training.
+    top:
+        Length of the head of the ranking whose overlap is told.
+    """
+    orders = [ranking.order(ranking.suspicion(run, rank_by, one)) for one in values]
+    ranks = np.stack([ranking.ranks(order) for order in orders])  # (R, N)
+    pairs = list(combinations(range(len(ranks)), 2))
+    heads = [set(order[:top].tolist()) for order in orders]
+    return Stability(
+        seeds=tuple(training.seed for training in trainings),
+        spearman=float(np.mean([np.corrcoef(ranks[a], ranks[b])[0, 1] for a, b in pairs])),
+        top=len(heads[0]),
+        overlap=float(np.mean([len(heads[a] & heads[b]) / len(heads[a]) for a, b in pairs])),
+        best=ranks.min(axis=0),
+        worst=ranks.max(axis=0),
+    )

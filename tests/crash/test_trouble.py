@@ -1,0 +1,294 @@
+"""What goes wrong around a scan: disks, folders, sources, memory, signals, a second scan."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import scans
+from PIL import Image
+
+import curvaudit
+from curvaudit import gallery, inventory, records, store
+from curvaudit.errors import CurvauditError
+from curvaudit.training import checkpoint
+
+SMALL = {"epochs": 3, "width": 4, "batch_size": 16, "device": "cpu", "workers": 2}
+COMMAND = [sys.executable, "-m", "curvaudit", "scan"]
+QUICK = ["--epochs", "3", "--width", "4", "--batch-size", "16", "--device", "cpu"]
+
+
+def after_epoch(number, action):
+    """An `on_event` that acts once, when epoch `number` is durable."""
+
+    def on_event(event):
+        if isinstance(event, records.EpochDone) and event.epoch == number:
+            action()
+
+    return on_event
+
+
+@pytest.fixture
+def whole(image_folder, tmp_path):
+    curvaudit.scan(image_folder, tmp_path / "whole.h5", **SMALL)
+    return scans.values(tmp_path / "whole.h5")
+
+
+def resumes_to(whole, image_folder, out, epochs):
+    assert scans.epochs(out) == epochs
+    curvaudit.scan(image_folder, out, resume=True, **SMALL)
+    assert scans.same(whole, scans.values(out))
+    assert [file.name for file in out.parent.iterdir()] == [out.name]
+
+
+@pytest.mark.parametrize("victim", ["checkpoint", "run file"])
+def test_a_disk_that_fills(victim, image_folder, tmp_path, whole):
+    """The largest file that may be written shrinks after epoch 1, as if there was no space for more."""
+    out = tmp_path / "out" / "run.h5"
+    out.parent.mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def fill():
+        # The run file, with what it reserves, is much larger than the checkpoint of so small a network.
+        size = 1000 if victim == "checkpoint" else os.path.getsize(checkpoint.path_for(out)) + 50_000
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+
+    try:
+        with pytest.raises(CurvauditError, match=rf"The {victim} .*cannot be written: File too large") as raised:
+            curvaudit.scan(image_folder, out, on_event=after_epoch(1, fill), **SMALL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert "--resume" in raised.value.hint
+    assert sorted(file.name for file in out.parent.iterdir()) == ["run.h5", "run.h5.checkpoint"]
+    resumes_to(whole, image_folder, out, epochs=1)
+
+
+def test_no_room_for_the_pixels_or_the_first_file(image_folder, tmp_path, monkeypatch):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    monkeypatch.setattr(inventory, "_free_memory", lambda: 0)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+        with pytest.raises(CurvauditError, match=r"The pixels need .*run\.h5\.pixels"):
+            curvaudit.scan(image_folder, tmp_path / "run.h5", **SMALL)
+        monkeypatch.undo()
+        with pytest.raises(CurvauditError, match=r"run\.h5 cannot be written"):
+            curvaudit.scan(image_folder, tmp_path / "run.h5", **SMALL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert not list(tmp_path.glob("*run.h5*")) and not list(tmp_path.glob(".*"))
+
+
+def test_pixels_on_disk_give_the_same_scores_and_are_removed(image_folder, tmp_path, whole, monkeypatch):
+    monkeypatch.setattr(inventory, "_free_memory", lambda: 0)
+    out = tmp_path / "out" / "run[1].h5"
+    out.parent.mkdir()
+    curvaudit.scan(image_folder, out, **SMALL)
+    assert scans.same(whole, scans.values(out))
+    assert [file.name for file in out.parent.iterdir()] == [out.name]
+
+
+def test_a_folder_that_vanishes(image_folder, tmp_path, whole):
+    out = tmp_path / "out" / "run.h5"
+    out.parent.mkdir()
+    with pytest.raises(CurvauditError, match="cannot be written: No such file or directory"):
+        curvaudit.scan(
+            image_folder, out, on_event=after_epoch(1, lambda: out.parent.rename(tmp_path / "away")), **SMALL
+        )
+    resumes_to(whole, image_folder, tmp_path / "away" / "run.h5", epochs=1)
+
+
+def test_a_folder_that_may_not_be_written(image_folder, tmp_path, monkeypatch):
+    # Root may write everywhere, so the answer is given instead of the permission taken.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(CurvauditError, match="cannot be written to") as raised:
+        curvaudit.scan(image_folder, tmp_path / "run.h5", **SMALL)
+    assert "-o" in raised.value.hint
+
+
+def between_reading_and_loading(action):
+    def on_event(event):
+        if isinstance(event, records.PhaseStarted) and event.phase == "loading pixels":
+            action()
+
+    return on_event
+
+
+def test_a_picture_deleted_during_a_scan_is_named(image_folder, tmp_path):
+    victim = image_folder / "square" / "004.png"
+    with pytest.raises(CurvauditError, match=r"square/004\.png changed while it was being scanned.*vanished"):
+        curvaudit.scan(image_folder, tmp_path / "run.h5", on_event=between_reading_and_loading(victim.unlink), **SMALL)
+    assert not (tmp_path / "run.h5").exists()
+
+
+def test_a_picture_replaced_during_a_scan_is_named(image_folder, tmp_path):
+    def replace():
+        Image.new("RGB", (12, 12), "red").save(image_folder / "circle" / "007.png")
+
+    with pytest.raises(CurvauditError, match=r"circle/007\.png changed while it was being scanned: another picture"):
+        curvaudit.scan(image_folder, tmp_path / "run.h5", on_event=between_reading_and_loading(replace), **SMALL)
+
+
+def test_pictures_gone_after_training_cost_only_their_thumbnails(image_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(inventory, "THUMBNAIL_BUDGET", 0)
+    monkeypatch.setattr(gallery, "TOP", 100)
+    said = []
+
+    def on_event(event):
+        if isinstance(event, records.EpochDone) and event.epoch == 3:
+            (image_folder / "circle" / "000.png").unlink(missing_ok=True)
+        if isinstance(event, records.Notice):
+            said.append(event.message)
+
+    run = curvaudit.scan(image_folder, tmp_path / "run.h5", on_event=on_event, **SMALL)
+    assert len(run.thumbnail_rows()) == 59
+    assert any("1 pictures changed" in message for message in said)
+
+
+def test_an_exception_in_a_reading_thread_concerns_one_picture(image_folder, tmp_path, monkeypatch):
+    honest = inventory.hashing.perceptual_hash
+    seen = []
+
+    def sometimes(image):
+        seen.append(1)
+        if len(seen) == 5:
+            raise ZeroDivisionError("by accident")
+        if len(seen) == 9:
+            raise MemoryError
+        return honest(image)
+
+    monkeypatch.setattr(inventory.hashing, "perceptual_hash", sometimes)
+    run = curvaudit.scan(image_folder, tmp_path / "run.h5", **SMALL)
+    reasons = sorted(item.reason for item in run.skipped)
+    assert reasons == [
+        "cannot be processed: ZeroDivisionError: by accident",
+        "too large for the memory of this machine",
+    ]
+    assert len(run.samples) == 58
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
+)
+def test_out_of_memory_says_what_helps_and_keeps_epochs(error, image_folder, tmp_path, whole, monkeypatch):
+    from curvaudit.scores import measure
+
+    out = tmp_path / "out" / "run.h5"
+    out.parent.mkdir()
+    honest = measure.measure
+
+    def scarce(*arguments, epoch, **options):
+        if epoch == 2:
+            raise error
+        return honest(*arguments, epoch=epoch, **options)
+
+    monkeypatch.setattr(measure, "measure", scarce)
+    with pytest.raises(CurvauditError, match="not enough memory") as raised:
+        curvaudit.scan(image_folder, out, **SMALL)
+    assert "--batch-size" in raised.value.hint
+    monkeypatch.undo()
+    resumes_to(whole, image_folder, out, epochs=1)
+
+
+def test_training_that_diverges_keeps_what_was_logged(image_folder, tmp_path):
+    with pytest.raises(CurvauditError, match=r"diverged in epoch \d+: the loss is (nan|inf)") as raised:
+        curvaudit.scan(image_folder, tmp_path / "run.h5", lr=1e30, **SMALL)
+    assert "--lr" in raised.value.hint
+    assert curvaudit.open_run(tmp_path / "run.h5").trainings[0].epochs == scans.epochs(tmp_path / "run.h5")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_a_scan_with_130_and_the_command_that_resumes(number, image_folder, tmp_path):
+    out = tmp_path / "run.h5"
+    command = [*COMMAND, str(image_folder), "-o", str(out), *QUICK[2:], "--epochs", "1000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (out.exists() and scans.epochs(out)) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    second = subprocess.run(
+        [*COMMAND, str(image_folder), "-o", str(out), "--overwrite"], capture_output=True, text=True
+    )
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert f"curvaudit scan {image_folder} -o {out}" in err and err.rstrip().endswith("--resume")
+    assert "Traceback" not in err
+    assert scans.epochs(out) >= 1
+    # Meanwhile a second scan of the same run file was refused.
+    assert second.returncode == 2
+    assert f"Another scan is writing {out} (process {process.pid})" in second.stderr
+
+
+def test_the_lock_dies_with_its_process(image_folder, tmp_path, whole):
+    out = tmp_path / "out" / "run.h5"
+    out.parent.mkdir()
+    process = scans.in_process(scans.scan_settings, image_folder, out, SMALL)
+    while not (out.exists() and scans.epochs(out)) and process.exitcode is None:
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    resumes_to(whole, image_folder, out, epochs=scans.epochs(out))
+
+
+def test_a_leftover_checkpoint_of_other_settings_is_not_taken_up(image_folder, tmp_path, whole):
+    out = tmp_path / "out" / "run.h5"
+    out.parent.mkdir()
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        curvaudit.scan(image_folder, out, on_event=after_epoch(1, stop), **{**SMALL, "seed": 9})
+    stale = checkpoint.path_for(out).read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        curvaudit.scan(image_folder, out, overwrite=True, on_event=after_epoch(1, stop), **SMALL)
+    checkpoint.path_for(out).write_bytes(stale)
+    with pytest.raises(CurvauditError, match=r"checkpoint run\.h5\.checkpoint is missing or belongs elsewhere"):
+        curvaudit.scan(image_folder, out, resume=True, **SMALL)
+    checkpoint.path_for(out).write_bytes(stale[: len(stale) // 2])
+    with pytest.raises(CurvauditError, match=r"checkpoint .* is damaged"):
+        curvaudit.scan(image_folder, out, resume=True, **SMALL)
+    assert scans.epochs(out) == 1
+
+
+def test_a_clock_that_jumps_changes_nothing_but_dates(image_folder, tmp_path, whole, monkeypatch):
+    from datetime import datetime
+
+    class Jumping(datetime):
+        moments = iter([datetime(2038, 1, 19), datetime(1970, 1, 2), *[datetime(1999, 1, 1)] * 50])
+
+        @classmethod
+        def now(cls, zone=None):
+            return next(cls.moments)
+
+    monkeypatch.setattr("curvaudit.clock.datetime", Jumping)
+    lengths = []
+    run = curvaudit.scan(
+        image_folder,
+        tmp_path / "run.h5",
+        on_event=lambda event: lengths.append(event.seconds_left) if isinstance(event, records.EpochDone) else None,
+        **SMALL,
+    )
+    assert (run.trainings[0].curves.seconds >= 0).all() and min(lengths) >= 0
+    assert scans.same(whole, scans.values(tmp_path / "run.h5"))
+
+
+def test_the_run_file_behind_a_link_is_what_changes(image_folder, tmp_path, whole):
+    real, link = tmp_path / "disk" / "run.h5", tmp_path / "run.h5"
+    real.parent.mkdir()
+    shutil.copy(tmp_path / "whole.h5", real)
+    link.symlink_to(real)
+    store.set_thumbnails(link, records.Thumbnails(np.array([3]), (b"picture",)))
+    assert link.is_symlink()
+    assert store.open_run(real).thumbnails([3]) == {3: b"picture"}

@@ -1,0 +1,86 @@
+"""Several seeds in one run: error bars on ranks."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+import curvaudit
+from curvaudit import exports, ranking, records, reporting
+from curvaudit.errors import CurvauditError
+
+SMALL = {"epochs": 2, "width": 4, "batch_size": 16, "device": "cpu", "workers": 1}
+
+
+@pytest.fixture
+def run(image_folder, tmp_path):
+    return curvaudit.scan(image_folder, tmp_path / "run.h5", repeats=2, weight_decay=(0, 0.1), seed=3, **SMALL)
+
+
+def test_each_repeat_is_the_scan_of_its_own_seed(run, image_folder, tmp_path):
+    assert [(t.weight_decay, t.seed) for t in run.trainings] == [(0, 3), (0, 4), (0.1, 3), (0.1, 4)]
+    alone = curvaudit.scan(image_folder, tmp_path / "alone.h5", seed=4, **SMALL)
+    for name in alone.trainings[0].measures:
+        np.testing.assert_array_equal(alone.measure(0, name), run.measure(1, name), err_msg=name)
+
+
+def test_the_report_ranks_by_the_mean_and_says_how_far_seeds_agree(run):
+    report = curvaudit.report(run, top=6)
+    one, two = (ranking.reduced(run, index)["curvature"] for index in (0, 1))
+    np.testing.assert_allclose(report.scores["curvature"], (one + two) / 2)
+    stable = report.stability
+    ranks = [ranking.ranks(ranking.order(values)) for values in (one, two)]
+    assert stable.seeds == (3, 4) and stable.top == 6
+    assert stable.spearman == pytest.approx(1 - 6 * ((ranks[0] - ranks[1]) ** 2).sum() / (60 * (60**2 - 1)))
+    assert stable.overlap == len({*np.argsort(-one)[:6]} & {*np.argsort(-two)[:6]}) / 6
+    np.testing.assert_array_equal(stable.best, np.minimum(*ranks))
+    np.testing.assert_array_equal(stable.worst, np.maximum(*ranks))
+    assert any("Spearman" in caveat.message for caveat in report.caveats)
+    assert "curvature@wd=0.1" in report.scores
+    files = exports.render_all(report)
+    rows = list(csv.DictReader(io.StringIO(files["ranking.csv"].decode())))
+    assert [int(row["rank_best"]) for row in rows] == stable.best[report.order].tolist()
+    document = json.loads(files["findings.json"])
+    assert document["summary"]["stability"]["seeds"] == [3, 4]
+    named = [finding for finding in document["findings"] if finding["samples"][0]["index"] is not None]
+    for finding in named:
+        for sample, (best, worst) in zip(finding["samples"], finding["evidence"]["rank_range"], strict=True):
+            assert (best, worst) == (stable.best[sample["index"]], stable.worst[sample["index"]])
+    assert named
+
+
+def test_one_training_can_still_rank_alone(run):
+    report = curvaudit.report(run, training=1)
+    assert report.stability is None
+    np.testing.assert_array_equal(report.scores["loss"], ranking.reduced(run, 1)["loss"])
+    assert "loss@seed=3" in report.scores
+    assert b"rank_best" not in exports.render_all(report)["ranking.csv"]
+
+
+@pytest.mark.parametrize(
+    ("spearman", "overlap", "severity"), [(0.9, 0.8, "note"), (0.2, 0.8, "warning"), (0.9, 0.1, "warning")]
+)
+def test_seeds_that_disagree_strongly_are_a_warning(run, spearman, overlap, severity):
+    stable = records.Stability((1, 2), spearman, 10, overlap, np.ones(3), np.ones(3))
+    caveats = reporting._seed_caveats(run, run.trainings[0], run.trainings[:2], stable)
+    assert [caveat.severity for caveat in caveats] == [severity]
+    assert f"{spearman:.2f}" in caveats[0].message and f"{overlap:.0%}" in caveats[0].message
+
+
+def test_a_repeat_that_is_not_finished_does_not_rank(image_folder, tmp_path):
+    def stop(event):
+        if isinstance(event, records.EpochDone) and event.training == 1:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "run.h5"
+    with pytest.raises(KeyboardInterrupt):
+        curvaudit.scan(image_folder, out, repeats=2, on_event=stop, **SMALL)
+    report = curvaudit.report(out)
+    assert report.stability is None
+    np.testing.assert_array_equal(report.scores["loss"], ranking.reduced(curvaudit.open_run(out), 0)["loss"])
+    with pytest.raises(CurvauditError, match="repeats was 2 and is now 3"):
+        curvaudit.scan(image_folder, out, repeats=3, resume=True, **SMALL)
+    finished = curvaudit.scan(image_folder, out, repeats=2, resume=True, **SMALL)
+    assert curvaudit.report(finished).stability.seeds == (0, 1)
