@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from PIL.Image import Image
 
-from . import hashing, images
+from . import hashing, images, signatures
 from .errors import CurvauditError, UnreadableImage
 from .records import Samples, Skipped, Thumbnails
 from .sources import Source
@@ -71,6 +71,7 @@ class Inventory:
 class _Seen:
     content: int
     perceptual: int
+    signature: np.ndarray
     width: int
     height: int
     contrast: float
@@ -84,6 +85,7 @@ def _look(source: Source, index: int) -> _Seen | str:
         return _Seen(
             content=hashing.content_hash(image),
             perceptual=hashing.perceptual_hash(image),
+            signature=signatures.signature(image),
             width=image.width,
             height=image.height,
             contrast=images.contrast(image),
@@ -149,6 +151,7 @@ def take(source: Source, workers: int, on_done: Callable[[int], None], least_cla
         width=np.array([min(s.width, 65535) for s in seen], np.uint16),
         height=np.array([min(s.height, 65535) for s in seen], np.uint16),
         contrast=np.array([s.contrast for s in seen], np.float32),
+        signature=np.stack([s.signature for s in seen]),
     )
     return Inventory(
         source=source,

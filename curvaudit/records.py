@@ -40,6 +40,8 @@ class Samples:
     width: np.ndarray  # (N,) uint16, pixels
     height: np.ndarray  # (N,) uint16, pixels
     contrast: np.ndarray  # (N,) float32, standard deviation of the pixels in [0, 1]
+    # (N, 99) int8, see signatures.py; empty in runs of earlier versions
+    signature: np.ndarray = field(default_factory=lambda: np.zeros((0, 99), np.int8))
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -17,6 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from . import signatures
 from .errors import CurvauditError
 from .records import (
     EpochRow,
@@ -230,6 +231,7 @@ def _write_samples(file: h5py.File, samples: Samples) -> None:
         ("width", samples.width, np.uint16),
         ("height", samples.height, np.uint16),
         ("contrast", samples.contrast, np.float32),
+        ("signature", samples.signature, np.int8),
     ):
         group.create_dataset(name, data=np.asarray(values, kind), track_times=False)
 
@@ -397,6 +399,7 @@ def _read_samples(group: h5py.Group) -> Samples:
         width=group["width"][:],
         height=group["height"][:],
         contrast=group["contrast"][:],
+        signature=group["signature"][:] if "signature" in group else np.zeros((0, signatures.LENGTH), np.int8),
     )
 
 
