@@ -79,7 +79,8 @@ class Index:
             rows[query[hit], place[hit], :kept] = np.where(found > -2, mine[best], -1)
             similar[query[hit], place[hit], :kept] = np.where(found > -2, found, -np.inf)
         hits = np.flatnonzero(similar.max(axis=(1, 2)) >= least)
-        flat_rows, flat_similar = rows[hits].reshape(len(hits), -1), similar[hits].reshape(len(hits), -1)
+        width = probed * k
+        flat_rows, flat_similar = rows[hits].reshape(-1, width), similar[hits].reshape(-1, width)
         best = np.argsort(-flat_similar, axis=1, kind="stable")[:, :k]
         return first + hits, np.take_along_axis(flat_rows, best, 1), np.take_along_axis(flat_similar, best, 1)
 
