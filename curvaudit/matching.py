@@ -21,12 +21,14 @@ NEAR_RADIUS = 6  # bits of the perceptual hash, for runs that hold no signatures
 LARGEST_DISTANCE = 0.2  # 1 − correlation of the RGB pixels
 LEAST_DETAIL = 0.8  # correlation of the fine structure
 LARGEST_DIFFERENCE = 8.0  # grey levels in the worst block: look-alikes differ somewhere
+_LARGEST_OF_MANY = 4.0  # the same for a pair that does not stand out
 _LARGEST_CROP = 0.17  # scale; more is no slight crop, and lets simple shapes be laid over each other
 _LARGEST_SHIFT = 1.6  # px of registration.SIDE
 _NEIGHBOURS = 8  # of a picture that are compared on pixels
 _RADIUS = 0.5  # of signatures; a crop by 2 of 32 px stays below
-# A copy is nearer than what merely looks alike. In a set where everything looks alike (digits) the
-# ninth neighbour is as near as the first; then only signatures this close are worth a comparison.
+# A copy is nearer than what merely looks alike. In a set where everything looks alike (the ones of
+# MNIST) the ninth neighbour is as near as the first; then only signatures this close are worth a
+# comparison, and the pixels must agree better.
 _STANDS_OUT = 0.8
 _SURELY = 0.15
 _CROPPED = 0.02  # of the side: scale or shift beyond is called a crop
@@ -52,6 +54,7 @@ class Candidates:
     pairs: np.ndarray  # (P, 2) rows
     change: np.ndarray  # (P,) index into CHANGES
     distance: np.ndarray  # (P,) of the signatures; 0 where there are none
+    stands_out: np.ndarray  # (P,) bool: nearer than what merely looks alike in this set
 
 
 def has_content(samples: Samples) -> np.ndarray:
@@ -77,18 +80,18 @@ def candidates(samples: Samples, audited: int | None = None) -> Candidates:
         found = _by_signature(samples.signature[rows])
     else:
         pairs = hashing.neighbour_pairs(samples.phash[rows], NEAR_RADIUS)
-        found = Candidates(pairs, np.zeros(len(pairs), np.int64), np.zeros(len(pairs)))
+        found = Candidates(pairs, np.zeros(len(pairs), np.int64), np.zeros(len(pairs)), np.ones(len(pairs), bool))
     pairs = rows[found.pairs]
     distinct = samples.content_hash[pairs[:, 0]] != samples.content_hash[pairs[:, 1]]
     if audited is not None:
         distinct &= pairs.min(axis=1, initial=len(samples)) < audited
-    return Candidates(pairs[distinct], found.change[distinct], found.distance[distinct])
+    return Candidates(pairs[distinct], found.change[distinct], found.distance[distinct], found.stands_out[distinct])
 
 
 def _by_signature(signature: np.ndarray) -> Candidates:
-    none = np.zeros((0, 4))
+    none = np.zeros((0, 5))
     if len(signature) < 2:
-        return Candidates(none[:, :2].astype(np.int64), none[:, 2].astype(np.int64), none[:, 3])
+        return _tabled(none)
     index = Index.build(signatures.vectors(signature, UPRIGHT))
     parts = [none]
     for number, change in enumerate(CHANGES):
@@ -98,11 +101,18 @@ def _by_signature(signature: np.ndarray) -> Candidates:
         left, right = query[i], rows[i, j]
         if not change.transpose and not change.crop:  # then the change undoes itself
             left, right = np.minimum(left, right), np.maximum(left, right)
-        parts.append(np.stack([left, right, np.full(len(left), number), near[i, j]], 1))
+        stands_out = near[i, j] <= _STANDS_OUT * beyond[i, 0]
+        parts.append(np.stack([left, right, np.full(len(left), number), near[i, j], ~stands_out], 1))
     table = np.concatenate(parts)
+    table = table[np.argsort(table[:, 4], kind="stable")]  # seen from one of the two is enough
     _, first = np.unique(table[:, :3], axis=0, return_index=True)
     table = table[first]
-    return Candidates(table[:, :2].astype(np.int64), table[:, 2].astype(np.int64), table[:, 3])
+    return _tabled(table)
+
+
+def _tabled(table: np.ndarray) -> Candidates:
+    """Rows of two rows, change, distance, and whether it is one of many."""
+    return Candidates(table[:, :2].astype(np.int64), table[:, 2].astype(np.int64), table[:, 3], table[:, 4] == 0)
 
 
 def near_pairs(
@@ -121,15 +131,16 @@ def near_pairs(
     small = _small(pictures(np.unique(found.pairs).tolist()))
     known = np.array([i in small and j in small for i, j in found.pairs.tolist()], bool).reshape(-1)
     unverified = len(np.unique(np.sort(found.pairs[~known], axis=1), axis=0))
-    pairs, change = found.pairs[known], found.change[known]
+    pairs, change, stands_out = found.pairs[known], found.change[known], found.stands_out[known]
     fits = []
     for number, item in enumerate(CHANGES):
         mine = pairs[change == number]
         if len(mine):
-            fits.append((mine, item, _fit(samples, small, mine, item)))
+            largest = np.where(stands_out[change == number], LARGEST_DIFFERENCE, _LARGEST_OF_MANY)
+            fits.append((mine, item, _fit(samples, small, mine, item), largest))
     best: dict[tuple[int, int], tuple[float, float, str]] = {}
-    for mine, item, fit in fits:
-        for place in np.flatnonzero(_same(fit)).tolist():
+    for mine, item, fit, largest in fits:
+        for place in np.flatnonzero(_same(fit) & (fit.worst <= largest)).tolist():
             i, j = mine[place].tolist()
             kind = _kind(samples, i, j, item, fit, place)
             entry = (-float(fit.detail[place]), max(0.0, float(fit.distance[place])), kind)
