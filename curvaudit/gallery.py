@@ -8,13 +8,12 @@ from contextlib import suppress
 import numpy as np
 from PIL.Image import Image
 
-from . import hashing, images, ranking, store
+from . import images, matching, ranking, store
 from .errors import CurvauditError
 from .records import Thumbnails
 
 TOP = 1000  # as many tiles as a contact sheet is made for
 EXTREMES = 10  # lowest and highest a class
-NEAR_RADIUS = 6  # bits of the perceptual hash within which pictures are compared on pixels
 _PAIRS = 20_000  # candidates for near-duplicates whose pictures are kept
 
 
@@ -37,7 +36,8 @@ def rows_worth_showing(run: store.Run) -> np.ndarray:
             chosen.append(np.flatnonzero(wrong)[:TOP])
     _, group, size = np.unique(samples.content_hash, return_inverse=True, return_counts=True)
     chosen.append(np.flatnonzero(size[group] > 1))
-    chosen.append(np.unique(hashing.neighbour_pairs(samples.phash, NEAR_RADIUS)[:_PAIRS]))
+    near = matching.candidates(samples)
+    chosen.append(np.unique(near.pairs[np.argsort(near.distance, kind="stable")[:_PAIRS]]))
     return np.unique(np.concatenate([np.asarray(rows, np.int64) for rows in chosen]))
 
 

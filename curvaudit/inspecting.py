@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from . import __version__, clock, findings, inventory, sources
 from .errors import CurvauditError
-from .findings.interface import Evidence
+from .findings.interface import Evidence, joined
 from .memorization import memorizable
-from .records import Advanced, Caveat, Event, PhaseStarted, Report, RunInfo
+from .records import Advanced, Caveat, Event, PhaseStarted, Report, RunInfo, Samples
+
+ALL_SPLITS = ":splits"
 
 
 def inspect(
@@ -22,6 +25,7 @@ def inspect(
     split: str | None = None,
     data_dir: str | None = None,
     download: bool = False,
+    against: Any = None,
     workers: int | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Report:
@@ -36,6 +40,9 @@ def inspect(
         A folder, the name of a known set, or a torch `Dataset` of (image, label).
     split, data_dir, download:
         Which part of `source`, and where it lies, see `sources.SourceOptions`.
+    against:
+        Another source (a path, a name, a data set) in which copies of these pictures are looked
+        for; `ALL_SPLITS` for all other splits of the same source.
     workers:
         Threads that read pictures; None: one for each core, at most 8.
     on_event:
@@ -49,30 +56,37 @@ def inspect(
     if workers is not None and workers < 1:
         raise CurvauditError(f"--workers {workers} is too small.", "The least is 1.")
     options = sources.SourceOptions(split=split, data_dir=data_dir, download=download, least_classes=1)
-    loaded = sources.load(source, options)
-    stock = _take(loaded, workers or min(8, os.cpu_count() or 1), on_event)
+    threads = workers or min(8, os.cpu_count() or 1)
+    stock = _take(sources.load(source, options), threads, on_event)
+    others = _others(source, against, options, threads, on_event)
+    skipped = stock.skipped + tuple(
+        replace(item, id=f"{name}: {item.id}") for name, other in others for item in other.skipped
+    )
     count = len(stock.samples)
     order = np.arange(count)
+    samples, elsewhere = _together(stock, others)
     evidence = Evidence(
-        samples=stock.samples,
-        skipped=stock.skipped,
+        samples=samples,
+        skipped=skipped,
         order=order,
         rank=order + 1,
         score=np.full(count, np.nan),
         scores={},
         suggested=np.full(count, -1, np.int32),
         final_correct=np.zeros(count, bool),
-        memorizable=memorizable(stock.samples),
+        memorizable=memorizable(samples),
         thumbnails=stock.pictures,
         training=None,
+        elsewhere=elsewhere,
+        pictures_elsewhere=lambda rows: _pictures(others, rows),
     )
     found = findings.find_all(evidence)
     shown = {sample.index for finding in found for sample in finding.samples if sample.index is not None}
     return Report(
-        run=_about(stock, {"split": split, "data_dir": data_dir}),
+        run=_about(stock, {"split": split, "data_dir": data_dir, "against": [name for name, _ in others]}),
         run_path="",
         samples=stock.samples,
-        skipped=stock.skipped,
+        skipped=skipped,
         trainings=(),
         training=-1,
         rank_by="",
@@ -86,11 +100,63 @@ def inspect(
         findings=found,
         caveats=_caveats(evidence),
         thumbnails=stock.pictures(sorted(shown)),
+        compared_with=tuple(name for name, _ in others),
     )
 
 
+def _others(
+    source: Any,
+    against: Any,
+    options: sources.SourceOptions,
+    workers: int,
+    on_event: Callable[[Event], None],
+) -> list[tuple[str, inventory.Inventory]]:
+    """(name, content) of what is searched for copies."""
+    if against is None:
+        return []
+    if against != ALL_SPLITS:
+        other = sources.load(against, replace(options, split=None))
+        return [(other.name, _take(other, workers, on_event))]
+    found = []
+    for name in sources.other_splits(source, options.split):
+        other = sources.load(source, replace(options, split=name))
+        found.append((name, _take(other, workers, on_event)))
+    return found
+
+
+def _together(
+    stock: inventory.Inventory, others: Sequence[tuple[str, inventory.Inventory]]
+) -> tuple[Samples, Samples | None]:
+    """The audited samples, and all others as one, with names of their own and labels by class name.
+
+    Classes that only the others have are appended for the others alone: CA501 counts the audited ones.
+    """
+    if not others:
+        return stock.samples, None
+    classes = list(stock.samples.classes)
+    parts = []
+    for name, other in others:
+        classes += [label for label in other.samples.classes if label not in classes]
+        number = np.array([classes.index(label) for label in other.samples.classes], np.int32)
+        ids = tuple(f"{name}: {identity}" for identity in other.samples.ids)
+        parts.append(replace(other.samples, ids=ids, labels=number[other.samples.labels]))
+    elsewhere = parts[0]
+    for part in parts[1:]:
+        elsewhere = joined(elsewhere, part)
+    return stock.samples, replace(elsewhere, classes=tuple(classes))
+
+
+def _pictures(others: Sequence[tuple[str, inventory.Inventory]], rows: Sequence[int]) -> dict[int, bytes]:
+    found, first = {}, 0
+    for _, other in others:
+        mine = [row - first for row in rows if first <= row < first + len(other.samples)]
+        found.update({row + first: content for row, content in other.pictures(mine).items()})
+        first += len(other.samples)
+    return found
+
+
 def _take(source: sources.Source, workers: int, on_event: Callable[[Event], None]) -> inventory.Inventory:
-    on_event(PhaseStarted("reading pictures", len(source.ids), "pictures"))
+    on_event(PhaseStarted(f"reading {source.name}", len(source.ids), "pictures"))
     return inventory.take(source, workers, lambda done: on_event(Advanced(done)), least_classes=1)
 
 
@@ -126,5 +192,10 @@ def _caveats(evidence: Evidence) -> tuple[Caveat, ...]:
                 f"{unreadable} files could not be read and were not audited (CA301 names them).",
                 "unreadable",
             )
+        )
+    unverified = findings.unverified(evidence)
+    if unverified:
+        caveats.append(
+            Caveat("warning", f"{unverified} candidate pairs for near-duplicates were not compared on pixels.")
         )
     return tuple(caveats)

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from PIL.Image import Image
 
-from . import hashing, images
+from . import hashing, images, signatures
 from .errors import CurvauditError, UnreadableImage
 from .records import Samples, Skipped, Thumbnails
 from .sources import Source
@@ -76,6 +76,7 @@ class Inventory:
 class _Seen:
     content: int
     perceptual: int
+    signature: np.ndarray
     width: int
     height: int
     contrast: float
@@ -89,6 +90,7 @@ def _look(source: Source, index: int) -> _Seen | str:
         return _Seen(
             content=hashing.content_hash(image),
             perceptual=hashing.perceptual_hash(image),
+            signature=signatures.signature(image),
             width=image.width,
             height=image.height,
             contrast=images.contrast(image),
@@ -162,6 +164,7 @@ def take(source: Source, workers: int, on_done: Callable[[int], None], least_cla
             name: tuple(texts[i] for i in kept) for name, texts in (getattr(source, "columns", None) or {}).items()
         },
         lines=_kept_lines(source, rows),
+        signature=np.stack([s.signature for s in seen]),
     )
     return Inventory(
         source=source,

@@ -23,6 +23,7 @@ from urllib.parse import unquote
 import h5py
 import numpy as np
 
+from . import signatures
 from .errors import CurvauditError, DamagedRun
 from .records import (
     EpochRow,
@@ -324,6 +325,7 @@ def _write_samples(file: h5py.File, samples: Samples) -> None:
         ("width", samples.width, np.uint16),
         ("height", samples.height, np.uint16),
         ("contrast", samples.contrast, np.float32),
+        ("signature", samples.signature, np.int8),
     ):
         group.create_dataset(name, data=np.asarray(values, kind), track_times=False)
     if len(samples.lines):
@@ -580,6 +582,7 @@ def _read_samples(group: h5py.Group) -> Samples:
         contrast=group["contrast"][:],
         columns={unquote(name): _strings(texts) for name, texts in columns},
         lines=group["line"][:] if "line" in group else np.zeros(0, np.int32),
+        signature=group["signature"][:] if "signature" in group else np.zeros((0, signatures.LENGTH), np.int8),
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ..records import Finding
-from . import atypical, class_size, degenerate, duplicates, mislabelled, not_memorized, unreadable
+from . import atypical, class_size, degenerate, duplicates, leakage, mislabelled, not_memorized, unreadable
 from .interface import Evidence
 
 _FINDERS = (
     duplicates.find,
+    leakage.find,
     mislabelled.find,
     atypical.find,
     not_memorized.find,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
+from .. import matching
+from ..matching import FLAT as FLAT
 from ..records import Finding, SampleRef, Samples, Skipped, Stability, TrainingInfo
 from ..rules import RULES
-
-FLAT = 0.005  # standard deviation below which a picture shows nothing (one or two grey levels)
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class Evidence:
     thumbnails: Callable[[Sequence[int]], dict[int, bytes]]
     training: TrainingInfo | None
     stability: Stability | None = None  # None: one seed only
+    # Pictures of other splits or data sets; more classes may follow those of `samples`.
+    elsewhere: Samples | None = None
+    pictures_elsewhere: Callable[[Sequence[int]], dict[int, bytes]] = lambda rows: {}
 
     def label(self, row: int) -> str:
         """Class name of a row."""
@@ -48,8 +52,26 @@ class Evidence:
 
     def has_content(self) -> np.ndarray:
         """(N,) bool: neither flat nor a single line of pixels."""
-        samples = self.samples
-        return (samples.contrast >= FLAT) & (np.minimum(samples.width, samples.height) > 1)
+        return matching.has_content(self.samples)
+
+    @cached_property
+    def pool(self) -> Samples:
+        """All pictures that are compared: the audited ones, then, from row N on, those elsewhere."""
+        return self.samples if self.elsewhere is None else joined(self.samples, self.elsewhere)
+
+    @cached_property
+    def near(self) -> matching.NearPairs:
+        """Near-identical pairs, rows of `pool`."""
+
+        def pictures(rows: Sequence[int]) -> dict[int, bytes]:
+            count = len(self.samples)
+            other = self.pictures_elsewhere([row - count for row in rows if row >= count])
+            return {
+                **self.thumbnails([row for row in rows if row < count]),
+                **{row + count: content for row, content in other.items()},
+            }
+
+        return matching.near_pairs(self.pool, pictures, audited=len(self.samples))
 
     def finding(
         self, rule: str, message: str, rows: Iterable[int], evidence: Mapping[str, Any] | None = None
@@ -68,6 +90,25 @@ class Evidence:
             samples=tuple(self.reference(row) for row in ordered),
             evidence=told,
         )
+
+
+def joined(one: Samples, other: Samples) -> Samples:
+    """The rows of both, one after the other; `other` may know more classes behind those of `one`."""
+
+    def both(name: str) -> np.ndarray:
+        return np.concatenate([getattr(one, name), getattr(other, name)])
+
+    return Samples(
+        ids=one.ids + other.ids,
+        labels=both("labels"),
+        classes=other.classes if len(other.classes) > len(one.classes) else one.classes,
+        content_hash=both("content_hash"),
+        phash=both("phash"),
+        width=both("width"),
+        height=both("height"),
+        contrast=both("contrast"),
+        signature=both("signature"),
+    )
 
 
 def fingerprint(rule: str, parts: Iterable[str]) -> str:

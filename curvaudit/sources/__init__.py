@@ -5,6 +5,7 @@ To add one, write a file here with
 - `matches(spec) -> bool`: cheap, opens nothing, true for what only this source reads;
 - `load(spec, options) -> Source`: heavy imports inside;
 - `SUPPORTS`: what it reads, in the words of an error message;
+- `other_splits(spec, chosen) -> (str, …)` (optional): where copies of the chosen split may be;
 - `NAMES` (optional): the names it goes by. Such sources are asked first.
 - `LAST = True` (optional): it takes what the others leave, thus it is asked last.
 - `TAKES_COLUMNS = True` (optional): the options `image_column` and `label_column` mean something to it.
@@ -23,7 +24,7 @@ from typing import Any, Protocol, cast
 from ..errors import CurvauditError
 from .interface import Source, SourceOptions
 
-__all__ = ["Source", "SourceOptions", "load", "names"]
+__all__ = ["Source", "SourceOptions", "load", "names", "other_splits"]
 
 
 class SourceModule(Protocol):
@@ -68,6 +69,16 @@ def load(spec: Any, options: SourceOptions | None = None) -> Source:
     close = get_close_matches(Path(text).name.lower(), names(), 1, 0.7)
     hint = f"Did you mean {close[0]}?" if close else supported
     raise CurvauditError(f"There is no file or folder {text}, nor a known data set of that name.", hint)
+
+
+def other_splits(spec: Any, chosen: str | None) -> tuple[str, ...]:
+    """The splits of a source beside the chosen one (None: the training split), as `SourceOptions.split`
+    takes them; empty where it has none or cannot say."""
+    for module in _modules():
+        if module.matches(spec):
+            others = getattr(module, "other_splits", None)
+            return tuple(others(spec, chosen)) if others else ()
+    return ()
 
 
 def names() -> tuple[str, ...]:

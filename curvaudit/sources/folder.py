@@ -112,6 +112,16 @@ def load(spec: str | Path, options: SourceOptions) -> FolderSource:
     )
 
 
+def other_splits(spec: str | Path, chosen: str | None) -> tuple[str, ...]:
+    """Names of the split folders that were not chosen; empty where the classes stand at the top."""
+    given = Path(spec).expanduser()
+    mine, root = _choose_split(given, chosen, _Listing([], [], [], []))
+    if mine is None:
+        return ()
+    folders = [entry.name for entry in _entries(given) if os.path.isdir(entry.path)]
+    return tuple(name for name in folders if name.lower() in SPLITS and name != root.name)
+
+
 def _choose_split(given: Path, wanted: str | None, listing: _Listing) -> tuple[str | None, Path]:
     """The split and the folder that holds the classes; what lies beside the splits is listed."""
     entries = _entries(given)

@@ -60,6 +60,13 @@ def load(spec: str, options: SourceOptions) -> Source:
     return dataset.wrap(data, name, f"{spec}/{second}/", labels, thread_safe=True)
 
 
+def other_splits(spec: str, chosen: str | None) -> tuple[str, ...]:
+    """The other of the two."""
+    if chosen in (None, "train"):
+        return ("val",) if spec == "imagenet" else ("test",)
+    return ("train",)
+
+
 def _open(name: str, split: str, root: Path, download: bool) -> Any:
     hint = "Name the folder that holds it with --data-dir, or fetch it with --download."
     if name == "imagenet":

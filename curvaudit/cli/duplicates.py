@@ -1,0 +1,67 @@
+"""`curvaudit duplicates`"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import CurvauditError
+from .app import CLEAN, COULD_NOT_RUN, VIOLATED, app
+
+
+@app.command()
+def duplicates(
+    source: Annotated[str, typer.Argument(help="A folder (class/image.ext), or anything that scan takes.")],
+    against: Annotated[
+        str | None,
+        typer.Option(help="Another source to look for the same pictures in; default: the source's other splits."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="train, test or val; default train.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Where a standard set lies.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch a standard set if it is absent.")] = False,
+    format: Annotated[str, typer.Option(help="text, or json: the content of findings.json and nothing else.")] = "text",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write a report folder.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads that read pictures.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
+) -> None:
+    """Find copies, conflicts and leaks between splits, without training.
+
+    Exit code 0: none under several labels or in several splits; 1: some; 2: not everything could be read.
+    """
+    if format not in ("text", "json"):
+        raise CurvauditError(f"--format {format!r} is not known.", "Use text or json.")
+    from rich.console import Console
+    from rich.text import Text
+
+    from ..exports import findings_json
+    from ..gating import check
+    from ..inspecting import ALL_SPLITS, inspect
+    from ..reporting import save
+    from .display import Display
+    from .findings_table import print_findings, print_groups
+
+    with Display(quiet) as display:
+        report = inspect(
+            source,
+            split=split,
+            data_dir=data_dir,
+            download=download,
+            against=ALL_SPLITS if against is None else against,
+            workers=workers,
+            on_event=display.show,
+        )
+    page = save(report, out) if out is not None else None
+    if format == "json":
+        sys.stdout.write(findings_json.render(report).decode())
+    elif not quiet:
+        console = Console(highlight=False, soft_wrap=True)
+        print_groups(console, report)
+        print_findings(console, report)
+        if page is not None:
+            console.print(Text(f"Page: {page}"))
+    if any(item.kind == "unreadable" for item in report.skipped):
+        raise typer.Exit(COULD_NOT_RUN)
+    raise typer.Exit(CLEAN if check(report).passed else VIOLATED)

@@ -1,0 +1,50 @@
+"""CA401: the same or a near-identical picture in another split or data set."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..matching import has_content
+from ..records import Finding, SampleRef
+from ..rules import RULES
+from .duplicates import connected, equal, listed, measured
+from .interface import Evidence, fingerprint
+
+
+def find(evidence: Evidence) -> list[Finding]:
+    """One finding for each picture that lies on both sides; the audited side is named first."""
+    if evidence.elsewhere is None:
+        return []
+    audited, near = len(evidence.samples), evidence.near
+    content = np.flatnonzero(has_content(evidence.pool))
+    found = []
+    for group in equal(evidence.pool.content_hash[content]):
+        rows = content[group]
+        if rows.min() < audited <= rows.max():
+            found.append(_finding(evidence, rows, {"kind": "exact", "hash_distance": 0, "pixel_distance": 0.0}))
+    across = np.flatnonzero(near.pairs.max(axis=1, initial=-1) >= audited)
+    for rows, members in connected(near, across):
+        found.append(_finding(evidence, rows, measured(near, members)))
+    return found
+
+
+def _finding(evidence: Evidence, rows: np.ndarray, measures: dict[str, str | int | float]) -> Finding:
+    pool, audited = evidence.pool, len(evidence.samples)
+    here, there = rows[rows < audited].tolist(), rows[rows >= audited].tolist()
+    labels = sorted({pool.classes[int(label)] for label in pool.labels[rows]})
+    alike = (
+        "The same picture is" if measures["kind"] == "exact" else f"A near-identical picture ({measures['kind']}) is"
+    )
+    labelled = f"labelled {labels[0]}" if len(labels) == 1 else f"under the labels {listed(labels)}"
+    here.sort(key=lambda row: int(evidence.rank[row]))
+    parts = [f"{int(pool.content_hash[row]):016x}:{pool.classes[int(pool.labels[row])]}" for row in rows.tolist()]
+    return Finding(
+        rule=RULES["CA401"],
+        message=f"{alike} in {pool.ids[there[0]]} as in {pool.ids[here[0]]}, {labelled}.",
+        fingerprint=fingerprint("CA401", parts),
+        samples=(
+            *(evidence.reference(row) for row in here),
+            *(SampleRef(pool.ids[row], None, pool.classes[int(pool.labels[row])]) for row in there),
+        ),
+        evidence={**measures, "labels": labels},
+    )

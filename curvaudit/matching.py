@@ -1,0 +1,219 @@
+"""Which pictures are nearly the same: candidates by signature, every one verified on pixels."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from . import hashing, registration, signatures
+from .neighbours import Index
+from .records import Samples
+from .signatures import CHANGES, UPRIGHT, Change
+
+FLAT = 0.005  # standard deviation below which a picture shows nothing (one or two grey levels)
+SMALLEST = 16  # px; smaller pictures of different things look alike, only exact copies count
+NEAR_RADIUS = 6  # bits of the perceptual hash, for runs that hold no signatures
+# What a copy must satisfy after registration; benchmarks/planted_duplicates.py shows the margins.
+LARGEST_DISTANCE = 0.2  # 1 − correlation of the RGB pixels
+LEAST_DETAIL = 0.8  # correlation of the fine structure
+LARGEST_DIFFERENCE = 8.0  # grey levels in the worst block: look-alikes differ somewhere
+_LARGEST_OF_MANY = 4.0  # the same for a pair that does not stand out
+_LARGEST_CROP = 0.17  # scale; more is no slight crop, and lets simple shapes be laid over each other
+_LARGEST_SHIFT = 1.6  # px of registration.SIDE
+_NEIGHBOURS = 8  # of a picture that are compared on pixels
+_RADIUS = 0.5  # of signatures; a crop by 2 of 32 px stays below
+# A copy is nearer than what merely looks alike. In a set where everything looks alike (the ones of
+# MNIST) the ninth neighbour is as near as the first; then only signatures this close are worth a
+# comparison, and the pixels must agree better.
+_STANDS_OUT = 0.8
+_SURELY = 0.15
+_CROPPED = 0.02  # of the side: scale or shift beyond is called a crop
+_BLOCK = 4096  # pairs at once
+_BRIGHTER = 0.06  # gain beyond is called a change of brightness
+
+
+@dataclass(frozen=True)
+class NearPairs:
+    """Near-identical pairs of distinct contents."""
+
+    pairs: np.ndarray  # (P, 2) rows, first < second
+    bits: np.ndarray  # (P,) Hamming distance of the perceptual hashes as the pictures stand
+    distance: np.ndarray  # (P,) 1 − correlation of the registered pixels
+    kinds: tuple[str, ...]  # P, what was done to one of the two
+    unverified: int  # candidates whose pictures are not kept
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs that may be near-identical: `second` may be `first` after the change."""
+
+    pairs: np.ndarray  # (P, 2) rows
+    change: np.ndarray  # (P,) index into CHANGES
+    distance: np.ndarray  # (P,) of the signatures; 0 where there are none
+    stands_out: np.ndarray  # (P,) bool: nearer than what merely looks alike in this set
+
+
+def has_content(samples: Samples) -> np.ndarray:
+    """(N,) bool: neither flat nor a single line of pixels."""
+    return (samples.contrast >= FLAT) & (np.minimum(samples.width, samples.height) > 1)
+
+
+def candidates(samples: Samples, audited: int | None = None) -> Candidates:
+    """Pairs worth a comparison on pixels. One row stands for each content and label.
+
+    Parameters
+    ----------
+    audited:
+        Pairs of two rows from here on are left out: both lie in other splits.
+    """
+    able = np.flatnonzero(has_content(samples) & (np.minimum(samples.width, samples.height) >= SMALLEST))
+    # Copies with different labels or in different splits need each its own near-duplicates.
+    apart = 2 * samples.labels[able].astype(np.int64) + (able >= (len(samples) if audited is None else audited))
+    key = np.stack([samples.content_hash[able], apart.astype(np.uint64)], 1)
+    _, first = np.unique(key, axis=0, return_index=True)
+    rows = able[np.sort(first)]
+    if len(samples.signature):
+        found = _by_signature(samples.signature[rows])
+    else:
+        pairs = hashing.neighbour_pairs(samples.phash[rows], NEAR_RADIUS)
+        found = Candidates(pairs, np.zeros(len(pairs), np.int64), np.zeros(len(pairs)), np.ones(len(pairs), bool))
+    pairs = rows[found.pairs]
+    distinct = samples.content_hash[pairs[:, 0]] != samples.content_hash[pairs[:, 1]]
+    if audited is not None:
+        distinct &= pairs.min(axis=1, initial=len(samples)) < audited
+    return Candidates(pairs[distinct], found.change[distinct], found.distance[distinct], found.stands_out[distinct])
+
+
+def _by_signature(signature: np.ndarray) -> Candidates:
+    none = np.zeros((0, 5))
+    if len(signature) < 2:
+        return _tabled(none)
+    index = Index.build(signatures.vectors(signature, UPRIGHT))
+    parts = [none]
+    for number, change in enumerate(CHANGES):
+        query, rows, distance = index.search(signatures.vectors(signature, change), _NEIGHBOURS + 1, _RADIUS)
+        near, beyond = distance[:, :_NEIGHBOURS], distance[:, _NEIGHBOURS:]
+        i, j = np.nonzero((near <= _RADIUS) & ((near <= _STANDS_OUT * beyond) | (near <= _SURELY)))
+        left, right = query[i], rows[i, j]
+        if not change.transpose and not change.crop:  # then the change undoes itself
+            left, right = np.minimum(left, right), np.maximum(left, right)
+        stands_out = near[i, j] <= _STANDS_OUT * beyond[i, 0]
+        parts.append(np.stack([left, right, np.full(len(left), number), near[i, j], ~stands_out], 1))
+    table = np.concatenate(parts)
+    table = table[np.argsort(table[:, 4], kind="stable")]  # seen from one of the two is enough
+    _, first = np.unique(table[:, :3], axis=0, return_index=True)
+    table = table[first]
+    return _tabled(table)
+
+
+def _tabled(table: np.ndarray) -> Candidates:
+    """Rows of two rows, change, distance, and whether it is one of many."""
+    return Candidates(table[:, :2].astype(np.int64), table[:, 2].astype(np.int64), table[:, 3], table[:, 4] == 0)
+
+
+def near_pairs(
+    samples: Samples, pictures: Callable[[Sequence[int]], Mapping[int, bytes]], audited: int | None = None
+) -> NearPairs:
+    """Near-identical pairs, verified on pixels.
+
+    Parameters
+    ----------
+    pictures:
+        Encoded thumbnails of the rows it is given, as far as they are kept.
+    audited:
+        See `candidates`.
+    """
+    found = candidates(samples, audited)
+    small = _small(pictures(np.unique(found.pairs).tolist()))
+    known = np.array([i in small and j in small for i, j in found.pairs.tolist()], bool).reshape(-1)
+    unverified = len(np.unique(np.sort(found.pairs[~known], axis=1), axis=0))
+    pairs, change, stands_out = found.pairs[known], found.change[known], found.stands_out[known]
+    fits = []
+    for number, item in enumerate(CHANGES):
+        mine = pairs[change == number]
+        if len(mine):
+            largest = np.where(stands_out[change == number], LARGEST_DIFFERENCE, _LARGEST_OF_MANY)
+            fits.append((mine, item, _fit(samples, small, mine, item), largest))
+    best: dict[tuple[int, int], tuple[float, float, str]] = {}
+    for mine, item, fit, largest in fits:
+        for place in np.flatnonzero(_same(fit) & (fit.worst <= largest)).tolist():
+            i, j = mine[place].tolist()
+            kind = _kind(samples, i, j, item, fit, place)
+            entry = (-float(fit.detail[place]), max(0.0, float(fit.distance[place])), kind)
+            pair = (min(i, j), max(i, j))
+            best[pair] = min(best.get(pair, entry), entry)
+    ordered = sorted(best)
+    phash = samples.phash
+    return NearPairs(
+        pairs=np.array(ordered, np.int64).reshape(-1, 2),
+        bits=np.array([hashing.distance(phash[i], phash[j]) for i, j in ordered], int),
+        distance=np.array([best[pair][1] for pair in ordered]),
+        kinds=tuple(best[pair][2] for pair in ordered),
+        unverified=unverified,
+    )
+
+
+def _same(fit: registration.Fit) -> np.ndarray:
+    """(P,) bool"""
+    return (
+        (fit.distance <= LARGEST_DISTANCE)
+        & (fit.detail >= LEAST_DETAIL)
+        & (fit.worst <= LARGEST_DIFFERENCE)
+        & (np.abs(fit.scale).max(axis=1) <= _LARGEST_CROP)
+        & (np.abs(fit.shift).max(axis=1) <= _LARGEST_SHIFT)
+    )
+
+
+def _small(encoded: Mapping[int, bytes]) -> dict[int, np.ndarray]:
+    """row -> (SIDE, SIDE, 3) uint8."""
+    side, found = registration.SIDE, {}
+    for row, content in encoded.items():
+        with Image.open(io.BytesIO(content)) as image:
+            found[row] = np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
+    return found
+
+
+def _fit(samples: Samples, small: Mapping[int, np.ndarray], pairs: np.ndarray, change: Change) -> registration.Fit:
+    sizes = np.stack([samples.width, samples.height], 1).astype(np.int64)
+    parts = []
+    for start in range(0, len(pairs), _BLOCK):
+        block = pairs[start : start + _BLOCK]
+        changed, copy = (np.stack([small[int(row)] for row in side]) for side in block.T)
+        left, right = sizes[block[:, 0]], sizes[block[:, 1]]
+        left = left[:, ::-1] if change.transpose else left
+        # Fine structure that one of the two has lost in resizing says nothing.
+        coarse = (left != right).any(axis=1) | (np.minimum(left, right).min(axis=1) < registration.SIDE - 4)
+        changed = np.ascontiguousarray(np.stack([change.apply(changed[..., c]) for c in range(3)], -1))
+        for place in np.flatnonzero((left != right).any(axis=1)).tolist():
+            size = tuple(np.minimum(left[place], right[place]).tolist())
+            changed[place], copy[place] = _lowered(changed[place], size), _lowered(copy[place], size)
+        scale = np.full(len(block), -2 * change.crop, np.float32)
+        parts.append(registration.fit(copy, changed, scale, coarse))
+    names = registration.Fit.__dataclass_fields__
+    return registration.Fit(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def _lowered(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """As it looks after having been stored at `size`, if that is less than it has."""
+    side = registration.SIDE
+    if min(size) >= side:
+        return pixels
+    lower = Image.fromarray(pixels).resize((min(size[0], side), min(size[1], side)), Image.Resampling.BICUBIC)
+    return np.asarray(lower.resize((side, side), Image.Resampling.BILINEAR))
+
+
+def _kind(samples: Samples, i: int, j: int, change: Change, fit: registration.Fit, place: int) -> str:
+    """What was done to one of the two, in words."""
+    said = [change.name] if change.name and not change.crop else []
+    moved = np.abs(fit.shift[place]) / registration.SIDE
+    if max(np.abs(fit.scale[place]).max(), moved.max()) > _CROPPED:
+        said.append("cropped")
+    elif (samples.width[i], samples.height[i]) != (samples.width[j], samples.height[j]) and not change.transpose:
+        said.append("resized")
+    if abs(np.log(fit.gain[place])) > _BRIGHTER:
+        said.append("brightness")
+    return ", ".join(said) or "recompressed"

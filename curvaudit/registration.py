@@ -1,0 +1,170 @@
+"""Lay one small picture over another and say how far they are apart.
+
+Registration is Gauss-Newton on the squared difference (Lucas and Kanade, IJCAI 1981) over the four
+parameters of a crop, scale and shift of each axis, with gain and offset of the brightness free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SIDE = 32  # px at which pictures are compared
+_MIDDLE = (SIDE - 1) / 2
+_FROM_MIDDLE = (np.arange(SIDE) - _MIDDLE).astype(np.float32)
+_LEVELS = ((1.5, 5), (0.6, 4))  # (blur in px, steps): coarse first
+_LARGEST_SCALE, _LARGEST_SHIFT = 0.25, 4.0  # px
+_BLOCK = 512  # pairs at once: 512 × 6 × 32 × 32 × 4 B = 13 MB
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the second picture of each pair lies over the first. All arrays (P,)."""
+
+    distance: np.ndarray  # 1 − correlation of the RGB pixels where they overlap: 0 is the same picture
+    detail: np.ndarray  # correlation of the fine structure there: 1 is the same picture
+    worst: np.ndarray  # largest root mean square difference in a block of 8 × 8 px, grey levels of 255
+    scale: np.ndarray  # (P, 2) y and x, 0 is none
+    shift: np.ndarray  # (P, 2) y and x, px of SIDE
+    gain: np.ndarray  # brightness ratio, 1 is none
+
+
+def fit(first: np.ndarray, second: np.ndarray, scale: np.ndarray, coarse: np.ndarray) -> Fit:
+    """Register each `second` to its `first`.
+
+    Parameters
+    ----------
+    first, second:
+        (P, SIDE, SIDE, 3) RGB, 0 to 255.
+    scale:
+        (P,) where to start: −0.125 if `first` shows the middle 28 of 32 px of `second`.
+    coarse:
+        (P,) bool: one of the two has fewer pixels than SIDE, so the finest structure says nothing.
+    """
+    if len(first) == 0:
+        nothing = np.zeros(0)
+        return Fit(nothing, nothing, nothing, np.zeros((0, 2)), np.zeros((0, 2)), nothing)
+    parts = [
+        _fit(first[s : s + _BLOCK], second[s : s + _BLOCK], scale[s : s + _BLOCK], coarse[s : s + _BLOCK])
+        for s in range(0, len(first), _BLOCK)
+    ]
+    return Fit(*(np.concatenate([getattr(part, name) for part in parts]) for name in Fit.__dataclass_fields__))
+
+
+def _fit(first: np.ndarray, second: np.ndarray, scale: np.ndarray, coarse: np.ndarray) -> Fit:
+    start = np.zeros((len(first), 4), np.float32)
+    start[:, 0] = start[:, 2] = scale
+    first, second = (x.transpose(3, 0, 1, 2).astype(np.float32) for x in (first, second))  # (3, P, SIDE, SIDE)
+    moved = _registered(_grey(first), _grey(second), start)
+    fits = [_compare(first, second, start, coarse), _compare(first, second, moved, coarse)]
+    better = fits[1].distance < fits[0].distance  # Gauss-Newton may run away
+
+    def pick(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.where(better.reshape(-1, *[1] * (a.ndim - 1)), b, a)
+
+    return Fit(*(pick(getattr(fits[0], name), getattr(fits[1], name)) for name in Fit.__dataclass_fields__))
+
+
+def _registered(first: np.ndarray, second: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """(P, 4) scale y, shift y, scale x, shift x such that `second`, so sampled, is nearest to `first`."""
+    count, found = len(first), start.copy()
+    largest = np.array([_LARGEST_SCALE, _LARGEST_SHIFT] * 2, np.float32)
+    for sigma, steps in _LEVELS:
+        goal, blurred = _blur(first, sigma), _blur(second, sigma)
+        slope_y, slope_x = np.gradient(blurred, axis=1), np.gradient(blurred, axis=2)
+        for _ in range(steps):
+            rows, columns, inside = _sampling(found)
+            size = inside.sum(axis=(1, 2), keepdims=True)
+            laid = rows @ blurred @ columns
+            laid -= (laid * inside).sum(axis=(1, 2), keepdims=True) / size
+            wanted = goal - (goal * inside).sum(axis=(1, 2), keepdims=True) / size
+            gain = (wanted * laid * inside).sum(axis=(1, 2), keepdims=True) / np.maximum(
+                (laid**2 * inside).sum(axis=(1, 2), keepdims=True), 1e-3
+            )
+            down, across = gain * (rows @ slope_y @ columns), gain * (rows @ slope_x @ columns)
+            unknowns = (down * _FROM_MIDDLE[:, None], down, across * _FROM_MIDDLE, across, laid, np.ones_like(laid))
+            jacobian = (np.stack(unknowns, axis=1) * inside[:, None]).reshape(count, 6, -1)
+            error = (wanted - gain * laid).reshape(count, -1, 1)
+            normal = jacobian @ jacobian.transpose(0, 2, 1) + np.eye(6, dtype=np.float32) * 1e-2
+            step = np.linalg.solve(normal.astype(np.float64), (jacobian @ error).astype(np.float64))[:, :4, 0]
+            found = np.clip(found + np.clip(step, -largest / 4, largest / 4), -largest, largest).astype(np.float32)
+    return found
+
+
+def _grey(pictures: np.ndarray) -> np.ndarray:
+    """(3, P, SIDE, SIDE) -> (P, SIDE, SIDE)"""
+    return np.tensordot(np.array([0.299, 0.587, 0.114], np.float32), pictures, 1)
+
+
+def _compare(first: np.ndarray, second: np.ndarray, place: np.ndarray, coarse: np.ndarray) -> Fit:
+    rows, columns, inside = _sampling(place)
+    laid = rows @ second @ columns
+    side_by_side = [np.concatenate(list(x), axis=2) for x in (first, laid)]  # colours count as much as shapes
+    alike, _ = _correlation(side_by_side[0], side_by_side[1], np.tile(inside, 3))
+    first, laid = _grey(first), _grey(laid)
+    detail = np.empty(len(first))
+    for which, (narrow, wide) in ((~coarse, (0.5, 2.0)), (coarse, (1.0, 3.0))):
+        one, two = (_blur(x[which], narrow) - _blur(x[which], wide) for x in (first, laid))
+        detail[which] = _correlation(one, two, inside[which])[0]
+    difference, gain = _difference(first, laid, inside)
+    difference = np.where(coarse[:, None, None], _blur(difference, 2.0), _blur(difference, 1.0)) * inside
+    blocks = (difference**2).reshape(len(first), SIDE // 8, 8, SIDE // 8, 8).mean(axis=(2, 4))
+    worst = np.sqrt(blocks.max(axis=(1, 2)))
+    return Fit(1 - alike, detail, worst, place[:, [0, 2]], place[:, [1, 3]], gain)
+
+
+def _difference(first: np.ndarray, laid: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What gain and offset of the brightness do not explain, (P, SIDE, SIDE), and the gain, (P,).
+
+    A brightened picture is cut off at white: there the brighter one is foretold from the darker.
+    """
+    free = inside * (np.maximum(first, laid) < 250)
+    free = np.where(free.mean(axis=(1, 2), keepdims=True) > 0.2, free, inside)
+    size = free.sum(axis=(1, 2), keepdims=True)
+    middle, centre = ((x * free).sum(axis=(1, 2), keepdims=True) / size for x in (first, laid))
+    _, ratio = _correlation(_blur(first, 1.5), _blur(laid, 1.5), free)  # resizing takes contrast from the finest
+    gain = ratio[:, None, None]  # laid = gain × first + …
+    there = np.clip(centre + gain * (first - middle), 0, 255) - laid
+    here = np.clip(middle + (laid - centre) / gain, 0, 255) - first
+    return np.where(gain > 1, there, here), ratio
+
+
+def _correlation(one: np.ndarray, two: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Correlation where `inside`, and the ratio of the standard deviations, both (P,)."""
+    size = inside.sum(axis=(1, 2), keepdims=True)
+    one, two = ((x - (x * inside).sum(axis=(1, 2), keepdims=True) / size) * inside for x in (one, two))
+    left, right = (one**2).sum(axis=(1, 2)), (two**2).sum(axis=(1, 2))
+    return (one * two).sum(axis=(1, 2)) / np.sqrt(np.maximum(left * right, 1e-6)), np.sqrt(
+        np.maximum(right, 1e-6) / np.maximum(left, 1e-6)
+    )
+
+
+def _sampling(place: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Matrices that sample rows and columns, (P, SIDE, SIDE) each, and what they find inside, (P, SIDE, SIDE)."""
+    rows, inside_y = _interpolation(place[:, 0], place[:, 1])
+    columns, inside_x = _interpolation(place[:, 2], place[:, 3])
+    inside = (inside_y[:, :, None] & inside_x[:, None, :]).astype(np.float32)
+    return rows, columns.transpose(0, 2, 1), inside
+
+
+def _interpolation(scale: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    position = _MIDDLE + (1 + scale)[:, None] * _FROM_MIDDLE + shift[:, None]  # (P, SIDE)
+    inside = (position >= -0.25) & (position <= SIDE - 0.75)
+    position = np.clip(position, 0, SIDE - 1)
+    lower = np.minimum(position.astype(np.int64), SIDE - 2)
+    share = (position - lower).astype(np.float32)[..., None]
+    matrix = np.zeros((*position.shape, SIDE), np.float32)
+    np.put_along_axis(matrix, lower[..., None], 1 - share, -1)
+    np.put_along_axis(matrix, lower[..., None] + 1, share, -1)
+    return matrix, inside
+
+
+def _blur(pictures: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur of (P, SIDE, SIDE), borders repeated: one small matrix for both axes."""
+    reach = np.arange(-SIDE, SIDE + 1)
+    kernel = np.exp(-(reach**2) / (2 * sigma**2))
+    matrix = np.zeros((SIDE, SIDE), np.float32)
+    for row in range(SIDE):
+        np.add.at(matrix[row], np.clip(row + reach, 0, SIDE - 1), (kernel / kernel.sum()).astype(np.float32))
+    return matrix @ pictures @ matrix.T

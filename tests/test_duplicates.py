@@ -1,0 +1,231 @@
+"""Copies that were changed, look-alikes, leaks between splits, and the command that reports them."""
+
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import curvaudit
+from curvaudit import inventory, matching, neighbours, registration, signatures, sources, store
+from curvaudit.cli import main
+from curvaudit.records import RunInfo
+
+
+def photo(seed: int, size: int = 40) -> Image.Image:
+    """Coarse and fine structure, as photographs have."""
+    random = np.random.default_rng(seed)
+    layers = sum(
+        np.asarray(Image.fromarray(random.integers(0, 255, (n, n, 3), np.uint8)).resize((size, size), 3), float) * w
+        for n, w in ((4, 0.5), (9, 0.3), (20, 0.2))
+    )
+    return Image.fromarray((20 + 0.75 * layers).astype(np.uint8))
+
+
+def jpeg(image: Image.Image) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=30)
+    return Image.open(buffer).convert("RGB")
+
+
+CHANGED = {
+    "mirrored": (lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), "mirrored"),
+    "upside down": (lambda image: image.transpose(Image.Transpose.FLIP_TOP_BOTTOM), "upside down"),
+    "turned left": (lambda image: image.transpose(Image.Transpose.ROTATE_90), "rotated 90"),
+    "turned right": (lambda image: image.transpose(Image.Transpose.ROTATE_270), "rotated 90"),
+    "turned over": (lambda image: image.transpose(Image.Transpose.ROTATE_180), "rotated 180"),
+    "saved again": (jpeg, "recompressed"),
+    "half the size": (lambda image: image.resize((20, 20), Image.Resampling.BICUBIC), "resized"),
+    "twice the size": (lambda image: image.resize((80, 80), Image.Resampling.BICUBIC), "resized"),
+    "brighter": (lambda image: image.point(lambda value: min(255, value * 1.2)), "brightness"),
+    "darker": (lambda image: image.point(lambda value: value * 0.8), "brightness"),
+    "cropped": (lambda image: image.crop((2, 2, 38, 38)), "cropped"),
+    "cropped on one side": (lambda image: image.crop((2, 0, 40, 40)), "cropped"),
+}
+
+
+def write(folder, pictures: dict[str, Image.Image]) -> None:
+    for name, image in pictures.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        image.save(folder / name)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    write(tmp_path / "set", {f"{'ab'[seed % 2]}/{seed:02d}.png": photo(seed) for seed in range(24)})
+    return tmp_path / "set"
+
+
+def copies(report) -> list[tuple[str, set[str], str]]:
+    return [
+        (finding.rule.id, {sample.id for sample in finding.samples}, finding.evidence["kind"])
+        for finding in report.findings
+        if finding.rule.id in ("CA101", "CA102", "CA111", "CA112", "CA401")
+    ]
+
+
+def test_every_kind_of_copy_is_found_and_called_by_its_name_and_nothing_else_is(photos):
+    expected = []
+    for seed, (change, kind) in enumerate(CHANGED.values()):
+        name = f"{'ab'[seed % 2]}/{seed:02d}.png"
+        other = f"{'ab'[seed % 4 // 2]}/copy{seed:02d}.png"
+        write(photos, {other: change(photo(seed))})
+        expected.append(("CA112" if name[0] == other[0] else "CA102", {name, other}, kind))
+    found = copies(curvaudit.inspect(photos))
+    assert sorted(found, key=str) == sorted(expected, key=str)
+
+
+def test_a_run_finds_the_same_without_the_pictures(photos, tmp_path):
+    write(photos, {"b/mirrored.png": photo(0).transpose(Image.Transpose.FLIP_LEFT_RIGHT)})
+    stock = inventory.take(sources.load(photos), 1, lambda done: None)
+    info = RunInfo("photos", stock.fingerprint(), {}, {}, "test", "2026-01-01")
+    store.create(tmp_path / "run.h5", info, stock.samples, (), stock.thumbnails)
+    photos.rename(tmp_path / "gone")
+    run = store.open_run(tmp_path / "run.h5")
+    near = matching.near_pairs(run.samples, run.thumbnails)
+    assert [{run.samples.ids[row] for row in pair} for pair in near.pairs] == [{"a/00.png", "b/mirrored.png"}]
+    assert near.kinds == ("mirrored",) and near.unverified == 0
+    assert matching.near_pairs(run.samples, lambda rows: {}).unverified == 1
+
+
+def test_flat_pictures_and_look_alikes_match_nothing(photos):
+    shape = np.asarray(photo(1), float)
+    noise = np.random.default_rng(0)
+    write(photos, {f"a/flat{value}.png": Image.new("RGB", (40, 40), (value, value, 0)) for value in (0, 9, 200)})
+    for number in range(4):  # the same coarse shape with other details
+        other = np.clip(0.6 * shape + 50 + noise.normal(0, 30, shape.shape), 0, 255)
+        write(photos, {f"b/alike{number}.png": Image.fromarray(other.astype(np.uint8))})
+    assert copies(curvaudit.inspect(photos)) == []
+
+
+def test_a_signature_changed_is_the_signature_of_the_changed_picture():
+    image = photo(3, 32)
+    for change in signatures.CHANGES:
+        pixels = change.apply(np.asarray(image)[None, ..., 0])[0]
+        cut = round(change.crop * 32)
+        copy = Image.fromarray(np.ascontiguousarray(pixels[cut : 32 - cut, cut : 32 - cut]))
+        foretold = signatures.vectors(signatures.signature(image.getchannel(0))[None], change)
+        seen = signatures.vectors(signatures.signature(copy)[None], signatures.UPRIGHT)
+        assert np.linalg.norm(foretold - seen) < 0.2, change
+        assert change is signatures.UPRIGHT or np.linalg.norm(
+            signatures.vectors(signatures.signature(image.getchannel(0))[None], signatures.UPRIGHT) - seen
+        ) > 2 * np.linalg.norm(foretold - seen)
+
+
+def test_neighbours_are_those_of_brute_force():
+    random = np.random.default_rng(0)
+    points = random.normal(size=(3000, 12)).astype(np.float32)
+    points[1500:] = points[:1500] + 0.05 * random.normal(size=(1500, 12))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    query, rows, distance = neighbours.Index.build(points).search(points, 3, 0.2)
+    alike = points @ points.T
+    np.fill_diagonal(alike, -2)
+    nearest = alike.argmax(axis=1)
+    near = np.flatnonzero(alike.max(axis=1) >= 1 - 0.2**2 / 2)
+    assert len(near) > 1500
+    assert np.isin(near, query).mean() > 0.99
+    assert (rows[:, 0] == nearest[query]).mean() > 0.99
+    assert not (rows == query[:, None]).any()
+    found = np.linalg.norm(points[query] - points[rows[:, 0]], axis=1)
+    np.testing.assert_allclose(distance[:, 0], found, atol=1e-3)
+
+
+def test_registration_recovers_a_crop():
+    image = photo(5, 64)
+    pair = [np.asarray(picture.resize((32, 32), 2))[None] for picture in (image.crop((4, 0, 64, 56)), image)]
+    fit = registration.fit(*pair, np.zeros(1, np.float32), np.zeros(1, bool))
+    np.testing.assert_allclose(fit.scale[0], [56 / 64 - 1, 60 / 64 - 1], atol=0.01)
+    np.testing.assert_allclose(fit.shift[0], [-2, 1], atol=0.1)
+    assert fit.detail[0] > 0.95 and fit.worst[0] < 5
+
+
+def test_candidates_without_signatures_come_from_the_perceptual_hash(photos):
+    from dataclasses import replace
+
+    write(photos, {"b/again.png": jpeg(photo(0))})
+    samples = curvaudit.inspect(photos).samples
+    old = replace(samples, signature=samples.signature[:0])
+    pair = sorted([samples.ids.index("a/00.png"), samples.ids.index("b/again.png")])
+    assert pair in np.sort(matching.candidates(old).pairs, axis=1).tolist()
+
+
+# --- splits and the command ----------------------------------------------------------
+
+
+def run(monkeypatch, capsys, *arguments) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["curvaudit", "duplicates", *map(str, arguments)])
+    with pytest.raises(SystemExit) as leave:
+        main()
+    captured = capsys.readouterr()
+    return int(leave.value.code or 0), captured.out, captured.err
+
+
+@pytest.fixture
+def divided(tmp_path):
+    root = tmp_path / "divided"
+    write(root / "train", {f"{'ab'[seed % 2]}/{seed:02d}.png": photo(seed) for seed in range(24)})
+    write(root / "test", {f"{'ab'[seed % 2]}/{seed:02d}.png": photo(100 + seed) for seed in range(24)})
+    return root
+
+
+def test_leaks_between_splits_are_named_the_audited_side_first(divided, monkeypatch, capsys):
+    assert run(monkeypatch, capsys, divided, "-q")[0] == 0
+    write(divided / "test", {"a/leak.png": photo(2), "b/turned.png": photo(3).transpose(Image.Transpose.ROTATE_90)})
+    code, out, _ = run(monkeypatch, capsys, divided, "--format", "json")
+    assert code == 1
+    document = json.loads(out)
+    leaks = [finding for finding in document["findings"] if finding["rule"] == "CA401"]
+    named = [[(s["id"], s["index"], s["label"]) for s in leak["samples"]] for leak in leaks]
+    assert named == [
+        [("a/02.png", 1, "a"), ("test: a/leak.png", None, "a")],
+        [("b/03.png", 13, "b"), ("test: b/turned.png", None, "b")],
+    ]
+    assert [leak["evidence"]["kind"] for leak in leaks] == ["exact", "rotated 90"]
+    code, out, _ = run(monkeypatch, capsys, divided, "--split", "test", "--format", "json")
+    sides = [leak["samples"][0]["id"] for leak in json.loads(out)["findings"] if leak["rule"] == "CA401"]
+    assert code == 1 and sides == ["a/leak.png", "b/turned.png"]
+
+
+def test_leaks_against_another_set_keep_labels_by_name(divided, photos, tmp_path, monkeypatch, capsys):
+    other = tmp_path / "other"
+    write(other, {f"z/{seed}.png": photo(200 + seed) for seed in range(12)} | {"y/same.png": photo(4)})
+    report = curvaudit.inspect(photos, against=other)
+    assert copies(report) == [("CA401", {"a/04.png", f"{other}: y/same.png"}, "exact")]
+    (leak,) = (finding for finding in report.findings if finding.rule.id == "CA401")
+    assert [sample.label for sample in leak.samples] == ["a", "y"]
+    assert report.compared_with == (str(other),)
+    assert not any("y" in finding.evidence.get("class", "") for finding in report.findings)
+    page = curvaudit.save(report, tmp_path / "report").read_text()
+    assert "this report looks at one split only" not in page
+
+
+def test_exit_codes(photos, tmp_path, monkeypatch, capsys):
+    code, out, _ = run(monkeypatch, capsys, photos)
+    assert code == 0 and "No findings" in out
+    write(photos, {"a/copy.png": photo(0)})
+    assert run(monkeypatch, capsys, photos)[0] == 0  # the same label twice is a note
+    write(photos, {"b/conflict.png": photo(0)})
+    code, out, _ = run(monkeypatch, capsys, photos, "-o", tmp_path / "out")
+    assert code == 1 and "CA101" in out and "b/conflict.png" in out
+    assert (tmp_path / "out" / "index.html").exists()
+    (photos / "a" / "broken.png").write_bytes(b"\x89PNG broken")
+    code, out, _ = run(monkeypatch, capsys, photos)
+    assert code == 2 and "CA301" in out
+    for arguments in (["nowhere"], [photos, "--format", "xml"], [photos, "--against", "nowhere"]):
+        code, out, err = run(monkeypatch, capsys, *arguments)
+        assert code == 2 and out == "" and "Error" in err
+
+
+def test_an_unreadable_file_of_the_other_split_is_no_clean_result(divided, monkeypatch, capsys):
+    (divided / "test" / "a" / "broken.png").write_bytes(b"text")
+    assert run(monkeypatch, capsys, divided)[0] == 2
+    assert "test: a/broken.png" in curvaudit.inspect(divided, against=":splits").findings[-1].message
+
+
+def test_flowers_hold_four_conflicts_and_two_copies(shared_data):
+    report = curvaudit.inspect(shared_data / "flowers5")
+    exact = [(rule, {name.split("/")[0] for name in names}) for rule, names, kind in copies(report) if kind == "exact"]
+    assert exact == [("CA101", {"rose", "tulip"})] * 4 + [("CA111", {"sunflower"})] * 2
+    assert not any(rule == "CA102" for rule, _, _ in copies(report))
