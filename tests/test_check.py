@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import draw_folder
+from made import draw_folder
 from PIL import Image
 
 import curvaudit

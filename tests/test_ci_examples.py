@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import draw_folder
+from made import draw_folder
 
 HERE = Path(__file__).parents[1]
 CODES = {"clean": 0, "conflicting": 1, "partial": 2}

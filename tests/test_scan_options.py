@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import draw_folder
+from made import draw_folder
 
 import curvaudit
 from curvaudit.cli import main
