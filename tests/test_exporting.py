@@ -20,7 +20,7 @@ SMALL = {"epochs": 2, "width": 4, "batch_size": 32, "device": "cpu"}
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run on a manifest with a conflict, a copy, a repeated path and an unreadable picture."""
-    from conftest import draw_folder
+    from made import draw_folder
 
     root = tmp_path_factory.mktemp("exporting")
     draw_folder(root / "images", classes=("circle", "square"), each=8, size=20)
