@@ -23,7 +23,7 @@ from urllib.parse import unquote
 import h5py
 import numpy as np
 
-from . import signatures
+from .copies import signatures
 from .errors import CurvauditError, DamagedRun
 from .records import (
     EpochRow,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from curvaudit import findings, hashing, images
+from curvaudit import findings, images
+from curvaudit.copies import hashing
 from curvaudit.findings import duplicates
 from curvaudit.findings.interface import Evidence
 from curvaudit.memorization import memorizable
