@@ -368,16 +368,14 @@ def _write_thumbnails(file: h5py.File, thumbnails: Thumbnails) -> None:
         group.create_dataset(name, data=values, track_times=False, **checked)
 
 
-# Texts have a fixed length: HDF5 keeps others in heaps without checksums, and can hang on a damaged one.
+# Data sets of texts have a fixed length: HDF5 keeps others in heaps without checksums, and can hang on a
+# damaged one.
 
 
 def _describe(item: h5py.Group | h5py.Dataset, **values: Any) -> None:
+    """Texts in attributes have a variable length: other programs get them as text, not as bytes."""
     for name, value in values.items():
-        if isinstance(value, str):
-            text = _clean(value).encode()
-            item.attrs[name] = np.array(text, h5py.string_dtype("utf-8", max(1, len(text))))
-        else:
-            item.attrs[name] = value
+        item.attrs[name] = _clean(value) if isinstance(value, str) else value
 
 
 def _texts(group: h5py.Group, name: str, values: Sequence[str]) -> None:
