@@ -110,19 +110,19 @@ def test_every_attribute_is_there(path):
         root = dict(file.attrs)
         assert root.keys() == {
             "format", "format_version", "created_by", "created_utc", "config", "source", "source_fingerprint",
-            "n_samples", "n_classes", "environment",
+            "n_samples", "n_classes", "environment", "text_digest",
         }  # fmt: skip
         assert (root["format"], root["format_version"]) == ("curvaudit-run", "1.0")
         assert (root["n_samples"], root["n_classes"]) == (N, 3)
         assert json.loads(root["config"]) == dict(INFO.config)
         assert json.loads(root["environment"]) == dict(INFO.environment)
         training = dict(file["trainings/0"].attrs)
-        assert training.keys() == {"weight_decay", "seed", "recipe", "finished", "memorized"}
+        assert training.keys() == {"weight_decay", "seed", "recipe", "finished", "memorized", "text_digest"}
         assert training["weight_decay"] == 1e-4 and training["seed"] == 3
         assert json.loads(training["recipe"]) == {"preset": "fast"}
         assert training["memorized"].dtype == bool and not training["memorized"]
         score = dict(file["trainings/0/measures/curvature"].attrs)
-        assert score.keys() == {"unit", "definition", "parameters", "direction"}
+        assert score.keys() == {"unit", "definition", "parameters", "direction", "text_digest"}
         assert json.loads(score["parameters"]) == {"n": 1, "h": 1e-3}
 
 
@@ -303,6 +303,7 @@ def test_other_files_are_refused(path, change, says):
 def test_additions_of_a_later_minor_version_are_ignored(path):
     with h5py.File(path, "r+") as file:
         file.attrs.update(format_version="1.9", mood="sunny")
+        file.attrs["text_digest"] = store._text_digest(file)
         file.create_group("weather").create_dataset("rain", data=[1])
         file["samples"].create_dataset("colour", data=np.zeros(N))
         file["samples"].attrs["digest"] = store._digest(file["samples"])
