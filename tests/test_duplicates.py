@@ -75,7 +75,11 @@ def test_every_kind_of_copy_is_found_and_called_by_its_name_and_nothing_else_is(
         write(photos, {other: change(photo(seed))})
         expected.append(("CA112" if name[0] == other[0] else "CA102", {name, other}, kind))
     found = copies(curvaudit.inspect(photos))
-    assert sorted(found, key=str) == sorted(expected, key=str)
+
+    def place(one: tuple[str, set[str], str]) -> list[str]:
+        return sorted(one[1])  # the text of a set depends on the hash seed
+
+    assert sorted(found, key=place) == sorted(expected, key=place)
 
 
 def test_a_run_finds_the_same_without_the_pictures(photos, tmp_path):

@@ -15,6 +15,7 @@ _MIDDLE = (SIDE - 1) / 2
 _FROM_MIDDLE = (np.arange(SIDE) - _MIDDLE).astype(np.float32)
 _LEVELS = ((1.5, 5), (0.6, 4))  # (blur in px, steps): coarse first
 _LARGEST_SCALE, _LARGEST_SHIFT = 0.25, 4.0  # px
+_PLAIN = 4.0  # grey levels
 _BLOCK = 512  # pairs at once: 512 × 6 × 32 × 32 × 4 B = 13 MB
 
 
@@ -28,6 +29,7 @@ class Fit:
     scale: np.ndarray  # (P, 2) y and x, 0 is none
     shift: np.ndarray  # (P, 2) y and x, px of SIDE
     gain: np.ndarray  # brightness ratio, 1 is none
+    structure: np.ndarray  # share of the blocks of 4 × 4 px that are not plain, in the plainer of the two
 
 
 def fit(first: np.ndarray, second: np.ndarray, scale: np.ndarray, coarse: np.ndarray) -> Fit:
@@ -44,7 +46,7 @@ def fit(first: np.ndarray, second: np.ndarray, scale: np.ndarray, coarse: np.nda
     """
     if len(first) == 0:
         nothing = np.zeros(0)
-        return Fit(nothing, nothing, nothing, np.zeros((0, 2)), np.zeros((0, 2)), nothing)
+        return Fit(nothing, nothing, nothing, np.zeros((0, 2)), np.zeros((0, 2)), nothing, nothing)
     parts = [
         _fit(first[s : s + _BLOCK], second[s : s + _BLOCK], scale[s : s + _BLOCK], coarse[s : s + _BLOCK])
         for s in range(0, len(first), _BLOCK)
@@ -111,7 +113,14 @@ def _compare(first: np.ndarray, second: np.ndarray, place: np.ndarray, coarse: n
     difference = np.where(coarse[:, None, None], _blur(difference, 2.0), _blur(difference, 1.0)) * inside
     blocks = (difference**2).reshape(len(first), SIDE // 8, 8, SIDE // 8, 8).mean(axis=(2, 4))
     worst = np.sqrt(blocks.max(axis=(1, 2)))
-    return Fit(1 - alike, detail, worst, place[:, [0, 2]], place[:, [1, 3]], gain)
+    structure = np.minimum(_structure(first), _structure(laid))
+    return Fit(1 - alike, detail, worst, place[:, [0, 2]], place[:, [1, 3]], gain, structure)
+
+
+def _structure(pictures: np.ndarray) -> np.ndarray:
+    """Share of blocks with more than _PLAIN grey levels of standard deviation, (P, SIDE, SIDE) -> (P,)."""
+    spread = pictures.reshape(len(pictures), SIDE // 4, 4, SIDE // 4, 4).std(axis=(2, 4))
+    return (spread > _PLAIN).mean(axis=(1, 2))
 
 
 def _difference(first: np.ndarray, laid: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
