@@ -12,7 +12,8 @@ Schedule = Literal["one-cycle", "steps"]
 WARM = 0.2  # share of the augmented epochs in which the learning rate rises
 SETTLING = 0.75  # share of the plain epochs in which it falls …
 REST = 0.01  # … to this share of the peak
-EXTENDED = 0.02  # share of the peak at which the extension goes on
+MOPPING_RATE = 0.02  # share of the peak at which the extension goes on …
+MOPPING = 1 / 3  # … for this share of it; then the plain cycle comes once more
 
 
 @dataclass(frozen=True)
@@ -59,21 +60,26 @@ class Recipe:
         (Smith 2018): linear up over the first fifth of the augmented epochs, cosine down to
         `plain_rate`. The plain epochs go on from there, cosine down to a hundredth of the peak, and
         stay: a network that has come to rest is flat around what it fits and bends only around what
-        it cannot fit. The extension goes on at twice that rate: measured on MNIST and CIFAR-100,
-        restarts at a higher one lose more of what is memorized than they add.
+        it cannot fit. The extension goes on at twice that rate, which picks up single samples without
+        losing others. What then still resists needs large steps: the rest of it restarts the plain
+        cycle (Loshchilov and Hutter 2017), which first loses much and in the end has learned more.
         """
         if self.schedule == "steps":
             passed = sum(progress >= milestone for milestone in self.milestones)
             return self.learning_rate * 0.1**passed
-        cycle = self.epochs - self.plain_epochs
+        cycle: float = self.epochs - self.plain_epochs
         warm = WARM * cycle
         if progress < warm:
             return self.learning_rate * max(0.02, progress / warm)
         if progress < cycle:
             return _cosine(self.learning_rate, self.plain_rate, (progress - warm) / (cycle - warm))
+        start, length = cycle, float(self.plain_epochs)
         if progress >= self.epochs:
-            return EXTENDED * self.learning_rate
-        share = (progress - cycle) / (SETTLING * self.plain_epochs)
+            start = self.epochs + MOPPING * self.extension
+            length = self.extension * (1 - MOPPING)
+            if progress < start:
+                return MOPPING_RATE * self.learning_rate
+        share = (progress - start) / (SETTLING * length) if length else 1.0
         return _cosine(self.plain_rate, REST * self.learning_rate, min(1.0, share))
 
 
