@@ -77,7 +77,7 @@ def test_scorer_source_finding_and_export_work_together(place):
     rows = list(csv.DictReader((place / "report" / "ranking.csv").open(encoding="utf-8")))
     assert len(rows) == 25 and {row["label"] for row in rows} == {"circle", "square"}
     entropy = [float(row["entropy"]) for row in rows]
-    assert entropy == sorted(entropy, reverse=True) and 0 < min(entropy) and max(entropy) <= np.log(2) + 1e-6
+    assert entropy == sorted(entropy, reverse=True) and min(entropy) > 0 and max(entropy) <= np.log(2) + 1e-6
     assert [row["id"] for row in rows if "CA303" in row["rules"].split()] == ["circle.wide.png"]
     assert (place / "report" / "ids.txt").read_text().split() == [row["id"] for row in rows[:7]]
 
