@@ -114,7 +114,7 @@ def _gaps(report: Report, policy: Policy, unchecked: frozenset[str]) -> tuple[Ga
     found = [Gap(caveat.unchecked, caveat.message) for caveat in report.caveats if caveat.unchecked]
     unreadable = sum(item.kind == "unreadable" for item in report.skipped)
     if unreadable and not any(gap.kind == "unreadable" for gap in found):
-        found.append(Gap("unreadable", f"{unreadable} files could not be read and were not audited."))
+        found.append(Gap("unreadable", f"{unreadable} files could not be read and audited."))
     if asked := sorted(NEEDS_TRAINING & unchecked & policy.demanded()):
         message = f"{', '.join(asked)} could not be checked: that takes a training. Scan, then check the run file."
         found.append(Gap("untrained", message))

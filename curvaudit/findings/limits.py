@@ -15,10 +15,8 @@ def limits(evidence: Evidence) -> tuple[Caveat, ...]:
     found = []
     unreadable = sum(item.kind == "unreadable" for item in evidence.skipped)
     if unreadable:
-        files = (
-            "1 file could not be read and was" if unreadable == 1 else f"{unreadable} files could not be read and were"
-        )
-        found.append(Caveat("error", f"{files} not audited (CA301 says why).", "unreadable"))
+        files = "1 file" if unreadable == 1 else f"{unreadable} files"
+        found.append(Caveat("error", f"{files} could not be read and audited (CA301 says why).", "unreadable"))
     unverified = duplicates.unverified(evidence)
     if unverified:
         found.append(
