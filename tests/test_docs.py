@@ -123,7 +123,7 @@ def place(tmp_path_factory) -> Path:
     place = tmp_path_factory.mktemp("place")
     for split, seed in (("train", 0), ("test", 1)):
         draw_folder(place / "imagefolder" / split, ("circle", "square"), each=12, seed=seed)
-    for folder in ("data", "images", "old-release", "new-release"):
+    for folder in ("data", "images", "mydigits", "old-release", "new-release"):
         draw_folder(place / folder, ("circle", "square"), each=12)
     for run in ("curvaudit.h5", "run.h5"):
         write_run(place / run)
