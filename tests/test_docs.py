@@ -125,7 +125,7 @@ def place(tmp_path_factory) -> Path:
         draw_folder(place / "imagefolder" / split, ("circle", "square"), each=12, seed=seed)
     for folder in ("data", "images", "mydigits", "old-release", "new-release"):
         draw_folder(place / folder, ("circle", "square"), each=12)
-    for run in ("curvaudit.h5", "run.h5"):
+    for run in ("curvaudit.h5", "run.h5", "mydigits.h5"):
         write_run(place / run)
     run = curvaudit.open_run(place / "run.h5")  # with a second weight decay
     store.add_training(run.path, 1, 1e-4, 0, {}, run.trainings[0].measures)
