@@ -39,7 +39,7 @@ def place(tmp_path_factory) -> Path:
             (place / named[1]).write_text(block[named.end() :], encoding="utf-8")
             written.append(named[1])
         else:
-            NAMED.append(("rules.py", '        Rule("CA501"', f'{block}        Rule("CA501"'))
+            NAMED.append(("rules.py", '        Rule("CA501"', f'        {block.strip()},\n        Rule("CA501"'))
     assert len(written) == 5
     for name, old, new in NAMED:
         file = place / "curvaudit" / name
