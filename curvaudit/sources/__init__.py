@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import pkgutil
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -23,8 +24,9 @@ from typing import Any, Protocol, cast
 
 from ..errors import CurvauditError
 from .interface import Source, SourceOptions
+from .together import join
 
-__all__ = ["Source", "SourceOptions", "load", "names", "other_splits"]
+__all__ = ["Source", "SourceOptions", "load", "load_all", "names", "other_splits"]
 
 
 class SourceModule(Protocol):
@@ -69,6 +71,22 @@ def load(spec: Any, options: SourceOptions | None = None) -> Source:
     close = get_close_matches(Path(text).name.lower(), names(), 1, 0.7)
     hint = f"Did you mean {close[0]}?" if close else supported
     raise CurvauditError(f"There is no file or folder {text}, nor a known data set of that name.", hint)
+
+
+def load_all(spec: Any, options: SourceOptions) -> Source:
+    """As `load`, with all splits in one source, see `together`; as it is where there are none.
+
+    Raises
+    ------
+    CurvauditError
+        As `load`, for any of the splits.
+    """
+    first = load(spec, options)
+    others = other_splits(spec, None)
+    if not others:
+        return first
+    parts = [("train", first), *((name, load(spec, replace(options, split=name))) for name in others)]
+    return join(os.fspath(spec), parts)
 
 
 def other_splits(spec: Any, chosen: str | None) -> tuple[str, ...]:
