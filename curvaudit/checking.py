@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from . import baseline as baselines
 from .errors import CurvauditError
 from .exports.checks import FORMATS, SHARABLE
 from .gating import check
+from .inspecting import ALL_SPLITS
 from .outcome import CheckResult, Places
 from .policy import Policy
 from .records import Event, Report
@@ -35,7 +36,7 @@ def check_target(
     update_baseline: bool = False,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> CheckResult:
-    """Check a run, or a source without training it.
+    """Check a run, or a source without training it. Its other splits are searched unless `against` names a source.
 
     Parameters
     ----------
@@ -56,6 +57,8 @@ def check_target(
     known = baselines.read_all(others if update_baseline else policy.baseline)
     if update_baseline:
         baselines.require_writable(first[0])
+    if target.against is None and not target.is_run:
+        target = replace(target, against=ALL_SPLITS)
     made = target.report(on_event)
     if update_baseline:
         result = check(made, policy=policy, baseline=known)

@@ -147,9 +147,15 @@ def _pictures(report: Report) -> list[Picture]:
     found = []
     for row, identity in enumerate(report.samples.ids):
         label = report.label(row)
-        split = named[row] if named else _split_in(identity, label)
+        split = named[row] if named else _chosen_split(report) or _split_in(identity, label)
         found.append(Picture(row, identity.removeprefix(f"{split}: "), label, split))
     return found
+
+
+def _chosen_split(report: Report) -> str:
+    """The one split that was asked for, if one was."""
+    split = report.run.config.get("split")
+    return split if isinstance(split, str) and split != ALL_SPLITS else ""
 
 
 def _split_in(identity: str, label: str) -> str:
@@ -166,7 +172,7 @@ def _unreadable_places(report: Report, place: Callable[[Picture], tuple[str, str
         if item.kind == "unreadable":
             split = next((name for name in splits if item.id.startswith(f"{name}: ")), "")
             identity = item.id.removeprefix(f"{split}: ")
-            found.add(place(Picture(-1, identity, "", split or _split_in(identity, ""))))
+            found.add(place(Picture(-1, identity, "", split or _chosen_split(report) or _split_in(identity, ""))))
     return frozenset(found)
 
 

@@ -155,7 +155,7 @@ def _others(
         other = sources.load(against, replace(options, split=None, image_column=None, label_column=None))
         return [(other.name, _take(other, workers, on_event))]
     found = []
-    for name in sources.other_splits(source, options.split):
+    for name in sources.other_splits(source, options):
         other = sources.load(source, replace(options, split=name))
         found.append((name, _take(other, workers, on_event)))
     return found
