@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from .exporting import Exported, export
     from .gating import check
     from .inspecting import inspect
-    from .outcome import CheckResult
-    from .policy import Policy
-    from .policy_file import read_policy
+    from .policy.definition import Policy
+    from .policy.file import read_policy
+    from .policy.outcome import CheckResult
     from .records import Finding, Report
     from .reporting import report, save
     from .scanning import scan
@@ -54,12 +54,12 @@ __all__ = [
 
 # Modules are named after the activity (scanning), so that no function shares its name with one.
 _HOMES = {
-    "CheckResult": "outcome",
+    "CheckResult": "policy.outcome",
     "Comparison": "comparison",
     "CurvauditError": "errors",
     "Exported": "exporting",
     "Finding": "records",
-    "Policy": "policy",
+    "Policy": "policy.definition",
     "Report": "records",
     "Run": "store",
     "check": "gating",
@@ -67,7 +67,7 @@ _HOMES = {
     "export": "exporting",
     "inspect": "inspecting",
     "open_run": "store",
-    "read_policy": "policy_file",
+    "read_policy": "policy.file",
     "report": "reporting",
     "save": "reporting",
     "scan": "scanning",

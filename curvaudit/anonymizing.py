@@ -12,7 +12,7 @@ from . import store
 from .records import Skipped
 
 _KEPT_ENVIRONMENT = ("curvaudit", "python", "torch", "numpy")
-_DROPPED_SETTINGS = ("data_dir", "split", "validation")
+_DROPPED_SETTINGS = ("source", "data_dir", "split", "validation", "image_column", "label_column")
 
 
 def anonymized(run: store.Run) -> store.Run:

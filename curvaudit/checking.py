@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from . import baseline as baselines
 from .errors import CurvauditError
 from .exports.checks import FORMATS, SHARABLE
 from .gating import check
 from .inspecting import ALL_SPLITS
-from .outcome import CheckResult, Places
-from .policy import Policy
+from .policy import baseline as baselines
+from .policy.definition import Policy
+from .policy.outcome import CheckResult, Places
 from .records import Event, Report
 from .targets import Target
 from .whole_file import write_whole

@@ -8,7 +8,8 @@ from contextlib import suppress
 import numpy as np
 from PIL.Image import Image
 
-from . import images, matching, ranking, store
+from . import images, ranking, store
+from .copies import matching
 from .errors import CurvauditError
 from .records import Thumbnails
 

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from . import baseline as baselines
-from .baseline import Baseline
-from .outcome import CheckResult, Gap, Judged, Status
-from .policy import Policy
-from .policy_settings import fail_on as parse_fail_on
+from .policy import baseline as baselines
+from .policy.baseline import Baseline
+from .policy.definition import Policy
+from .policy.outcome import CheckResult, Gap, Judged, Status
+from .policy.settings import fail_on as parse_fail_on
 from .records import Finding, Report
 from .rules import NEEDS_COMPARISON, NEEDS_TRAINING
 
@@ -34,7 +34,7 @@ def check(
     policy:
         See `read_policy`; None: the default. Unlike the command, this looks for no file.
     baseline:
-        Accepted findings: a file or several, see `curvaudit.baseline.read`. None: those that `policy` names.
+        Accepted findings: a file or several, see `policy.baseline.read`. None: those that `policy` names.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def _gaps(report: Report, policy: Policy, unchecked: frozenset[str]) -> tuple[Ga
     found = [Gap(caveat.unchecked, caveat.message) for caveat in report.caveats if caveat.unchecked]
     unreadable = sum(item.kind == "unreadable" for item in report.skipped)
     if unreadable and not any(gap.kind == "unreadable" for gap in found):
-        found.append(Gap("unreadable", f"{unreadable} files could not be read and were not audited."))
+        found.append(Gap("unreadable", f"{unreadable} files could not be read and audited."))
     if asked := sorted(NEEDS_TRAINING & unchecked & policy.demanded()):
         message = f"{', '.join(asked)} could not be checked: that takes a training. Scan, then check the run file."
         found.append(Gap("untrained", message))

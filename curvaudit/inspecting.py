@@ -214,29 +214,9 @@ def _about(stock: inventory.Inventory, config: dict[str, Any]) -> RunInfo:
 
 
 def _caveats(evidence: Evidence) -> tuple[Caveat, ...]:
-    caveats = [
-        Caveat(
-            "note",
-            "Nothing was trained: wrong labels, atypical and memorized pictures were not looked for "
-            "(CA201, CA202, CA203). `curvaudit scan` does.",
-        )
-    ]
-    unreadable = sum(item.kind == "unreadable" for item in evidence.skipped)
-    if unreadable:
-        caveats.append(
-            Caveat(
-                "error",
-                f"{unreadable} files could not be read and were not audited (CA301 names them).",
-                "unreadable",
-            )
-        )
-    unverified = findings.unverified(evidence)
-    if unverified:
-        caveats.append(
-            Caveat(
-                "warning",
-                f"{unverified} candidate pairs for near-duplicates were not compared on pixels.",
-                "unverified",
-            )
-        )
-    return tuple(caveats)
+    untrained = Caveat(
+        "note",
+        "Nothing was trained: wrong labels, atypical and memorized pictures were not looked for "
+        "(CA201, CA202, CA203). `curvaudit scan` does.",
+    )
+    return (untrained, *findings.limits(evidence))

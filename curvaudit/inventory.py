@@ -13,7 +13,8 @@ from typing import TypeVar
 import numpy as np
 from PIL.Image import Image
 
-from . import hashing, images, signatures
+from . import images
+from .copies import hashing, signatures
 from .errors import CurvauditError, UnreadableImage
 from .records import Samples, Skipped, Thumbnails
 from .sources import Source

@@ -48,7 +48,7 @@ class Samples:
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     # (N,) int32, 1-based line of the manifest, 0 where there is none; empty without a manifest
     lines: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
-    # (N, 99) int8, see signatures.py; empty in runs of earlier versions
+    # (N, 99) int8, see copies/signatures.py; empty in runs of earlier versions
     signature: np.ndarray = field(default_factory=lambda: np.zeros((0, 99), np.int8))
 
     def __len__(self) -> int:

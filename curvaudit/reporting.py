@@ -335,15 +335,6 @@ def _caveats(
                 "classified wrongly (CA203). Their rank means less; scan again with more --epochs.",
             )
         )
-    unreadable = sum(item.kind == "unreadable" for item in run.skipped)
-    if unreadable:
-        caveats.append(
-            Caveat(
-                "error",
-                f"{unreadable} files could not be read and were not audited (CA301 names them).",
-                "unreadable",
-            )
-        )
     if len(run.samples) < SMALLEST_SET:
         caveats.append(
             Caveat(
@@ -352,14 +343,4 @@ def _caveats(
                 "Duplicates and unreadable files are found all the same.",
             )
         )
-    unverified = findings.unverified(evidence)
-    if unverified:
-        caveats.append(
-            Caveat(
-                "warning",
-                f"{unverified} candidate pairs for near-duplicates were not compared on pixels: "
-                "their pictures are not kept in the run.",
-                "unverified",
-            )
-        )
-    return tuple(caveats)
+    return (*caveats, *findings.limits(evidence))

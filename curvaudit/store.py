@@ -23,7 +23,7 @@ from urllib.parse import unquote
 import h5py
 import numpy as np
 
-from . import signatures
+from .copies import signatures
 from .errors import CurvauditError, DamagedRun
 from .records import (
     EpochRow,
@@ -42,6 +42,7 @@ _MAJOR = 1
 _COLUMNS = 65536  # samples a chunk: an epoch is a few chunks, a block of samples one chunk an epoch
 _CURVES = ("train_loss", "train_accuracy", "val_loss", "val_curvature", "learning_rate", "seconds")
 _TEXTS = 4096  # texts a chunk
+_TEXT_DIGEST = "text_digest"
 # With checksums on everything that is not data: a flipped byte is an error, not another number.
 _LIBRARY = ("v110", "v110")
 _SLACK = 1 << 20  # bytes that HDF5 may need beside the data of an epoch
@@ -368,16 +369,28 @@ def _write_thumbnails(file: h5py.File, thumbnails: Thumbnails) -> None:
         group.create_dataset(name, data=values, track_times=False, **checked)
 
 
-# Texts have a fixed length: HDF5 keeps others in heaps without checksums, and can hang on a damaged one.
+# Data sets of texts have a fixed length: HDF5 keeps others in heaps without checksums, and can hang on a
+# damaged one.
 
 
 def _describe(item: h5py.Group | h5py.Dataset, **values: Any) -> None:
+    """Texts in attributes have a variable length: other programs get them as text, not as bytes.
+
+    HDF5 keeps no checksum of those, so we do: as a number, of which it does.
+    """
     for name, value in values.items():
+        item.attrs[name] = _clean(value) if isinstance(value, str) else value
+    item.attrs[_TEXT_DIGEST] = _text_digest(item)
+
+
+def _text_digest(item: h5py.Group | h5py.Dataset) -> np.uint64:
+    """Of all text attributes of a group or data set."""
+    digest = blake2b(digest_size=8)
+    for name in sorted(item.attrs):
+        value = item.attrs[name]
         if isinstance(value, str):
-            text = _clean(value).encode()
-            item.attrs[name] = np.array(text, h5py.string_dtype("utf-8", max(1, len(text))))
-        else:
-            item.attrs[name] = value
+            digest.update(f"{name}\0{value}\0".encode("utf-8", "surrogateescape"))
+    return np.uint64(int.from_bytes(digest.digest(), "big"))
 
 
 def _texts(group: h5py.Group, name: str, values: Sequence[str]) -> None:
@@ -496,6 +509,7 @@ def open_run(path: str | os.PathLike[str]) -> Run:
             raise CurvauditError(
                 f"{path} has format {version}; this curvaudit reads format {_MAJOR}.", "Install a newer curvaudit."
             )
+        _check_texts(file)
         trainings = file["trainings"]
         samples = _read_samples(file["samples"])
         _check_samples(samples, int(file.attrs["n_samples"]), int(file.attrs["n_classes"]))
@@ -541,6 +555,11 @@ def _committed(group: h5py.Group) -> int:
     number = group["number"][:]
     unwritten = np.flatnonzero(number == 0)
     return int(unwritten[0]) if len(unwritten) else len(number)
+
+
+def _check_texts(item: h5py.Group | h5py.Dataset) -> None:
+    if _TEXT_DIGEST in item.attrs and item.attrs[_TEXT_DIGEST] != _text_digest(item):
+        raise ValueError(f"the checksum of the texts of {item.name} does not fit")
 
 
 def _said(item: h5py.Group | h5py.Dataset, name: str) -> str:
@@ -597,11 +616,13 @@ def _read_skipped(file: h5py.File) -> tuple[Skipped, ...]:
 
 
 def _read_training(group: h5py.Group, index: int, samples: int) -> TrainingInfo:
+    _check_texts(group)
     epochs = _committed(group)
     number = group["number"][:epochs]
     if not np.array_equal(number, np.arange(1, epochs + 1)):
         raise ValueError(f"the epochs of training {index} are not numbered 1 to {epochs}")
     for name, data in group["measures"].items():
+        _check_texts(data)
         if data.ndim != 2 or data.shape[0] < epochs or data.shape[1] != samples:
             raise ValueError(f"{name} of training {index} should have {epochs} × {samples} values")
     return TrainingInfo(

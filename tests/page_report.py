@@ -6,7 +6,8 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from curvaudit import findings, hashing
+from curvaudit import findings
+from curvaudit.copies import hashing
 from curvaudit.findings.interface import Evidence
 from curvaudit.memorization import memorizable
 from curvaudit.records import (

@@ -15,8 +15,8 @@ import curvaudit
 from curvaudit.checking import find_places
 from curvaudit.exports.checks import FORMATS
 from curvaudit.findings.interface import fingerprint
-from curvaudit.outcome import Places
-from curvaudit.policy_settings import parse
+from curvaudit.policy.outcome import Places
+from curvaudit.policy.settings import parse
 from curvaudit.records import Caveat, Finding, Report, RunInfo, SampleRef, Samples, Skipped
 from curvaudit.rules import RULES
 

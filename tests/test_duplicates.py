@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 import curvaudit
-from curvaudit import inventory, matching, neighbours, registration, signatures, sources, store
+from curvaudit import inventory, sources, store
 from curvaudit.cli import main
+from curvaudit.copies import matching, neighbours, registration, signatures
 from curvaudit.records import RunInfo
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curvaudit import hashing
+from curvaudit.copies import hashing
 
 
 def bits_set(values: np.ndarray) -> np.ndarray:

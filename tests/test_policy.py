@@ -9,9 +9,9 @@ import pytest
 
 from curvaudit.errors import CurvauditError
 from curvaudit.exports.checks import FORMATS
-from curvaudit.policy import Allowance, FailOn, Ignored, Policy, RulePolicy
-from curvaudit.policy_file import nearest_policy, read_policy
-from curvaudit.policy_settings import from_flags, parse
+from curvaudit.policy.definition import Allowance, FailOn, Ignored, Policy, RulePolicy
+from curvaudit.policy.file import nearest_policy, read_policy
+from curvaudit.policy.settings import from_flags, parse
 from curvaudit.records import Unchecked
 
 TOML = """

@@ -61,17 +61,18 @@ def path(tmp_path) -> Path:
 # --- layout --------------------------------------------------------------------------
 
 LAYOUT = {
-    "samples/id": ("O", (N,), None),
-    "samples/classes": ("O", (3,), None),
+    "samples/id": ("text", (N,), None),
+    "samples/classes": ("text", (3,), None),
     "samples/label": ("i4", (N,), None),
     "samples/content_hash": ("u8", (N,), None),
     "samples/phash": ("u8", (N,), None),
     "samples/width": ("u2", (N,), None),
     "samples/height": ("u2", (N,), None),
     "samples/contrast": ("f4", (N,), None),
-    "skipped/id": ("O", (2,), None),
-    "skipped/reason": ("O", (2,), None),
-    "skipped/kind": ("O", (2,), None),
+    "samples/signature": ("i1", SAMPLES.signature.shape, None),
+    "skipped/id": ("text", (2,), None),
+    "skipped/reason": ("text", (2,), None),
+    "skipped/kind": ("text", (2,), None),
     "thumbnails/rows": ("i8", (2,), None),
     "thumbnails/offsets": ("i8", (3,), None),
     "thumbnails/data": ("u1", (17,), None),
@@ -92,11 +93,12 @@ def test_every_dataset_has_its_type_and_shape(path):
         assert found.keys() == LAYOUT.keys()
         for name, (kind, shape, growing) in LAYOUT.items():
             data = found[name]
-            assert data.dtype == np.dtype(kind), name
             assert data.shape == shape, name
-            if kind == "O":
+            if kind == "text":
                 text = h5py.check_string_dtype(data.dtype)
-                assert text.encoding == "utf-8" and text.length is None, name
+                assert text.encoding == "utf-8" and text.length and data.fletcher32, name
+            else:
+                assert data.dtype == np.dtype(kind), name
             if growing:
                 assert data.maxshape == growing and data.fletcher32, name
                 assert data.chunks == ((256,) if len(shape) == 1 else (1, N)), name
@@ -108,19 +110,19 @@ def test_every_attribute_is_there(path):
         root = dict(file.attrs)
         assert root.keys() == {
             "format", "format_version", "created_by", "created_utc", "config", "source", "source_fingerprint",
-            "n_samples", "n_classes", "environment",
+            "n_samples", "n_classes", "environment", "text_digest",
         }  # fmt: skip
         assert (root["format"], root["format_version"]) == ("curvaudit-run", "1.0")
         assert (root["n_samples"], root["n_classes"]) == (N, 3)
         assert json.loads(root["config"]) == dict(INFO.config)
         assert json.loads(root["environment"]) == dict(INFO.environment)
         training = dict(file["trainings/0"].attrs)
-        assert training.keys() == {"weight_decay", "seed", "recipe", "finished", "memorized"}
+        assert training.keys() == {"weight_decay", "seed", "recipe", "finished", "memorized", "text_digest"}
         assert training["weight_decay"] == 1e-4 and training["seed"] == 3
         assert json.loads(training["recipe"]) == {"preset": "fast"}
         assert training["memorized"].dtype == bool and not training["memorized"]
         score = dict(file["trainings/0/measures/curvature"].attrs)
-        assert score.keys() == {"unit", "definition", "parameters", "direction"}
+        assert score.keys() == {"unit", "definition", "parameters", "direction", "text_digest"}
         assert json.loads(score["parameters"]) == {"n": 1, "h": 1e-3}
 
 
@@ -240,7 +242,7 @@ def test_an_epoch_that_fails_half_way_does_not_count(path, monkeypatch):
 
 
 def test_a_half_added_training_is_none(path, monkeypatch):
-    monkeypatch.setattr(h5py.File, "move", lambda *arguments: (_ for _ in ()).throw(OSError("killed")))
+    monkeypatch.setattr(store.os, "replace", lambda *arguments: (_ for _ in ()).throw(OSError("killed")))
     with pytest.raises(CurvauditError):
         store.add_training(path, 1, 0, 0, {}, MEASURES)
     monkeypatch.undo()
@@ -301,8 +303,10 @@ def test_other_files_are_refused(path, change, says):
 def test_additions_of_a_later_minor_version_are_ignored(path):
     with h5py.File(path, "r+") as file:
         file.attrs.update(format_version="1.9", mood="sunny")
+        file.attrs["text_digest"] = store._text_digest(file)
         file.create_group("weather").create_dataset("rain", data=[1])
         file["samples"].create_dataset("colour", data=np.zeros(N))
+        file["samples"].attrs["digest"] = store._digest(file["samples"])
         file["trainings/0"].create_dataset("mood", data=[1])
     run = curvaudit.open_run(path)
     assert run.info.format_version == "1.9" and len(run.samples) == N

@@ -12,8 +12,8 @@ from ..errors import CurvauditError
 from .app import INTERRUPTED, RUN_FILE, app
 
 if TYPE_CHECKING:
-    from ..outcome import CheckResult, Places
-    from ..policy import Policy
+    from ..policy.definition import Policy
+    from ..policy.outcome import CheckResult, Places
 
 _EACH = "Repeatable."
 
@@ -89,7 +89,7 @@ def check(
 ) -> None:
     """Gate a data set: exit 0 clean, 1 the policy is violated, 2 could not check everything."""
     from .. import checking
-    from ..policy_settings import from_flags
+    from ..policy.settings import from_flags
     from .display import Display
 
     flags = from_flags(
@@ -134,9 +134,9 @@ def check(
 
 def _policy(file: Path | None, none: bool, flags: dict[str, Any]) -> Policy:
     """Flags over the file that is named, or else over the nearest."""
-    from ..policy import Policy
-    from ..policy_file import nearest_policy, read_policy
-    from ..policy_settings import parse
+    from ..policy.definition import Policy
+    from ..policy.file import nearest_policy, read_policy
+    from ..policy.settings import parse
 
     if none and file is not None:
         raise CurvauditError("--policy and --no-policy contradict each other.", "Leave out one.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..records import Finding
 from . import atypical, class_size, degenerate, duplicates, leakage, mislabelled, not_memorized, unreadable
 from .interface import Evidence
+from .limits import limits as limits
 
 _FINDERS = (
     duplicates.find,
@@ -27,8 +28,3 @@ def find_all(evidence: Evidence) -> tuple[Finding, ...]:
         return finding.rule.id, min((int(evidence.rank[row]) for row in rows), default=0)
 
     return tuple(sorted(found, key=place))
-
-
-def unverified(evidence: Evidence) -> int:
-    """Candidate pairs for near-duplicates that could not be compared on pixels."""
-    return duplicates.unverified(evidence)

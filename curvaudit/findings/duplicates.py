@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..matching import LARGEST_DISTANCE, NEAR_RADIUS, SMALLEST, NearPairs
+from ..copies.matching import LARGEST_DISTANCE, NEAR_RADIUS, SMALLEST, NearPairs
 from ..records import Finding
 from .interface import Evidence
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import matching
-from ..matching import FLAT as FLAT
+from ..copies import matching
+from ..copies.matching import FLAT as FLAT
 from ..records import Finding, SampleRef, Samples, Skipped, Stability, TrainingInfo
 from ..rules import RULES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..matching import has_content
+from ..copies.matching import has_content
 from ..records import Finding, SampleRef
 from ..rules import RULES
 from .duplicates import connected, equal, listed, measured

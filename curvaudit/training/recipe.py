@@ -11,7 +11,8 @@ Schedule = Literal["one-cycle", "steps"]
 
 WARM = 0.2  # share of the augmented epochs in which the learning rate rises
 SETTLING = 0.75  # share of the plain epochs in which it falls …
-SETTLED = 0.05  # … to this share of `plain_rate`
+REST = 0.01  # … to this share of the peak
+EXTENDED = 0.02  # share of the peak at which the extension goes on
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ class Recipe:
 
         A pure function of progress, so a resumed training needs no scheduler state. One-cycle
         (Smith 2018): linear up over the first fifth of the augmented epochs, cosine down to
-        `plain_rate`. The plain epochs go on from there, cosine down to a twentieth, and stay: a
-        network that has come to rest is flat around what it fits and bends only around what it
-        cannot fit. The extension restarts that cycle (Loshchilov and Hutter 2017), again and again:
-        what resists needs large steps.
+        `plain_rate`. The plain epochs go on from there, cosine down to a hundredth of the peak, and
+        stay: a network that has come to rest is flat around what it fits and bends only around what
+        it cannot fit. The extension goes on at twice that rate: measured on MNIST and CIFAR-100,
+        restarts at a higher one lose more of what is memorized than they add.
         """
         if self.schedule == "steps":
             passed = sum(progress >= milestone for milestone in self.milestones)
@@ -70,8 +71,10 @@ class Recipe:
             return self.learning_rate * max(0.02, progress / warm)
         if progress < cycle:
             return _cosine(self.learning_rate, self.plain_rate, (progress - warm) / (cycle - warm))
-        share = (progress - cycle) % self.plain_epochs / (SETTLING * self.plain_epochs)
-        return _cosine(self.plain_rate, SETTLED * self.plain_rate, min(1.0, share))
+        if progress >= self.epochs:
+            return EXTENDED * self.learning_rate
+        share = (progress - cycle) / (SETTLING * self.plain_epochs)
+        return _cosine(self.plain_rate, REST * self.learning_rate, min(1.0, share))
 
 
 def _cosine(start: float, end: float, share: float) -> float:

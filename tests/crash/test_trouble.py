@@ -212,7 +212,14 @@ def test_training_that_diverges_keeps_what_was_logged(image_folder, tmp_path):
 def test_signals_end_a_scan_with_130_and_the_command_that_resumes(number, image_folder, tmp_path):
     out = tmp_path / "run.h5"
     command = [*COMMAND, str(image_folder), "-o", str(out), *QUICK[2:], "--epochs", "1000"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores Ctrl-C, and so do its children: such as this test.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 120
     while not (out.exists() and scans.epochs(out)) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ...outcome import CheckResult, Places
+from ...policy.outcome import CheckResult, Places
 from . import github, json_document, junit, markdown, sarif, text
 
 

@@ -5,7 +5,7 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 
 from __future__ import annotations
 
-from ...outcome import CheckResult, Judged, Places
+from ...policy.outcome import CheckResult, Judged, Places
 from ...printable import printable
 from . import wording
 

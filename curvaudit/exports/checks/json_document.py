@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...outcome import CheckResult, Places, Status
+from ...policy.outcome import CheckResult, Places, Status
 from ..findings_json import document, encode
 
 

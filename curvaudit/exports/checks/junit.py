@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from ...outcome import CheckResult, Places
+from ...policy.outcome import CheckResult, Places
 from ...printable import printable
 from ...rules import RULES
 from . import wording

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ...outcome import CheckResult, Judged, Places
+from ...policy.outcome import CheckResult, Judged, Places
 from ...printable import printable
 from ...rules import RULES
 from . import wording

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ... import __version__
-from ...outcome import CheckResult, Judged, Places
+from ...policy.outcome import CheckResult, Judged, Places
 from ...printable import printable
 from ...rules import RULES
 from . import wording

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...outcome import CheckResult, Places
+from ...policy.outcome import CheckResult, Places
 from ...printable import printable
 from ...records import Finding
 from . import wording

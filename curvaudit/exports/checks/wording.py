@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ...outcome import CheckResult, Judged, Status
+from ...policy.outcome import CheckResult, Judged, Status
 from ...rules import RULES
 
 

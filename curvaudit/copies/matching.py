@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from ..records import Samples
 from . import hashing, registration, signatures
 from .neighbours import Index
-from .records import Samples
 from .signatures import CHANGES, UPRIGHT, Change
 
 FLAT = 0.005  # standard deviation below which a picture shows nothing (one or two grey levels)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from .policy import Level, Policy
-from .records import Finding, Report, SampleRef, Unchecked
+from ..records import Finding, Report, SampleRef, Unchecked
+from .definition import Level, Policy
 
 # violation: new, and a reason to fail · allowed: new, within the rule's allowance · reported: new, not
 # a reason to fail · known: accepted by a baseline · ignored: left alone by the policy · off: its rule is

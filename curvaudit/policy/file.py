@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .errors import CurvauditError
-from .policy import Policy
-from .policy_settings import parse
+from ..errors import CurvauditError
+from .definition import Policy
+from .settings import parse
 
 OWN = "curvaudit.toml"
 SHARED = "pyproject.toml"

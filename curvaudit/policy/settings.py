@@ -12,10 +12,10 @@ from difflib import SequenceMatcher, get_close_matches
 from fractions import Fraction
 from typing import Any, cast, get_args
 
-from .errors import CurvauditError
-from .policy import Allowance, FailOn, Ignored, Level, Policy, RulePolicy
-from .records import Severity, Unchecked
-from .rules import RULES
+from ..errors import CurvauditError
+from ..records import Severity, Unchecked
+from ..rules import RULES
+from .definition import Allowance, FailOn, Ignored, Level, Policy, RulePolicy
 
 ALL = "all"  # in place of a rule: what holds for every rule
 _LEVELS = get_args(Level)

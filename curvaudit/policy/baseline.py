@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import decisions
-from .errors import CurvauditError
-from .records import Finding, Samples
-from .whole_file import write_whole
+from .. import decisions
+from ..errors import CurvauditError
+from ..records import Finding, Samples
+from ..whole_file import write_whole
 
 SCHEMA = "curvaudit-baseline/1"
 _ACCEPTING = {"fine", "ambiguous"}  # decided about a picture that stays as it is; others must be mended

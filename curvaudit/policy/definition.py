@@ -1,6 +1,6 @@
 """What a data set must satisfy: the policy of `curvaudit check`, as frozen dataclasses.
 
-docs/check.md describes every setting. `policy_settings.py` reads it from TOML and flags.
+docs/check.md describes every setting. `settings.py` reads it from TOML and flags.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Literal
 
-from .records import Finding, SampleRef, Severity, Unchecked
-from .rules import RULES
+from ..records import Finding, SampleRef, Severity, Unchecked
+from ..rules import RULES
 
 Level = Literal["error", "warning", "note", "off"]  # what a rule counts as; off: not at all
 _ORDER: Mapping[str, int] = {"off": 0, "note": 1, "warning": 2, "error": 3}

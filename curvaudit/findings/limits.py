@@ -1,0 +1,40 @@
+"""What the search for findings could not look at: the reader must know before trusting a clean report."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..copies.matching import SMALLEST
+from ..records import Caveat
+from . import duplicates
+from .interface import Evidence
+
+
+def limits(evidence: Evidence) -> tuple[Caveat, ...]:
+    """One caveat for each kind of thing that was not looked at."""
+    found = []
+    unreadable = sum(item.kind == "unreadable" for item in evidence.skipped)
+    if unreadable:
+        files = "1 file" if unreadable == 1 else f"{unreadable} files"
+        found.append(Caveat("error", f"{files} could not be read and audited (CA301 says why).", "unreadable"))
+    unverified = duplicates.unverified(evidence)
+    if unverified:
+        found.append(
+            Caveat(
+                "warning",
+                f"{unverified} candidate pairs for near-duplicates were not compared on pixels: "
+                "their pictures are not kept in the run.",
+                "unverified",
+            )
+        )
+    samples = evidence.samples
+    small = int((evidence.has_content() & (np.minimum(samples.width, samples.height) < SMALLEST)).sum())
+    if small:
+        found.append(
+            Caveat(
+                "note",
+                f"{'All' if small == len(samples) else small} pictures are smaller than {SMALLEST} px on a side: "
+                "among those only exact copies were looked for, since different small pictures look alike.",
+            )
+        )
+    return tuple(found)
