@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .comparing import compare
+    from .comparison import Comparison
     from .errors import CurvauditError
     from .exporting import Exported, export
     from .gating import check
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CheckResult",
+    "Comparison",
     "CurvauditError",
     "Exported",
     "Finding",
@@ -39,6 +42,7 @@ __all__ = [
     "Run",
     "__version__",
     "check",
+    "compare",
     "export",
     "inspect",
     "open_run",
@@ -51,6 +55,7 @@ __all__ = [
 # Modules are named after the activity (scanning), so that no function shares its name with one.
 _HOMES = {
     "CheckResult": "policy.outcome",
+    "Comparison": "comparison",
     "CurvauditError": "errors",
     "Exported": "exporting",
     "Finding": "records",
@@ -58,6 +63,7 @@ _HOMES = {
     "Report": "records",
     "Run": "store",
     "check": "gating",
+    "compare": "comparing",
     "export": "exporting",
     "inspect": "inspecting",
     "open_run": "store",

@@ -5,50 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from .errors import CurvauditError
 from .exports.checks import FORMATS, SHARABLE
 from .gating import check
-from .inspecting import inspect
+from .inspecting import ALL_SPLITS
 from .policy import baseline as baselines
 from .policy.definition import Policy
 from .policy.outcome import CheckResult, Places
 from .records import Event, Report
-from .reporting import report
+from .targets import Target
 from .whole_file import write_whole
-
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_RUN_SUFFIXES = (".h5", ".hdf5")
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is to be checked, and how a source is read. See `inspecting.inspect`."""
-
-    name: str
-    split: str | None = None
-    data_dir: str | None = None
-    download: bool = False
-    workers: int | None = None
-    training: int | None = None  # of a run: which one ranks
-
-    @property
-    def is_run(self) -> bool:
-        """True for a file that is HDF5, or that is named like one: a missing run is no data set."""
-        if os.path.isdir(self.name):
-            return False
-        if Path(self.name).suffix.lower() in _RUN_SUFFIXES:
-            return True
-        if not os.path.isfile(self.name):
-            return False
-        try:
-            with open(self.name, "rb") as file:
-                return file.read(len(_HDF5)) == _HDF5
-        except OSError:
-            return False
 
 
 @dataclass(frozen=True)
@@ -66,7 +36,7 @@ def check_target(
     update_baseline: bool = False,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> CheckResult:
-    """Check a run, or a source without training it.
+    """Check a run, or a source without training it. Its other splits are searched unless `against` names a source.
 
     Parameters
     ----------
@@ -87,7 +57,9 @@ def check_target(
     known = baselines.read_all(others if update_baseline else policy.baseline)
     if update_baseline:
         baselines.require_writable(first[0])
-    made = _report(target, on_event)
+    if target.against is None and not target.is_run:
+        target = replace(target, against=ALL_SPLITS)
+    made = target.report(on_event)
     if update_baseline:
         result = check(made, policy=policy, baseline=known)
         if result.gaps:
@@ -175,26 +147,3 @@ def _relative(path: Path, base: Path) -> str:
     except ValueError:
         return ""
     return "" if found == "." else found
-
-
-def _report(target: Target, on_event: Callable[[Event], None]) -> Report:
-    if not target.is_run:
-        if target.training is not None:
-            raise CurvauditError(
-                f"--training is for run files; {target.name} is a source.", "Leave it out, or scan the source first."
-            )
-        return inspect(
-            target.name,
-            split=target.split,
-            data_dir=target.data_dir,
-            download=target.download,
-            workers=target.workers,
-            on_event=on_event,
-        )
-    given = {"--split": target.split, "--data-dir": target.data_dir, "--download": target.download or None}
-    for flag, value in given.items():
-        if value is not None:
-            raise CurvauditError(
-                f"{flag} is for sources; {target.name} is a run file.", "Leave it out, or name the source."
-            )
-    return report(target.name, training=target.training)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, clock, findings, inventory, sources
+from . import __version__, clock, findings, images, inventory, sources
 from .errors import CurvauditError
 from .findings.interface import Evidence, joined
 from .memorization import memorizable
@@ -25,8 +25,12 @@ def inspect(
     split: str | None = None,
     data_dir: str | None = None,
     download: bool = False,
+    image_column: str | None = None,
+    label_column: str | None = None,
     against: Any = None,
     workers: int | None = None,
+    max_pixels: int = images.MAX_PIXELS,
+    every_thumbnail: bool = False,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Report:
     """Unreadable and empty pictures, copies, conflicts and class sizes of a data set.
@@ -38,13 +42,19 @@ def inspect(
     ----------
     source:
         A folder, the name of a known set, or a torch `Dataset` of (image, label).
-    split, data_dir, download:
-        Which part of `source`, and where it lies, see `sources.SourceOptions`.
+    split, data_dir, download, image_column, label_column:
+        Which part of `source`, and where it lies, see `sources.SourceOptions`. The split `ALL_SPLITS`:
+        all of them as one set, whose ids begin with the split.
     against:
         Another source (a path, a name, a data set) in which copies of these pictures are looked
         for; `ALL_SPLITS` for all other splits of the same source.
     workers:
         Threads that read pictures; None: one for each core, at most 8.
+    max_pixels:
+        Larger pictures are not decoded, but reported as unreadable.
+    every_thumbnail:
+        The report keeps the picture of every sample, as far as `inventory.THUMBNAIL_BUDGET` allows, and
+        not only of those that a finding names.
     on_event:
         Called with what happens, see `records.Event`.
 
@@ -53,11 +63,32 @@ def inspect(
     CurvauditError
         There is no such source, or not a single picture of it can be read.
     """
-    if workers is not None and workers < 1:
-        raise CurvauditError(f"--workers {workers} is too small.", "The least is 1.")
-    options = sources.SourceOptions(split=split, data_dir=data_dir, download=download, least_classes=1)
-    threads = workers or min(8, os.cpu_count() or 1)
-    stock = _take(sources.load(source, options), threads, on_event)
+    for option, value in (("--workers", workers), ("--max-pixels", max_pixels)):
+        if value is not None and value < 1:
+            raise CurvauditError(f"{option} {value} is too small.", "The least is 1.")
+    options = sources.SourceOptions(
+        split=split,
+        data_dir=data_dir,
+        download=download,
+        image_column=image_column,
+        label_column=label_column,
+        least_classes=1,
+    )
+    with images.pixel_limit(max_pixels):
+        return _inspect(source, options, against, workers or min(8, os.cpu_count() or 1), every_thumbnail, on_event)
+
+
+def _inspect(
+    source: Any,
+    options: sources.SourceOptions,
+    against: Any,
+    threads: int,
+    every_thumbnail: bool,
+    on_event: Callable[[Event], None],
+) -> Report:
+    whole = options.split == ALL_SPLITS
+    loaded = sources.load_all(source, replace(options, split=None)) if whole else sources.load(source, options)
+    stock = _take(loaded, threads, on_event)
     others = _others(source, against, options, threads, on_event)
     skipped = stock.skipped + tuple(
         replace(item, id=f"{name}: {item.id}") for name, other in others for item in other.skipped
@@ -81,9 +112,14 @@ def inspect(
         pictures_elsewhere=lambda rows: _pictures(others, rows),
     )
     found = findings.find_all(evidence)
-    shown = {sample.index for finding in found for sample in finding.samples if sample.index is not None}
+    shown: set[int] = set()
+    if every_thumbnail and stock.thumbnails is not None:
+        shown |= set(range(count))
+    shown |= {sample.index for finding in found for sample in finding.samples if sample.index is not None}
     return Report(
-        run=_about(stock, {"split": split, "data_dir": data_dir, "against": [name for name, _ in others]}),
+        run=_about(
+            stock, {"split": options.split, "data_dir": options.data_dir, "against": [name for name, _ in others]}
+        ),
         run_path="",
         samples=stock.samples,
         skipped=skipped,
@@ -115,10 +151,11 @@ def _others(
     if against is None:
         return []
     if against != ALL_SPLITS:
-        other = sources.load(against, replace(options, split=None))
+        # The names of columns are those of the audited source; another one has its own.
+        other = sources.load(against, replace(options, split=None, image_column=None, label_column=None))
         return [(other.name, _take(other, workers, on_event))]
     found = []
-    for name in sources.other_splits(source, options.split):
+    for name in sources.other_splits(source, options):
         other = sources.load(source, replace(options, split=name))
         found.append((name, _take(other, workers, on_event)))
     return found

@@ -176,9 +176,9 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-# Why an audit may have missed something: files that cannot be read, a training that is not over,
-# candidate pairs whose pictures are not kept; no training, nothing to compare with.
-Unchecked = Literal["unreadable", "unfinished", "unverified", "untrained", "uncompared"]
+# Why an audit may have missed something: files that cannot be read, parts of a run file that are damaged,
+# a training that is not over, candidate pairs whose pictures are not kept; no training, nothing to compare with.
+Unchecked = Literal["unreadable", "damaged", "unfinished", "unverified", "untrained", "uncompared"]
 
 
 @dataclass(frozen=True)

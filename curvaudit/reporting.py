@@ -183,6 +183,7 @@ class _Damage:
             Caveat(
                 "error",
                 f"The run file is damaged. Left out: {', '.join(lost)}. Restore it from a copy, or scan again.",
+                "damaged",
             ),
         )
 

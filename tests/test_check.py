@@ -25,6 +25,7 @@ def place(tmp_path_factory) -> Path:
     """Sources and runs that the tests only read."""
     place = tmp_path_factory.mktemp("check")
     draw_folder(place / "clean", ("circle", "square", "stripe"), each=12, size=24)
+    draw_folder(place / "other", ("circle", "square", "stripe"), each=12, size=24, seed=7)
     conflicting = place / "conflicting"
     shutil.copytree(place / "clean", conflicting)
     shutil.copy(conflicting / "circle" / "003.png", conflicting / "square" / "planted.png")
@@ -68,6 +69,18 @@ def place(tmp_path_factory) -> Path:
         file["samples/signature"][:] = file["samples/signature"][0]
         file["samples"].attrs["digest"] = store._digest(file["samples"])
         del file["thumbnails"]
+    shutil.copy(place / "clean.h5", place / "damaged.h5")
+    with h5py.File(place / "damaged.h5") as file:
+        start = file["thumbnails/data"].id.get_chunk_info(0).byte_offset
+    content = bytearray((place / "damaged.h5").read_bytes())
+    content[start + 3] ^= 16
+    (place / "damaged.h5").write_bytes(content)
+    shutil.copytree(place / "clean", place / "divided" / "train")
+    shutil.copytree(place / "other", place / "divided" / "test")
+    shutil.copytree(place / "divided", place / "leaking")
+    shutil.copy(place / "clean" / "circle" / "003.png", place / "leaking" / "test" / "circle" / "leak.png")
+    shutil.copytree(place / "divided", place / "divided-partial")
+    (place / "divided-partial" / "test" / "circle" / "broken.png").write_text("text")
     return place
 
 
@@ -118,6 +131,18 @@ CASES = [
     ("unfinished.h5", [], 2, "interrupted"),
     ("unverified.h5", [], 2, "not compared on pixels"),
     ("unverified.h5", ["--accept-incomplete", "unverified"], 0, "not compared on pixels"),
+    ("damaged.h5", [], 2, "damaged"),
+    ("damaged.h5", ["--accept-incomplete", "damaged"], 0, "damaged"),
+    ("divided", ["--fail-on", "error,CA401"], 0, "PASSED"),
+    ("divided-partial", [], 2, "test: circle/broken.png"),  # of another split
+    ("leaking", [], 1, "test: circle/leak.png"),
+    ("leaking", ["--against", "other"], 0, "PASSED"),
+    ("clean", ["--against", "divided"], 1, "CA401"),
+    ("clean", ["--against", "nowhere"], 2, "nowhere"),
+    ("clean.h5", ["--against", "clean"], 2, "--against is for sources"),
+    ("clean.h5", ["--label-column", "x"], 2, "--label-column is for sources"),
+    ("clean", ["--label-column", "x"], 2, "--label-column"),
+    ("clean", ["--max-pixels", "100"], 2, "no readable picture"),
     ("clean", ["--fail-on", "CA201"], 2, "CA201 could not be checked"),
     ("clean", ["--severity", "CA203=error"], 2, "CA203 could not be checked"),
     ("clean", ["--fail-on", "CA401"], 2, "CA401 could not be checked"),

@@ -229,3 +229,25 @@ def test_unknown_score_is_named_with_the_known_ones(image_folder, tmp_path, monk
     assert run(monkeypatch, capsys, "scan", str(image_folder), *QUICK)[0] == 0
     code, _, err = run(monkeypatch, capsys, "report", "--rank-by", "beauty")
     assert code == 2 and "beauty" in err and "curvature" in err
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError()])
+@pytest.mark.parametrize(
+    ("command", "function", "kept"),
+    [
+        (["scan", "digits"], "curvaudit.scanning.scan", True),
+        (["report", "run.h5"], "curvaudit.reporting.report", False),
+        (["check", "digits"], "curvaudit.checking.check_target", False),
+        (["compare", "digits", "digits"], "curvaudit.comparing.compare", False),
+    ],
+)
+def test_only_a_scan_says_that_epochs_are_kept(command, function, kept, error, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(function, fail)
+    code, _, err = run(monkeypatch, capsys, *command)
+    assert code == 2 and err.startswith("Error: ") and "Traceback" not in err
+    assert ("epochs are kept" in err) == kept

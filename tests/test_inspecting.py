@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import tarfile
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 import curvaudit
 from curvaudit import exports, inventory
+from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
 
 
@@ -84,3 +86,79 @@ def test_pictures_are_shown_also_where_not_all_are_kept(image_folder, monkeypatc
     monkeypatch.setattr(inventory, "THUMBNAIL_BUDGET", 1000)
     drawn = curvaudit.inspect(image_folder)
     assert drawn.thumbnails == kept.thumbnails and drawn.thumbnails
+
+
+@pytest.mark.parametrize("kind", ["manifest", "npz", "parquet", "shards"])
+def test_every_source_that_knows_its_splits_searches_the_others(kind, tmp_path, monkeypatch, capsys):
+    chance = np.random.default_rng(3)
+    pictures = chance.integers(0, 255, (9, 16, 16, 3), np.uint8)
+    pictures[7] = pictures[2]  # in train and in test
+    splits = ["train"] * 6 + ["test"] * 3
+    source = tmp_path / "set"
+    source.mkdir()
+    if kind == "npz":
+        source = tmp_path / "set.npz"
+        labels = np.arange(9) % 2
+        arrays = {"train_images": pictures[:6], "train_labels": labels[:6], "test_images": pictures[6:]}
+        np.savez(source, **arrays, test_labels=labels[6:])
+    elif kind == "manifest":
+        for number, pixels in enumerate(pictures):
+            Image.fromarray(pixels).save(source / f"{number}.png")
+        rows = [f"{number}.png,{'ab'[number % 2]},{split}" for number, split in enumerate(splits)]
+        source = source / "list.csv"
+        source.write_text("\n".join(["file,kind,split", *rows]))
+    else:
+        for split in ("train", "test"):
+            mine = [number for number in range(9) if splits[number] == split]
+            (write_parquet if kind == "parquet" else write_tar)(source / f"{split}-000", pictures, mine)
+    columns = ["--image-column", "file", "--label-column", "kind"] if kind == "manifest" else []
+    for command in ("check", "duplicates"):
+        monkeypatch.setattr("sys.argv", ["curvaudit", command, str(source), "--format", "json", *columns])
+        with pytest.raises(SystemExit) as leave:
+            main()
+        document = json.loads(capsys.readouterr().out)
+        leaks = [finding for finding in document["findings"] if finding["rule"] == "CA401"]
+        assert leave.value.code == 1 and [len(leak["samples"]) for leak in leaks] == [2]
+        assert leaks[0]["samples"][1]["id"].startswith("test: ")
+
+
+def test_an_array_that_is_named_has_no_other_splits(tmp_path):
+    pictures = np.random.default_rng(3).integers(0, 255, (6, 16, 16, 3), np.uint8)
+    np.savez(tmp_path / "a.npz", train_images=pictures, test_images=pictures[:2], train_labels=[0, 1] * 3,
+             test_labels=[0, 1])  # fmt: skip
+    report = curvaudit.inspect(
+        tmp_path / "a.npz", image_column="train_images", label_column="train_labels", against=":splits"
+    )
+    assert report.compared_with == () and "CA401" not in by_rule(report)
+
+
+def write_parquet(path, pictures, rows) -> None:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    table = {"image": [{"bytes": png(pictures[row]), "path": None} for row in rows], "label": [row % 2 for row in rows]}
+    pq.write_table(pa.table(table), path.with_suffix(".parquet"))
+
+
+def write_tar(path, pictures, rows) -> None:
+    with tarfile.open(path.with_suffix(".tar"), "w") as archive:
+        for row in rows:
+            for ending, content in (("png", png(pictures[row])), ("cls", str(row % 2).encode())):
+                info = tarfile.TarInfo(f"{row}.{ending}")
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+
+
+def png(pixels) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_limit_of_pixels(image_folder):
+    assert not curvaudit.inspect(image_folder, max_pixels=144).skipped
+    Image.new("RGB", (13, 12)).save(image_folder / "circle" / "large.png")
+    (skipped,) = curvaudit.inspect(image_folder, max_pixels=144).skipped
+    assert skipped.id == "circle/large.png" and "too large: 13×12" in skipped.reason
+    with pytest.raises(CurvauditError, match="--max-pixels"):
+        curvaudit.inspect(image_folder, max_pixels=0)

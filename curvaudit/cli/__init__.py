@@ -16,7 +16,7 @@ from ..errors import CurvauditError
 from .app import CLEAN, COULD_NOT_RUN, INTERRUPTED, app
 from .text import safe
 
-_COMMANDS = ("scan", "report", "check", "duplicates", "export", "info")  # in the order that --help shows
+_COMMANDS = ("scan", "report", "check", "compare", "duplicates", "export", "info")  # in the order that --help shows
 
 for _command in _COMMANDS:
     import_module(f".{_command}", __name__)
@@ -39,7 +39,8 @@ def main() -> None:
         _out_of_memory()
     except OSError as error:
         typer.echo(f"Error: {safe(str(error))}.", err=True)
-        typer.echo("Finished epochs are kept; mend the cause, then use --resume.", err=True)
+        if _scanning():
+            typer.echo("Finished epochs are kept; mend the cause, then use --resume.", err=True)
         sys.exit(COULD_NOT_RUN)
     except Exception as error:
         # Usage errors of the bundled click carry their own way of showing themselves.
@@ -58,5 +59,11 @@ def main() -> None:
 
 def _out_of_memory() -> NoReturn:
     typer.echo("Error: out of memory.", err=True)
-    typer.echo("Finished epochs are kept. Try a smaller --batch-size, --resolution or --width.", err=True)
+    if _scanning():
+        typer.echo("Finished epochs are kept. Try a smaller --batch-size, --resolution or --width.", err=True)
     sys.exit(COULD_NOT_RUN)
+
+
+def _scanning() -> bool:
+    """Whether the command is the one that keeps epochs. No option stands before the name of a command."""
+    return sys.argv[1:2] == ["scan"]

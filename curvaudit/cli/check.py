@@ -46,7 +46,7 @@ def check(
     accept_incomplete: Annotated[
         list[str] | None,
         typer.Option(
-            help="Do not exit with 2 for: unreadable, unfinished, unverified, untrained, uncompared. " + _EACH
+            help="Do not exit with 2 for: unreadable, damaged, unfinished, unverified, untrained, uncompared. " + _EACH
         ),
     ] = None,
     baseline: Annotated[
@@ -71,10 +71,19 @@ def check(
     root: Annotated[
         Path, typer.Option(help="The folder that paths in sarif, junit and github are relative to.")
     ] = Path("."),
+    against: Annotated[
+        str | None,
+        typer.Option(help="Another source to look for the same pictures in; default: the source's other splits."),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Of a source: train, test or val; default train.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Where a standard set lies.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch a standard set if it is absent.")] = False,
+    image_column: Annotated[str | None, typer.Option(help="The column or array with pictures or paths.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="The column or array with labels.")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that read pictures.")] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option(help="Pixels of the largest picture to decode; larger ones are unreadable (CA301).")
+    ] = None,
     training: Annotated[int | None, typer.Option(help="Which training of a run; default the first.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No text and no progress; the exit code tells.")] = False,
 ) -> None:
@@ -95,7 +104,18 @@ def check(
     )
     settled = _policy(policy, no_policy, flags)
     wanted = checking.outputs(format or ())
-    what = checking.Target(target, split, data_dir, download, workers, training)
+    what = checking.Target(
+        target,
+        split=split,
+        data_dir=data_dir,
+        download=download,
+        workers=workers,
+        training=training,
+        against=against,
+        image_column=image_column,
+        label_column=label_column,
+        max_pixels=max_pixels,
+    )
     try:
         with Display(quiet) as display:
             result = checking.check_target(what, settled, update_baseline=update_baseline, on_event=display.show)

@@ -22,9 +22,14 @@ def duplicates(
     split: Annotated[str | None, typer.Option(help="train, test or val; default train.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Where a standard set lies.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch a standard set if it is absent.")] = False,
+    image_column: Annotated[str | None, typer.Option(help="The column or array with pictures or paths.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="The column or array with labels.")] = None,
     format: Annotated[str, typer.Option(help="text, or json: the content of findings.json and nothing else.")] = "text",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write a report folder.")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads that read pictures.")] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option(help="Pixels of the largest picture to decode; larger ones are unreadable (CA301).")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
 ) -> None:
     """Find copies, conflicts and leaks between splits, without training.
@@ -38,6 +43,7 @@ def duplicates(
 
     from ..exports import findings_json
     from ..gating import check
+    from ..images import MAX_PIXELS
     from ..inspecting import ALL_SPLITS, inspect
     from ..reporting import save
     from .display import Display
@@ -49,8 +55,11 @@ def duplicates(
             split=split,
             data_dir=data_dir,
             download=download,
+            image_column=image_column,
+            label_column=label_column,
             against=ALL_SPLITS if against is None else against,
             workers=workers,
+            max_pixels=MAX_PIXELS if max_pixels is None else max_pixels,
             on_event=display.show,
         )
     page = save(report, out) if out is not None else None

@@ -32,7 +32,7 @@ def document(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "run": _run(report),
         "summary": summary(report),
-        "findings": [_finding(finding) for finding in report.findings],
+        "findings": [finding_object(finding) for finding in report.findings],
     }
 
 
@@ -104,7 +104,8 @@ def _skipped(items: list[Skipped]) -> list[dict[str, str]]:
     return [{"id": item.id, "reason": item.reason} for item in items]
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_object(finding: Finding) -> dict[str, Any]:
+    """One finding as it stands in the list."""
     return {
         "rule": finding.rule.id,
         "name": finding.rule.name,

@@ -88,11 +88,13 @@ class Tiles:
     def style(self) -> str:
         """`.p7{background-image:…}` for every picture in use: shown often, embedded once."""
         used = sorted(row for row, tile in self._made.items() if tile.kept)
-        return "".join(f".p{row}{{background-image:url({_data_uri(self._report.thumbnails[row])})}}\n" for row in used)
+        return "".join(
+            f".p{row}{{background-image:url({data_address(self._report.thumbnails[row])})}}\n" for row in used
+        )
 
     def data_uri(self, row: int) -> str:
         """The picture itself as a `data:` address, "" if it is not kept."""
-        return _data_uri(self._report.thumbnails[row]) if row in self._report.thumbnails else ""
+        return data_address(self._report.thumbnails[row]) if row in self._report.thumbnails else ""
 
     def _make(self, row: int) -> Tile:
         report, samples = self._report, self._report.samples
@@ -145,7 +147,8 @@ def _twins(report: Report) -> dict[int, dict[str, int]]:
     return found
 
 
-def _data_uri(content: bytes) -> str:
+def data_address(content: bytes) -> str:
+    """An encoded picture as a `data:` address."""
     return f"data:{_mime(content)};base64,{base64.b64encode(content).decode()}"
 
 

@@ -5,7 +5,7 @@ To add one, write a file here with
 - `matches(spec) -> bool`: cheap, opens nothing, true for what only this source reads;
 - `load(spec, options) -> Source`: heavy imports inside;
 - `SUPPORTS`: what it reads, in the words of an error message;
-- `other_splits(spec, chosen) -> (str, …)` (optional): where copies of the chosen split may be;
+- `other_splits(spec, options) -> (str, …)` (optional): the splits beside the one that `load` would choose;
 - `NAMES` (optional): the names it goes by. Such sources are asked first.
 - `LAST = True` (optional): it takes what the others leave, thus it is asked last.
 - `TAKES_COLUMNS = True` (optional): the options `image_column` and `label_column` mean something to it.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import pkgutil
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -23,8 +24,9 @@ from typing import Any, Protocol, cast
 
 from ..errors import CurvauditError
 from .interface import Source, SourceOptions
+from .together import join
 
-__all__ = ["Source", "SourceOptions", "load", "names", "other_splits"]
+__all__ = ["Source", "SourceOptions", "load", "load_all", "names", "other_splits"]
 
 
 class SourceModule(Protocol):
@@ -71,13 +73,29 @@ def load(spec: Any, options: SourceOptions | None = None) -> Source:
     raise CurvauditError(f"There is no file or folder {text}, nor a known data set of that name.", hint)
 
 
-def other_splits(spec: Any, chosen: str | None) -> tuple[str, ...]:
-    """The splits of a source beside the chosen one (None: the training split), as `SourceOptions.split`
-    takes them; empty where it has none or cannot say."""
+def load_all(spec: Any, options: SourceOptions) -> Source:
+    """As `load`, with all splits in one source, see `together`; as it is where there are none.
+
+    Raises
+    ------
+    CurvauditError
+        As `load`, for any of the splits.
+    """
+    first = load(spec, options)
+    others = other_splits(spec, options)
+    if not others:
+        return first
+    parts = [("train", first), *((name, load(spec, replace(options, split=name))) for name in others)]
+    return join(os.fspath(spec), parts)
+
+
+def other_splits(spec: Any, options: SourceOptions) -> tuple[str, ...]:
+    """The splits of a source beside the one that `load` chooses, as `SourceOptions.split` takes them;
+    empty where it has none or cannot say."""
     for module in _modules():
         if module.matches(spec):
             others = getattr(module, "other_splits", None)
-            return tuple(others(spec, chosen)) if others else ()
+            return tuple(others(spec, options)) if others else ()
     return ()
 
 

@@ -112,10 +112,10 @@ def load(spec: str | Path, options: SourceOptions) -> FolderSource:
     )
 
 
-def other_splits(spec: str | Path, chosen: str | None) -> tuple[str, ...]:
+def other_splits(spec: str | Path, options: SourceOptions) -> tuple[str, ...]:
     """Names of the split folders that were not chosen; empty where the classes stand at the top."""
     given = Path(spec).expanduser()
-    mine, root = _choose_split(given, chosen, _Listing([], [], [], []))
+    mine, root = _choose_split(given, options.split, _Listing([], [], [], []))
     if mine is None:
         return ()
     folders = [entry.name for entry in _entries(given) if os.path.isdir(entry.path)]

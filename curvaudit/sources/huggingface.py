@@ -47,13 +47,7 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
     CurvauditError
         datasets is missing, there is no such data set or split, or its columns are ambiguous.
     """
-    shown = as_text(os.fspath(spec))
-    name, _, config = os.fspath(spec).removeprefix(_PREFIX).partition("#")
-    if not name:
-        raise CurvauditError("hf: names no data set.", "Write hf:NAME, for example hf:mnist or hf:./folder.")
-    library = need("datasets", "hf", f"Reading {shown}")
-    folder = Path(name).expanduser()
-    found = _fetch(library, folder, name, config or None, options.download, shown)
+    library, found, folder, shown = _found(spec, options.download)
     split = None
     if isinstance(found, dict):
         split = splits.choose([str(key) for key in found], options.split, shown)
@@ -82,6 +76,23 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         stock.open,
         columns={column: ["" if item is None else str(item) for item in data[column]] for column in further},
     )
+
+
+def other_splits(spec: str | Path, options: SourceOptions) -> tuple[str, ...]:
+    """The other splits of a data set that has some."""
+    _, found, _, shown = _found(spec, options.download)
+    return splits.others([str(key) for key in found], options.split, shown) if isinstance(found, dict) else ()
+
+
+def _found(spec: str | Path, download: bool) -> tuple[Any, Any, Path, str]:
+    """(the library, what it loads, the folder it may be in, the name as shown)."""
+    shown = as_text(os.fspath(spec))
+    name, _, config = os.fspath(spec).removeprefix(_PREFIX).partition("#")
+    if not name:
+        raise CurvauditError("hf: names no data set.", "Write hf:NAME, for example hf:mnist or hf:./folder.")
+    library = need("datasets", "hf", f"Reading {shown}")
+    folder = Path(name).expanduser()
+    return library, _fetch(library, folder, name, config or None, download, shown), folder, shown
 
 
 @dataclass

@@ -82,8 +82,7 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
     """
     path = Path(spec).expanduser()
     shown = as_text(str(spec))
-    text = _text(path, shown)
-    table = _read_json_lines(text) if path.suffix.lower() in _JSON_LINES else _read_table(text, shown)
+    table = _read(path, shown)
     if not table.columns:
         why = f" ({table.skipped[0].id}: {table.skipped[0].reason})" if table.skipped else ""
         raise CurvauditError(f"The manifest {shown} holds no rows{why}.", _HINT)
@@ -116,7 +115,21 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
     )
 
 
+def other_splits(spec: str | Path, options: SourceOptions) -> tuple[str, ...]:
+    """What else the column of splits names."""
+    shown = as_text(str(spec))
+    table = _read(Path(spec).expanduser(), shown)
+    column = _find(table.columns, _SPLIT_NAMES)
+    values = ["" if column is None else _shown(row.fields.get(column)).strip() for row in table.rows]
+    return splits.others(values, options.split, f"The manifest {shown}")
+
+
 # --- reading -------------------------------------------------------------------------
+
+
+def _read(path: Path, shown: str) -> _Table:
+    text = _text(path, shown)
+    return _read_json_lines(text) if path.suffix.lower() in _JSON_LINES else _read_table(text, shown)
 
 
 def _text(path: Path, shown: str) -> str:

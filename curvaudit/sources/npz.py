@@ -91,6 +91,16 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
     )
 
 
+def other_splits(spec: str | Path, options: SourceOptions) -> tuple[str, ...]:
+    """The other splits that arrays are named for; none where the pictures are one array."""
+    if options.image_column is not None or options.label_column is not None:
+        return ()  # an array that is named belongs to no split, and is the same for each
+    path, shown = Path(spec).expanduser(), as_text(str(spec))
+    with _Archive(path, shown) as archive:
+        divided = {} if set(_IMAGES) & set(archive.names) else archive.divided(_IMAGES)
+    return splits.others(divided, options.split, shown)
+
+
 def _open(pictures: np.ndarray, position: int) -> Image:
     return images.from_anything(pictures[position])
 
@@ -136,13 +146,7 @@ class _Archive:
             if name in self.names:
                 splits.refuse(wanted, self.shown, "name the arrays train_images, test_images and so on")
                 return name, None
-        divided = {
-            split: name
-            for name in self.names
-            for split in splits.SPLITS
-            for stem in usual
-            if name in (f"{split}_{stem}", f"{stem}_{split}")
-        }
+        divided = self.divided(usual)
         if divided:
             split = splits.choose(divided, wanted, self.shown)
             return divided[split], split
@@ -150,6 +154,16 @@ class _Archive:
             f"{self.shown} has no array called {usual[0]}; it has {', '.join(self.names) or 'none'}.",
             f"Name it with {option}.",
         )
+
+    def divided(self, usual: tuple[str, ...]) -> dict[str, str]:
+        """split -> name of its array."""
+        return {
+            split: name
+            for name in self.names
+            for split in splits.SPLITS
+            for stem in usual
+            if name in (f"{split}_{stem}", f"{stem}_{split}")
+        }
 
     def read(self, name: str) -> np.ndarray:
         """One array.

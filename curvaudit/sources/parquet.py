@@ -92,6 +92,11 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
     )
 
 
+def other_splits(spec: str | Path, options: SourceOptions) -> tuple[str, ...]:
+    """The splits that other files are of."""
+    return shards.other_splits(spec, _ENDING, options.split)
+
+
 def _failures() -> tuple[type[Exception], ...]:
     import pyarrow as pa
 

@@ -49,18 +49,9 @@ def find(spec: str | Path, ending: str, wanted: str | None) -> tuple[list[tuple[
     CurvauditError
         The pattern matches nothing, or there is no such split.
     """
-    text = os.fspath(spec)
-    shown = as_text(text)
-    path = Path(text).expanduser()
-    if path.is_dir():
-        paths = _below(path, ending)
-        names = [path_.relative_to(path).as_posix() for path_ in paths]
-    else:
-        paths = [path] if path.is_file() else _matching(text, shown)
-        common = os.path.commonpath([p.parent for p in paths])
-        names = [Path(os.path.relpath(p, common)).as_posix() for p in paths]
-    files = [(as_text(name), p) for name, p in zip(names, paths, strict=True)]
-    if wanted is None and not path.is_dir():
+    shown = as_text(os.fspath(spec))
+    files = _files(spec, ending, shown)
+    if not _divided(spec, wanted):
         return files, None, []
     divided = [_split_of(name) for name, _ in files]
     present = [split for split in divided if split is not None]
@@ -75,6 +66,33 @@ def find(spec: str | Path, ending: str, wanted: str | None) -> tuple[list[tuple[
         if split is None
     ]
     return [file for file, wanted_ in zip(files, same, strict=True) if wanted_], chosen, left_out
+
+
+def other_splits(spec: str | Path, ending: str, chosen: str | None) -> tuple[str, ...]:
+    """The other splits of what `find` reads."""
+    if not _divided(spec, chosen):
+        return ()
+    shown = as_text(os.fspath(spec))
+    return splits.others((_split_of(name) or "" for name, _ in _files(spec, ending, shown)), chosen, shown)
+
+
+def _divided(spec: str | Path, wanted: str | None) -> bool:
+    """Whether splits matter: a single file or a pattern is read as it is unless one is wanted."""
+    return wanted is not None or Path(spec).expanduser().is_dir()
+
+
+def _files(spec: str | Path, ending: str, shown: str) -> list[tuple[str, Path]]:
+    """(name as shown, path) of every file."""
+    text = os.fspath(spec)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        paths = _below(path, ending)
+        names = [path_.relative_to(path).as_posix() for path_ in paths]
+    else:
+        paths = [path] if path.is_file() else _matching(text, shown)
+        common = os.path.commonpath([p.parent for p in paths])
+        names = [Path(os.path.relpath(p, common)).as_posix() for p in paths]
+    return [(as_text(name), p) for name, p in zip(names, paths, strict=True)]
 
 
 def _split_of(name: str) -> str | None:

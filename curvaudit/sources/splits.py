@@ -32,6 +32,16 @@ def choose(present: Iterable[str], wanted: str | None, where: str) -> str:
     return same[0]
 
 
+def others(present: Iterable[str], wanted: str | None, where: str) -> tuple[str, ...]:
+    """One spelling of each split in `present` but the chosen one, see `choose`; none where there are no splits."""
+    names = [name for name in present if name]
+    if not names:
+        return ()
+    mine = meaning(choose(names, wanted, where))
+    first = {meaning(name): name for name in reversed(names)}
+    return tuple(name for same, name in sorted(first.items()) if same != mine)
+
+
 def refuse(wanted: str | None, where: str, how: str) -> None:
     """Raise CurvauditError if a split is wanted of a source without any; `how` says how it could have some."""
     if wanted is not None:

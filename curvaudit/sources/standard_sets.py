@@ -60,9 +60,9 @@ def load(spec: str, options: SourceOptions) -> Source:
     return dataset.wrap(data, name, f"{spec}/{second}/", labels, thread_safe=True)
 
 
-def other_splits(spec: str, chosen: str | None) -> tuple[str, ...]:
+def other_splits(spec: str, options: SourceOptions) -> tuple[str, ...]:
     """The other of the two."""
-    if chosen in (None, "train"):
+    if options.split in (None, "train"):
         return ("val",) if spec == "imagenet" else ("test",)
     return ("train",)
 

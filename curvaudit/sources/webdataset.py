@@ -82,6 +82,11 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
     )
 
 
+def other_splits(spec: str | Path, options: SourceOptions) -> tuple[str, ...]:
+    """The splits that other files are of."""
+    return shards.other_splits(spec, _ENDING, options.split)
+
+
 @dataclass(frozen=True, slots=True)
 class _Member:
     """Where one file lies in its shard."""

@@ -1,0 +1,93 @@
+"""`curvaudit compare`"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import CurvauditError
+from .app import INTERRUPTED, app
+
+if TYPE_CHECKING:
+    from ..comparison import Comparison
+
+_FORMATS = ("text", "json", "html")
+
+
+@app.command()
+def compare(
+    old: Annotated[str, typer.Argument(help="A run file, or a source (as for scan).", metavar="OLD")],
+    new: Annotated[str, typer.Argument(help="The same of the newer version.", metavar="NEW")],
+    format: Annotated[str, typer.Option(help="text, json or html.")] = "text",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write; default: print.")] = None,
+    top: Annotated[int, typer.Option(help="Of two runs: how many pictures that rose in the ranking.")] = 20,
+    rank_by: Annotated[
+        str, typer.Option(help="Of two runs: curvature, gradient, loss, margin, el2n, correct or consensus.")
+    ] = "curvature",
+    split: Annotated[
+        str | None, typer.Option(help="Of sources: train, test or val; default all, beside a run the scanned one.")
+    ] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Where a standard set lies.")] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch a standard set or hf:NAME if it is absent.")
+    ] = False,
+    image_column: Annotated[str | None, typer.Option(help="The column or array with pictures or paths.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="The column or array with labels.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads that read pictures.")] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option(help="Pixels of the largest picture to decode; larger ones are unreadable.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No text and no progress.")] = False,
+) -> None:
+    """Compare two versions of a data set: runs, sources, or one of each.
+
+    Exit code 0: compared, whatever has changed; 2: could not compare, or only in part.
+    """
+    if format not in _FORMATS:
+        raise CurvauditError(f"--format {format!r} is not known.", f"Use {', '.join(_FORMATS)}.")
+    from .. import comparing
+    from .display import Display
+
+    try:
+        with Display(quiet) as display:
+            made = comparing.compare(
+                old,
+                new,
+                split=split,
+                data_dir=data_dir,
+                download=download,
+                image_column=image_column,
+                label_column=label_column,
+                workers=workers,
+                max_pixels=max_pixels,
+                rank_by=rank_by,
+                top=top,
+                on_event=display.show,
+            )
+    except KeyboardInterrupt:
+        typer.echo("Interrupted: nothing was compared. Start again.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if out is not None:
+        comparing.write(made, format, out)
+    elif not (quiet and format == "text"):
+        _print(made, format)
+    raise typer.Exit(made.exit_code)
+
+
+def _print(made: Comparison, format: str) -> None:
+    from ..exports.comparisons import FORMATS, text
+    from .findings_table import STYLE
+
+    if format == "text" and sys.stdout.isatty():
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(highlight=False, soft_wrap=True)
+        for severity, line in text.lines(made):
+            console.print(Text(line, STYLE.get(severity, "")))
+    else:
+        # Bytes: UTF-8 whatever the terminal's encoding, and no line ends changed.
+        typer.echo(FORMATS[format](made), nl=False)
