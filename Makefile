@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test crash lint samples clean
+.PHONY: demo test crash docs lint samples clean
 
 demo: $(INSTALLED)  ## audit the embedded digits, leave a report in demo/
 	mkdir -p demo
@@ -17,6 +17,10 @@ test: lint  ## lint, types, import rules and the test suite
 
 crash: $(INSTALLED)  ## the long crash and fuzz trials
 	CURVAUDIT_CRASH=long $(BIN)/python -m pytest tests/crash -s
+
+docs: $(INSTALLED)  ## the documentation as a site in build/site
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

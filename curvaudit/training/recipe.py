@@ -11,7 +11,7 @@ Schedule = Literal["one-cycle", "steps"]
 
 WARM = 0.2  # share of the augmented epochs in which the learning rate rises
 SETTLING = 0.75  # share of the plain epochs in which it falls …
-REST = 0.01  # … to this share of the peak
+SETTLED = 0.05  # … to this share of `plain_rate`
 MOPPING_RATE = 0.02  # share of the peak at which the extension goes on …
 MOPPING = 1 / 3  # … for this share of it; then the plain cycle comes once more
 
@@ -58,9 +58,8 @@ class Recipe:
 
         A pure function of progress, so a resumed training needs no scheduler state. One-cycle
         (Smith 2018): linear up over the first fifth of the augmented epochs, cosine down to
-        `plain_rate`. The plain epochs go on from there, cosine down to a hundredth of the peak, and
-        stay: a network that has come to rest is flat around what it fits and bends only around what
-        it cannot fit. The extension goes on at twice that rate, which picks up single samples without
+        `plain_rate`. The plain epochs go on from there, cosine down to a twentieth, and stay: a network that has come to rest is flat around what it fits and bends only around what
+        it cannot fit. The extension goes on at a low rate, which picks up single samples without
         losing others. What then still resists needs large steps: the rest of it restarts the plain
         cycle (Loshchilov and Hutter 2017), which first loses much and in the end has learned more.
         """
@@ -80,7 +79,7 @@ class Recipe:
             if progress < start:
                 return MOPPING_RATE * self.learning_rate
         share = (progress - start) / (SETTLING * length) if length else 1.0
-        return _cosine(self.plain_rate, REST * self.learning_rate, min(1.0, share))
+        return _cosine(self.plain_rate, SETTLED * self.plain_rate, min(1.0, share))
 
 
 def _cosine(start: float, end: float, share: float) -> float:
