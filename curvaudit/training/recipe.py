@@ -58,10 +58,11 @@ class Recipe:
 
         A pure function of progress, so a resumed training needs no scheduler state. One-cycle
         (Smith 2018): linear up over the first fifth of the augmented epochs, cosine down to
-        `plain_rate`. The plain epochs go on from there, cosine down to a twentieth, and stay: a network that has come to rest is flat around what it fits and bends only around what
-        it cannot fit. The extension goes on at a low rate, which picks up single samples without
-        losing others. What then still resists needs large steps: the rest of it restarts the plain
-        cycle (Loshchilov and Hutter 2017), which first loses much and in the end has learned more.
+        `plain_rate`. The plain epochs go on from there, cosine down to a twentieth, and stay: a
+        network that has come to rest is flat around what it fits and bends only around what it
+        cannot fit. The extension goes on at a low rate, which picks up single samples without losing
+        others. What then still resists needs large steps: the rest of it restarts the plain cycle
+        (Loshchilov and Hutter 2017), which first loses much and in the end has learned more.
         """
         if self.schedule == "steps":
             passed = sum(progress >= milestone for milestone in self.milestones)
