@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .calibrating import calibrate
+    from .calibration import Calibration
     from .errors import CurvauditError
     from .exporting import Exported, export
     from .gating import check
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from .store import Run, open_run
 
 __all__ = [
+    "Calibration",
     "CheckResult",
     "CurvauditError",
     "Exported",
@@ -38,6 +41,7 @@ __all__ = [
     "Report",
     "Run",
     "__version__",
+    "calibrate",
     "check",
     "export",
     "inspect",
@@ -50,6 +54,7 @@ __all__ = [
 
 # Modules are named after the activity (scanning), so that no function shares its name with one.
 _HOMES = {
+    "Calibration": "calibration",
     "CheckResult": "outcome",
     "CurvauditError": "errors",
     "Exported": "exporting",
@@ -57,6 +62,7 @@ _HOMES = {
     "Policy": "policy",
     "Report": "records",
     "Run": "store",
+    "calibrate": "calibrating",
     "check": "gating",
     "export": "exporting",
     "inspect": "inspecting",

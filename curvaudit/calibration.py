@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-SCAN, BASELINE = "scan", "baseline"
+Kind = Literal["scan", "baseline"]
+SCAN: Kind = "scan"
+BASELINE: Kind = "baseline"
 CURVATURE = "curvature"
 
 
@@ -40,7 +42,7 @@ class Method:
     """Something that ranks samples by suspicion."""
 
     name: str
-    kind: Literal["scan", "baseline"]  # logged by the scan, or what the paper's table 2 compares with
+    kind: Kind  # logged by the scan, or what the paper's table 2 compares with
     definition: str
 
 

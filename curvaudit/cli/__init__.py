@@ -16,7 +16,7 @@ from ..errors import CurvauditError
 from .app import CLEAN, COULD_NOT_RUN, INTERRUPTED, app
 from .text import safe
 
-_COMMANDS = ("scan", "report", "check", "duplicates", "export", "info")  # in the order that --help shows
+_COMMANDS = ("scan", "report", "check", "duplicates", "export", "calibrate", "info")  # in the order that --help shows
 
 for _command in _COMMANDS:
     import_module(f".{_command}", __name__)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..records import Finding, Report, Rule
@@ -19,6 +15,7 @@ from .charts import charts, unit_of
 from .chosen import chosen_training
 from .class_view import class_rows, heat_map
 from .page_data import page_data
+from .page_shell import environment, part, policy
 from .settings import command, flat
 from .tiles import CONFLICTS, ORDER, Tile, Tiles, distance_in_words
 from .verdict import verdict
@@ -73,46 +70,26 @@ class Extremes:
 
 def render(report: Report) -> bytes:
     """The page. Every name in it is text: autoescaping is on and undefined names are errors."""
-    style = _part("style.css")
-    script = "(() => {\n" + "".join(_part(name) for name in _SCRIPTS) + "})();\n"
-    environment = Environment(
-        loader=FunctionLoader(_part),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    style = part("style.css")
+    script = "(() => {\n" + "".join(part(name) for name in _SCRIPTS) + "})();\n"
     tiles = Tiles(report)
     body = _context(report, tiles)
     data = page_data(report, tiles.made())
     pictures = tiles.style()
-    text = environment.get_template("template.html").render(
-        style=Markup(style),
-        pictures=Markup(pictures),
-        data=Markup(data),
-        script=Markup(script),
-        policy=_policy(style, pictures, script),
-        **body,
+    text = (
+        environment()
+        .get_template("template.html")
+        .render(
+            style=Markup(style),
+            pictures=Markup(pictures),
+            data=Markup(data),
+            script=Markup(script),
+            policy=policy((style, pictures), script),
+            **body,
+        )
     )
     # A file name that is not UTF-8 reaches us as lone surrogates, which UTF-8 cannot hold.
     return text.encode("utf-8", "backslashreplace")
-
-
-def _part(name: str) -> str:
-    return (files(__package__) / "page" / name).read_text("utf-8")
-
-
-def _policy(style: str, pictures: str, script: str) -> str:
-    """Nothing from outside, and no script or style but ours, even if a name slipped through as markup."""
-
-    def digest(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-    return (
-        f"default-src 'none'; img-src data:; style-src {digest(style)} {digest(pictures)}; "
-        f"script-src {digest(script)}; base-uri 'none'; form-action 'none'"
-    )
 
 
 def _context(report: Report, tiles: Tiles) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..errors import CurvauditError
 from ..scores.measure import as_images
 from .calibrate import calibrate
 from .loop import build_optimizer, train
-from .model import build_model
+from .model import build_model, pixel_statistics
 from .recipe import Recipe
 
 _BATCH = 256
@@ -29,8 +29,6 @@ def cross_validate(
     classes: int,
     width: int,
     weight_decay: float,
-    mean: Tensor,
-    std: Tensor,
     seed: int,
     device: torch.device,
     bf16: bool,
@@ -48,8 +46,6 @@ def cross_validate(
         (N, C, H, W) uint8.
     labels:
         (N,) class indices; folds are stratified by them.
-    mean, std:
-        (C,) of the pixels in [0, 1].
     on_fold, on_epoch:
         Called with the number of a fold, from 1, before it is trained; and after each epoch.
 
@@ -77,6 +73,7 @@ def cross_validate(
     for number, (seen, held_out) in enumerate(parts, 1):
         on_fold(number)
         known = pixels[torch.from_numpy(seen)]
+        mean, std = pixel_statistics(known)
         model = build_model(
             classes=classes,
             channels=pixels.shape[1],
