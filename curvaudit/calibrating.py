@@ -64,7 +64,7 @@ def calibrate(
     baselines:
         Whether Confident Learning is run; None: if cleanlab is installed.
     overwrite:
-        Replace the run files of an earlier calibration in `out`.
+        Replace an earlier calibration in `out`.
     settings:
         The fields of `ScanSettings` but `validation` and `repeats`; `weight_decay` is one value.
 
@@ -137,7 +137,8 @@ def _run_path(folder: Path, rate: float, seed: int) -> Path:
 
 def _make_room(folder: Path, plans: Sequence[tuple[float, int]], overwrite: bool) -> None:
     """Say what is wrong with the output before hours of work, not after."""
-    taken = [path for rate, seed in plans if (path := _run_path(folder, rate, seed)).exists()]
+    results = [folder / name for name in calibrations.FILES]
+    taken = [path for path in (*results, *(_run_path(folder, *plan) for plan in plans)) if path.exists()]
     if taken and not overwrite:
         raise CurvauditError(
             f"{folder} holds an earlier calibration ({taken[0].name}).",
@@ -145,6 +146,8 @@ def _make_room(folder: Path, plans: Sequence[tuple[float, int]], overwrite: bool
         )
     try:
         (folder / RUNS).mkdir(parents=True, exist_ok=True)
+        for path in results:
+            path.unlink(missing_ok=True)  # figures of an earlier one beside the new run files would mislead
     except OSError as error:
         raise CurvauditError(
             f"The folder {folder} cannot be written: {error.strerror or error}.", "Choose another folder with -o."
@@ -402,7 +405,7 @@ def _with(result: Calibration, done: _Done) -> Calibration:
         )
     return replace(
         result,
-        settings={name: value for name, value in done.run.info.config.items() if name not in ("source", "seed")},
+        settings={name: value for name, value in done.run.info.config.items() if name not in ("source", "seed", "repeats")},
         environment=done.run.info.environment,
         methods=result.methods + tuple(method for method in done.methods if method.name not in known),
         trials=(*result.trials, done.trial),

@@ -101,7 +101,7 @@ def calibrate(
                 max_pixels=max_pixels,
             )
     except KeyboardInterrupt:
-        typer.echo(f"Interrupted. What finished trials found is in {safe(str(out))}.", err=True)
+        typer.echo(f"Interrupted. The finished trials are kept in {safe(str(out))}.", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if format == "json":
         sys.stdout.write(json_document.render(result).decode())
