@@ -88,13 +88,13 @@ def calibrate(
         on_event(PhaseStarted("reading pictures", len(loaded.ids), "pictures"))
         stock = inventory.take(loaded, workers, lambda done: on_event(Advanced(done)))
         planted = [planting.plant(stock.samples.labels, rate, seed) for rate, seed in plans]
-        _check_planted(planted, plans)
+        _check_planted(planted, plans, folds if baselines else None)
         result = _empty(loaded.name, stock, rates, repeats, folds if baselines else None)
         given = {name: value for name, value in settings.items() if name not in _SOURCE_SETTINGS}
         trials = _Trials(folder, stock, wanted, given, folds if baselines else None, workers, on_event)
         try:
             for number, ((rate, seed), errors) in enumerate(zip(plans, planted, strict=True), 1):
-                on_event(Notice(f"trial {number}/{len(plans)}: {rate:.3g} of the labels flipped, seed {seed}"))
+                on_event(Notice(f"trial {number}/{len(plans)}: {100 * rate:.3g} % of the labels flipped, seed {seed}"))
                 done = trials.run(rate, seed, errors, keep_values=seed == wanted.seed)
                 result = _with(result, done)
                 _save(result, folder)
@@ -154,13 +154,19 @@ def _make_room(folder: Path, plans: Sequence[tuple[float, int]], overwrite: bool
         ) from error
 
 
-def _check_planted(planted: Sequence[planting.Planted], plans: Sequence[tuple[float, int]]) -> None:
+def _check_planted(planted: Sequence[planting.Planted], plans: Sequence[tuple[float, int]], folds: int | None) -> None:
+    """Before the first training: every trial has errors to find, and pictures for every fold."""
     for errors, (rate, _) in zip(planted, plans, strict=True):
         if not errors.wrong.any():
             raise CurvauditError(
                 f"{100 * rate:g} % of {len(errors.wrong)} labels plants no error.",
                 f"Leave out rates below {100 / len(errors.wrong):.2g}, and give classes more than one picture.",
             )
+    if folds is not None:
+        from .training.cross_validation import check_folds
+
+        for errors in planted:
+            check_folds(errors.labels, folds)
 
 
 @dataclass(frozen=True)
@@ -405,7 +411,9 @@ def _with(result: Calibration, done: _Done) -> Calibration:
         )
     return replace(
         result,
-        settings={name: value for name, value in done.run.info.config.items() if name not in ("source", "seed", "repeats")},
+        settings={
+            name: value for name, value in done.run.info.config.items() if name not in ("source", "seed", "repeats")
+        },
         environment=done.run.info.environment,
         methods=result.methods + tuple(method for method in done.methods if method.name not in known),
         trials=(*result.trials, done.trial),

@@ -296,6 +296,7 @@ def test_more_folds_than_pictures_of_a_class(tmp_path):
     pytest.importorskip("cleanlab")
     with pytest.raises(CurvauditError, match="--folds 90"):
         curvaudit.calibrate(few_digits(), tmp_path / "out", rates=(0.1,), folds=90, baselines=True, **SMALL)
+    assert not list((tmp_path / "out" / "runs").iterdir())  # said before anything is trained
 
 
 def test_the_command(image_folder: Path, tmp_path, monkeypatch, capsys):

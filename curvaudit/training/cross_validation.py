@@ -20,6 +20,16 @@ from .recipe import Recipe
 _BATCH = 256
 
 
+def check_folds(labels: np.ndarray, folds: int) -> None:
+    """Raises CurvauditError where no class of `labels` (N,) has as many samples as there are folds."""
+    largest = int(np.bincount(labels).max())
+    if folds > largest:
+        raise CurvauditError(
+            f"--folds {folds}: no class has that many pictures, the largest has {largest}.",
+            "Give fewer folds, or leave Confident Learning out with --no-baselines.",
+        )
+
+
 def cross_validate(
     pixels: Tensor,
     labels: np.ndarray,
@@ -58,12 +68,7 @@ def cross_validate(
     CurvauditError
         More folds than the largest class has samples, or a training diverged.
     """
-    largest = int(np.bincount(labels).max())
-    if folds > largest:
-        raise CurvauditError(
-            f"--folds {folds}: no class has that many pictures, the largest has {largest}.",
-            "Give fewer folds, or leave Confident Learning out with --no-baselines.",
-        )
+    check_folds(labels, folds)
     probabilities = np.zeros((len(labels), classes), np.float32)
     splits = StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32)
     with warnings.catch_warnings():
