@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .calibrating import calibrate
+    from .calibration import Calibration
     from .comparing import compare
     from .comparison import Comparison
     from .errors import CurvauditError
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from .store import Run, open_run
 
 __all__ = [
+    "Calibration",
     "CheckResult",
     "Comparison",
     "CurvauditError",
@@ -41,6 +44,7 @@ __all__ = [
     "Report",
     "Run",
     "__version__",
+    "calibrate",
     "check",
     "compare",
     "export",
@@ -54,6 +58,7 @@ __all__ = [
 
 # Modules are named after the activity (scanning), so that no function shares its name with one.
 _HOMES = {
+    "Calibration": "calibration",
     "CheckResult": "policy.outcome",
     "Comparison": "comparison",
     "CurvauditError": "errors",
@@ -62,6 +67,7 @@ _HOMES = {
     "Policy": "policy.definition",
     "Report": "records",
     "Run": "store",
+    "calibrate": "calibrating",
     "check": "gating",
     "compare": "comparing",
     "export": "exporting",

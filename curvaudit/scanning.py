@@ -123,7 +123,7 @@ def scan(
     ----------
     source:
         A folder, a file (`.npz`, `.csv`, `.jsonl`, `.parquet`, `.tar`), the name of a known set,
-        or a torch `Dataset` of (image, label); docs/sources.md lists them.
+        a torch `Dataset` of (image, label), or a `sources.Source`; docs/sources.md lists them.
     out:
         The run file. Each finished epoch is durable in it.
     resume:
@@ -145,7 +145,7 @@ def scan(
         Bad settings, nothing to audit, an existing or damaged run file, another scan on it,
         pictures that change meanwhile, no space, diverged training. Finished epochs are kept.
     """
-    wanted = _settings(settings)
+    wanted = settings_from(settings)
     path = Path(out)
     _check_folder(path, resume, overwrite)
     with locking.locked(path), images.pixel_limit(wanted.max_pixels):
@@ -187,7 +187,14 @@ def _scan(
 _NO_THUMBNAILS = Thumbnails(np.zeros(0, np.int64), ())
 
 
-def _settings(given: Mapping[str, Any]) -> ScanSettings:
+def settings_from(given: Mapping[str, Any]) -> ScanSettings:
+    """Checked settings from keyword arguments of `scan`.
+
+    Raises
+    ------
+    CurvauditError
+        There is no such setting, or its value cannot mean anything.
+    """
     unknown = sorted(set(given) - set(ScanSettings.__dataclass_fields__))
     if unknown:
         raise CurvauditError(
@@ -507,7 +514,7 @@ class _Training:
         import torch
 
         from .training.loop import build_optimizer
-        from .training.model import build_model
+        from .training.model import build_model, pixel_statistics
 
         work = self.work
         known = self._known()
@@ -522,7 +529,7 @@ class _Training:
                 work.recipe.as_dict(),
                 {score.name: score.info for score in self.scores},
             )
-        mean, std = _pixel_statistics(work.data.pixels)
+        mean, std = pixel_statistics(work.data.pixels)
         if work.device.type == "cuda":
             torch.backends.cudnn.deterministic = True
             torch.backends.cudnn.benchmark = False
@@ -711,12 +718,3 @@ class _Training:
             )
         )
         return bool(correct[work.memorizable].all())
-
-
-def _pixel_statistics(pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation a channel, (C,) each, in [0, 1]; from at most 10,000 pictures."""
-    import torch
-
-    every = -(-len(pixels) // 10_000)
-    values = pixels[::every].transpose(0, 1).flatten(1).double() / 255  # (C, n H W)
-    return values.mean(1).float(), torch.clamp(values.std(1), min=1e-3).float()

@@ -16,7 +16,8 @@ from ..errors import CurvauditError
 from .app import CLEAN, COULD_NOT_RUN, INTERRUPTED, app
 from .text import safe
 
-_COMMANDS = ("scan", "report", "check", "compare", "duplicates", "export", "info")  # in the order that --help shows
+# In the order that --help shows.
+_COMMANDS = ("scan", "report", "check", "duplicates", "compare", "calibrate", "export", "info")
 
 for _command in _COMMANDS:
     import_module(f".{_command}", __name__)

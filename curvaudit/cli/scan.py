@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ..errors import CurvauditError
 from .app import INTERRUPTED, RUN_FILE, app
+from .interrupts import terminate_like_interrupt
+from .numbers import numbers
 from .text import safe
 
 
@@ -67,8 +67,8 @@ def scan(
     from ..scanning import scan as run_scan
     from .display import Display
 
-    decays = _numbers("--weight-decay", weight_decay)
-    _terminate_like_interrupt()
+    decays = numbers("--weight-decay", weight_decay, "0,1e-4")
+    terminate_like_interrupt()
     with Display(quiet) as display, _interruptible(out, resume):
         run = run_scan(
             source,
@@ -101,25 +101,6 @@ def scan(
             max_pixels=max_pixels,
         )
         display.finish_scan(run)
-
-
-def _numbers(option: str, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise CurvauditError(
-            f"{option} {text!r} is not a number or a comma-separated list of numbers.",
-            f"For example {option} 0,1e-4.",
-        ) from None
-
-
-def _terminate_like_interrupt() -> None:
-    """SIGTERM (a batch system's time limit) ends a scan as Ctrl-C does."""
-
-    def stop(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
 
 
 @contextmanager

@@ -80,7 +80,13 @@ def lines(
 
 
 def histogram(
-    title: str, x_name: str, values: np.ndarray, mark: tuple[float, str] | None = None, *, log: bool = False
+    title: str,
+    x_name: str,
+    values: np.ndarray,
+    mark: tuple[float, str] | None = None,
+    *,
+    log: bool = False,
+    part: np.ndarray | None = None,
 ) -> str:
     """Counts of values (N,) on a logarithmic axis, so that single outliers stay visible; "" if empty.
 
@@ -90,9 +96,13 @@ def histogram(
         A value and the text at the line that marks it.
     log:
         Bins of equal width in the logarithm; values that are not positive are left out.
+    part:
+        (N,) bool, values whose counts are drawn once more, in a second colour in front of all.
     """
     values = np.asarray(values, float)
-    values = values[np.isfinite(values) & ((values > 0) | (not log))]
+    shown = np.isfinite(values) & ((values > 0) | (not log))
+    chosen = np.zeros(0) if part is None else values[shown & part]
+    values = values[shown]
     if len(values) == 0:
         return ""
     low, high = float(values.min()), float(values.max())
@@ -108,13 +118,9 @@ def histogram(
     bins = f' data-edges="{" ".join(f"{edge:.9g}" for edge in edges)}" data-counts="{" ".join(map(str, counts))}"'
     bins += f' data-left="{_LEFT}" data-right="{_WIDTH - _RIGHT}" data-top="{_TOP}" data-bottom="{_HEIGHT - _BOTTOM}"'
     parts = [_open(title, told, bins), _axes(x_axis, y_axis, x_axis.ticks(), _decades(0.7, y_axis.high))]
-    for count, a, b in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        if count:
-            left, right, top = _x(a, x_axis), _x(b, x_axis), _y(count, y_axis)
-            parts.append(
-                f'<rect class="bar" x="{left:.1f}" y="{top:.1f}" width="{max(right - left - 0.8, 0.8):.1f}" '
-                f'height="{_HEIGHT - _BOTTOM - top:.1f}"><title>{count} from {number(a)} to {number(b)}</title></rect>'
-            )
+    parts += _bars("bar", counts, edges, x_axis, y_axis)
+    if part is not None:
+        parts += _bars("bar part", np.histogram(chosen, edges)[0], edges, x_axis, y_axis)
     if mark is not None and low <= mark[0] <= high:
         at = _x(mark[0], x_axis)
         anchor, shift = ("end", -5) if at > _WIDTH * 0.6 else ("start", 5)
@@ -123,6 +129,18 @@ def histogram(
             f'<text class="told" x="{at + shift:.1f}" y="{_TOP + 10}" text-anchor="{anchor}">{escape(mark[1])}</text>'
         )
     return f"{''.join(parts)}</svg>"
+
+
+def _bars(kind: str, counts: np.ndarray, edges: np.ndarray, x_axis: Axis, y_axis: Axis) -> list[str]:
+    parts = []
+    for count, a, b in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        if count:
+            left, right, top = _x(a, x_axis), _x(b, x_axis), _y(count, y_axis)
+            parts.append(
+                f'<rect class="{kind}" x="{left:.1f}" y="{top:.1f}" width="{max(right - left - 0.8, 0.8):.1f}" '
+                f'height="{_HEIGHT - _BOTTOM - top:.1f}"><title>{count} from {number(a)} to {number(b)}</title></rect>'
+            )
+    return parts
 
 
 def spread(values: np.ndarray, ends: tuple[float, float], log: bool) -> str:

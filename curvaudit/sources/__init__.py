@@ -44,7 +44,8 @@ class SourceModule(Protocol):
 
 
 def load(spec: Any, options: SourceOptions | None = None) -> Source:
-    """What the user named: a known set (str), a path (str or Path), or a torch data set.
+    """What the user named: a known set (str), a path (str or Path), a torch data set,
+    or a source that is open already.
 
     Known names win over folders of the same name; write `./mnist` for the folder.
 

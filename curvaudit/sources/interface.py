@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ..records import Skipped
 
@@ -24,6 +24,7 @@ class SourceOptions:
     least_classes: int = 2  # copies can be looked for in one class, a training needs two
 
 
+@runtime_checkable
 class Source(Protocol):
     """N labelled pictures. Opening is lazy and safe to call from several threads.
 

@@ -85,3 +85,16 @@ def build_model(
     # convolutions corrupt memory in it (width 8, 64 px, batch 64: "double free").
     layout = torch.channels_last if width % 16 == 0 else torch.contiguous_format
     return Normalized(network, mean, std, layout)
+
+
+def pixel_statistics(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation a channel, (C,) each, in [0, 1]; from at most 10,000 pictures.
+
+    Parameters
+    ----------
+    pixels:
+        (N, C, H, W) uint8.
+    """
+    every = -(-len(pixels) // 10_000)
+    values = pixels[::every].transpose(0, 1).flatten(1).double() / 255  # (C, n H W)
+    return values.mean(1).float(), torch.clamp(values.std(1), min=1e-3).float()

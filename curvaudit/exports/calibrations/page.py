@@ -1,0 +1,66 @@
+"""`index.html` of a calibration: one self-contained page without scripts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from ...calibration import CURVATURE, Calibration, Distribution
+from .. import svg
+from ..pages import environment, part, policy
+from ..settings import flat
+from . import wording
+
+_SKEWED = 30  # times the median; beyond, linear bins put nearly everything into the first bar
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One histogram with its caption."""
+
+    caption: str
+    drawing: Markup
+
+
+def render(result: Calibration) -> bytes:
+    """The page. Every name in it is text."""
+    style = part("style.css")
+    text = (
+        environment()
+        .get_template("calibration.html")
+        .render(
+            style=Markup(style),
+            policy=policy((style,)),
+            result=result,
+            subject=wording.subject(result),
+            sentences=wording.sentences(result),
+            tables=wording.tables(result),
+            costs=wording.costs(result),
+            figures=_figures(result),
+            settings=flat(result.settings),
+            environment=flat(result.environment),
+        )
+    )
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _figures(result: Calibration) -> list[Figure]:
+    wanted = (CURVATURE, result.best)
+    return [_figure(one) for name in dict.fromkeys(wanted) for one in result.distributions if one.score == name]
+
+
+def _figure(one: Distribution) -> Figure:
+    values = np.asarray(one.values, float)
+    positive = values[np.isfinite(values) & (values > 0)]
+    log = len(positive) == len(values) and float(positive.max()) > _SKEWED * float(np.median(positive))
+    title = f"{one.score}, {wording.percent(one.rate)} planted errors"
+    drawing = svg.histogram(
+        f"Histogram of {title}",
+        f"{one.score}, {one.unit}{' (log scale)' if log else ''}",
+        values,
+        log=log,
+        part=one.planted,
+    )
+    return Figure(f"{title}, seed {one.seed}", Markup(drawing))

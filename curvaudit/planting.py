@@ -1,0 +1,59 @@
+"""Known label errors in a copy of the labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Planted:
+    """Labels with errors in them, and where the errors are."""
+
+    labels: np.ndarray  # (N,) int32, the new labels
+    wrong: np.ndarray  # (N,) bool, those that were changed
+
+
+def plant(labels: np.ndarray, rate: float, seed: int) -> Planted:
+    """Flip the same share of labels in each class, each to one of the other classes with equal chance.
+
+    Only classes that `labels` uses are flipped to, and each keeps at least one of its own samples, so
+    no class appears or vanishes; a class of one sample is left alone. Where the share of a class is no
+    whole number it is rounded down or up, so that the number of errors over all classes is `rate * N`
+    to the nearest whole (fewer only where classes of one sample stand in the way).
+
+    Parameters
+    ----------
+    labels:
+        (N,) class indices; not changed.
+    rate:
+        Share of the labels, from 0 to below 1.
+    seed:
+        Decides which samples and which classes.
+    """
+    random = np.random.default_rng([seed, round(rate * 1e6)])
+    given = np.asarray(labels, np.int32)
+    present = np.unique(given)  # (P,)
+    planted = given.copy()
+    if len(present) < 2:
+        return Planted(planted, np.zeros(len(given), bool))
+    sizes = np.array([int((given == one).sum()) for one in present])  # (P,)
+    for place, count in enumerate(_counts(sizes, rate, random).tolist()):
+        rows = random.choice(np.flatnonzero(given == present[place]), count, replace=False)
+        # A step of 1 to P - 1 around the circle of classes is each other class once.
+        planted[rows] = present[(place + random.integers(1, len(present), count)) % len(present)]
+    return Planted(planted, planted != given)
+
+
+def _counts(sizes: np.ndarray, rate: float, random: np.random.Generator) -> np.ndarray:
+    """How many to flip in each class, (P,): the largest remainders are rounded up, equal ones by lot."""
+    exact = np.round(sizes * rate, 9)  # 0.29 * 100 is 28.999999999999996
+    counts = np.floor(exact).astype(np.int64)
+    most = np.maximum(sizes - 1, 0)
+    missing = round(float(exact.sum())) - int(counts.sum())
+    for place in np.lexsort((random.random(len(sizes)), -np.round(exact - counts, 9))).tolist():
+        if missing > 0 and counts[place] < most[place] and exact[place] > counts[place]:
+            counts[place] += 1
+            missing -= 1
+    return np.minimum(counts, most)

@@ -1,0 +1,30 @@
+"""A source that is open already: whatever offers what `Source` asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import CurvauditError
+from .interface import Source, SourceOptions
+
+SUPPORTS = "from Python, an object with the attributes of curvaudit.sources.Source"
+
+
+def matches(spec: Any) -> bool:
+    """Everything that `Source` names is there."""
+    return isinstance(spec, Source)
+
+
+def load(spec: Source, options: SourceOptions) -> Source:
+    """The source itself.
+
+    Raises
+    ------
+    CurvauditError
+        A split was asked for: it was chosen when the source was opened.
+    """
+    if options.split is not None:
+        raise CurvauditError(
+            f"A split of {spec.name} cannot be chosen after it was opened.", "Open the source of that split."
+        )
+    return spec
