@@ -29,6 +29,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 samples: $(INSTALLED)  ## regenerate sample_reports/
+	mkdir -p sample_reports
 	$(BIN)/curvaudit scan digits --out sample_reports/digits.h5 --overwrite
 	$(BIN)/curvaudit report sample_reports/digits.h5 --top 100 --out sample_reports/digits
 	rm -f sample_reports/digits.h5
