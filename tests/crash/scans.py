@@ -92,6 +92,6 @@ def epochs(path: Path) -> int:
     return sum(training.epochs for training in curvaudit.open_run(path).trainings)
 
 
-def scan_settings(folder: Path, out: Path, settings: dict) -> None:
-    torch.set_num_threads(1)
+def scan_settings(folder: Path, out: Path, settings: dict, threads: int) -> None:
+    torch.set_num_threads(threads)  # sums depend on it in the last bit
     curvaudit.scan(folder, out, **settings)

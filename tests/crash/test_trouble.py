@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 import scans
+import torch
 from PIL import Image
 
 import curvaudit
@@ -240,7 +241,7 @@ def test_signals_end_a_scan_with_130_and_the_command_that_resumes(number, image_
 def test_the_lock_dies_with_its_process(image_folder, tmp_path, whole):
     out = tmp_path / "out" / "run.h5"
     out.parent.mkdir()
-    process = scans.in_process(scans.scan_settings, image_folder, out, SMALL)
+    process = scans.in_process(scans.scan_settings, image_folder, out, SMALL, torch.get_num_threads())
     while not (out.exists() and scans.epochs(out)) and process.exitcode is None:
         time.sleep(0.01)
     process.kill()
