@@ -22,7 +22,7 @@ def test_kills_at_random_moments(image_folder, tmp_path, whole, long_form):
     expected, seconds = scans.values(whole[0]), whole[1]
     chance = random.Random(7)
     kills, runs = 0, 0
-    while kills < (200 if long_form else 5):
+    while kills < (200 if long_form else 10):
         out = tmp_path / f"{runs}" / "run.h5"
         out.parent.mkdir()
         rows = 0
