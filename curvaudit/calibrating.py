@@ -16,7 +16,8 @@ from .calibration import BASELINE, SCAN, Calibration, Distribution, Method, Tria
 from .errors import CurvauditError
 from .exports import calibrations
 from .records import Advanced, Event, MeasureInfo, Notice, PhaseStarted, Skipped
-from .scanning import ScanSettings, scan, settings_from
+from .scan_settings import ScanSettings, settings_from
+from .scanning import scan
 from .whole_file import write_whole
 
 DEFAULT_FOLDER = "curvaudit-calibration"

@@ -11,7 +11,7 @@ import torch
 import traced
 
 import curvaudit
-from curvaudit import records, scanning
+from curvaudit import records, scanning, store
 from curvaudit.training import checkpoint
 
 SETTINGS = {"epochs": 3, "width": 4, "batch_size": 16, "device": "cpu", "workers": 1, "weight_decay": (0, 0.01)}
@@ -49,14 +49,26 @@ def kill_in_commit(folder: Path, out: Path, epoch: int, call: int, queue) -> Non
 
     def child(begin) -> None:
         torch.set_num_threads(1)
-        save = checkpoint.save
+        save, append = checkpoint.save, store.append_epoch
+        begun = []
+
+        def trace():
+            if not begun:
+                begun.append(True)
+                begin()
 
         def save_traced(path, state):
             if state.epoch == epoch:
-                begin()
+                trace()
             save(path, state)
 
-        checkpoint.save = save_traced
+        def append_traced(path, training, row):
+            # First here where the scan was killed between checkpoint and run file.
+            if row.number == epoch:
+                trace()
+            append(path, training, row)
+
+        checkpoint.save, store.append_epoch = save_traced, append_traced
 
         def stop_after(event) -> None:
             if isinstance(event, records.EpochDone) and event.epoch == epoch:

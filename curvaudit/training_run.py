@@ -1,0 +1,289 @@
+"""One training of a scan: train an epoch, keep a checkpoint, measure, commit, until all is memorized."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import clock, store
+from .errors import CurvauditError
+from .records import Advanced, EpochDone, EpochRow, Event, Notice, PhaseStarted, RunInfo, Skipped, TrainingInfo
+from .scan_settings import ScanSettings
+from .scores import ScoreSettings, build
+
+if TYPE_CHECKING:
+    import torch
+
+    from .training.recipe import Recipe
+
+_VALIDATION_ROWS = 1 << 40  # probes of validation samples must not repeat those of the training set
+
+
+@dataclass(frozen=True)
+class Pixels:
+    pixels: torch.Tensor  # (N, C, H, W) uint8
+    labels: torch.Tensor  # (N,) int64
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything that all trainings of one scan share."""
+
+    path: Path
+    info: RunInfo
+    settings: ScanSettings
+    recipe: Recipe
+    device: torch.device
+    bf16: bool
+    width: int
+    classes: int
+    data: Pixels
+    validation: Pixels | None
+    memorizable: np.ndarray  # (N,) bool
+    skipped: tuple[Skipped, ...]
+
+    @property
+    def identity(self) -> str:
+        """Settings and source as one text, by which a checkpoint knows its run."""
+        said = json.dumps(flat(self.info.config), sort_keys=True, default=str) + self.info.source_fingerprint
+        return blake2b(said.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
+
+
+class Training:
+    """One training of a scan: fresh, resumed or already finished."""
+
+    def __init__(
+        self, work: Work, index: int, weight_decay: float, seed: int, on_event: Callable[[Event], None]
+    ) -> None:
+        self.work = work
+        self.index = index
+        self.weight_decay = weight_decay
+        self.seed = seed
+        self.scores = build(ScoreSettings(probes=work.recipe.probes, step=work.settings.step, seed=seed))
+        self.on_event = on_event
+
+    def run(self) -> None:
+        """Train from wherever the run file says this training stands, until memorized."""
+        import torch
+
+        from .training.loop import build_optimizer
+        from .training.model import build_model, pixel_statistics
+
+        work = self.work
+        known = self._known()
+        if known is not None and known.finished:
+            return
+        if known is None:
+            store.add_training(
+                work.path,
+                self.index,
+                self.weight_decay,
+                self.seed,
+                work.recipe.as_dict(),
+                {score.name: score.info for score in self.scores},
+            )
+        mean, std = pixel_statistics(work.data.pixels)
+        if work.device.type == "cuda":
+            torch.backends.cudnn.deterministic = True
+            torch.backends.cudnn.benchmark = False
+        model = build_model(
+            classes=work.classes,
+            channels=work.data.pixels.shape[1],
+            resolution=work.data.pixels.shape[-1],
+            width=work.width,
+            mean=mean,
+            std=std,
+            seed=self.seed,
+        ).to(work.device)
+        optimizer = build_optimizer(model, work.recipe, self.weight_decay)
+        self._continue(model, optimizer, 0 if known is None else known.epochs)
+
+    def _known(self) -> TrainingInfo | None:
+        for training in store.open_run(self.work.path).trainings:
+            if training.index == self.index:
+                return training
+        return None
+
+    def _continue(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: int) -> None:
+        from .training import checkpoint as checkpoints
+        from .training.loop import train
+
+        work, recipe = self.work, self.work.recipe
+        file = checkpoints.path_for(work.path)
+        saved = checkpoints.load(file, work.device)
+        # One that a killed scan of other settings or pictures left behind says nothing here.
+        if saved is not None and (saved.run != work.identity or saved.training != self.index):
+            saved = None
+        if rows == 0 and saved is not None and saved.epoch != 1:
+            saved = None  # left by another run: this one has not logged anything that it could follow
+        if rows and (saved is None or saved.epoch not in (rows, rows + 1)):
+            raise CurvauditError(
+                f"{work.path} cannot be resumed: its checkpoint {file.name} is missing or belongs elsewhere.",
+                "`curvaudit report` shows what was logged; to train again use --overwrite.",
+            )
+        done = 0
+        remembered: bool | None = None
+        if saved is not None:
+            model.load_state_dict(saved.model)
+            optimizer.load_state_dict(saved.optimizer)
+            done = saved.epoch
+            if saved.epoch == rows + 1:
+                # Killed between training and measuring: the checkpoint holds what to measure.
+                remembered = self._log(model, saved)
+            elif rows >= recipe.epochs:
+                remembered = self._memorized_at_end()
+        if self._over(done, remembered):
+            self._finish(bool(remembered), done)
+            return
+        started = clock.seconds()
+        self._announce(done + 1)
+        for epoch in train(
+            model,
+            optimizer,
+            work.data.pixels,
+            work.data.labels,
+            recipe,
+            seed=self.seed,
+            first_epoch=done + 1,
+            device=work.device,
+            bf16=work.bf16,
+            on_batch=lambda count: self.on_event(Advanced(count)),
+        ):
+            if not np.isfinite(epoch.train_loss):
+                raise CurvauditError(
+                    f"Training diverged in epoch {epoch.number}: the loss is {epoch.train_loss}.",
+                    f"The {epoch.number - 1} finished epochs are kept in {work.path}; "
+                    "try a smaller --lr with -o for a new run.",
+                )
+            state = checkpoints.Checkpoint(
+                run=work.identity,
+                training=self.index,
+                epoch=epoch.number,
+                train_loss=epoch.train_loss,
+                learning_rate=epoch.learning_rate,
+                seconds=clock.seconds() - started,
+                model=model.state_dict(),
+                optimizer=optimizer.state_dict(),
+            )
+            checkpoints.save(file, state)
+            remembered = self._log(model, state)
+            if self._over(epoch.number, remembered):
+                self._finish(remembered, epoch.number)
+                return
+            started = clock.seconds()
+            self._announce(epoch.number + 1)
+
+    def _announce(self, epoch: int) -> None:
+        self.on_event(PhaseStarted(f"training epoch {epoch}", len(self.work.data.labels), "pictures"))
+
+    def _over(self, done: int, memorized: bool | None) -> bool:
+        recipe = self.work.recipe
+        return done >= recipe.epochs and (bool(memorized) or done >= recipe.epochs + recipe.extension)
+
+    def _memorized_at_end(self) -> bool:
+        correct = store.open_run(self.work.path).last(self.index, "correct") > 0  # (N,)
+        return bool(correct[self.work.memorizable].all())
+
+    def _finish(self, memorized: bool, epochs: int) -> None:
+        store.finish_training(self.work.path, self.index, memorized)
+        if not memorized:
+            correct = store.open_run(self.work.path).last(self.index, "correct") > 0  # (N,)
+            left = int((~correct & self.work.memorizable).sum())
+            self.on_event(
+                Notice(
+                    f"not memorized after {epochs} epochs: {left} of {len(correct)} pictures are still "
+                    "classified wrongly (CA203 in the report names them); more --epochs may help",
+                    "warning",
+                )
+            )
+
+    def _log(self, model: torch.nn.Module, state: Any) -> bool:
+        """Measure the network as it is, commit the epoch, say so; True if memorized."""
+        from .scores.measure import measure
+        from .training.calibrate import calibrate
+        from .training.folding import folded
+
+        work, recipe = self.work, self.work.recipe
+        begun = clock.seconds()
+        number = state.epoch
+        full = recipe.measures_curvature(number)
+        scores = [score for score in self.scores if full or score.needs == "forward"]
+        batch_size = 256 if work.data.pixels.shape[-1] <= 64 else 64
+        self.on_event(PhaseStarted(f"measuring epoch {number}", len(work.data.labels), "pictures"))
+        calibrate(model, work.data.pixels, batch_size, work.device)
+        measured = folded(model)
+        values = measure(
+            measured,
+            work.data.pixels,
+            work.data.labels,
+            scores,
+            epoch=number,
+            batch_size=batch_size,
+            device=work.device,
+            on_batch=lambda count: self.on_event(Advanced(count)),
+        )
+        val_loss = val_curvature = float("nan")
+        if work.validation is not None:
+            second = measure(
+                measured,
+                work.validation.pixels,
+                work.validation.labels,
+                [score for score in scores if score.name in ("loss", "curvature")],
+                epoch=number,
+                batch_size=batch_size,
+                device=work.device,
+                first_row=_VALIDATION_ROWS,
+            )
+            val_loss = float(second["loss"].mean(dtype=np.float64))
+            if full:
+                val_curvature = float(second["curvature"].mean(dtype=np.float64))
+        correct = values["correct"] > 0  # (N,)
+        seconds = state.seconds + clock.seconds() - begun
+        store.append_epoch(
+            work.path,
+            self.index,
+            EpochRow(
+                number=number,
+                train_loss=state.train_loss,
+                train_accuracy=float(correct.mean()),
+                val_loss=val_loss,
+                val_curvature=val_curvature,
+                learning_rate=state.learning_rate,
+                seconds=seconds,
+                measures=values,
+            ),
+        )
+        trainings = len(work.settings.trainings)
+        left = max(0, recipe.epochs - number) + recipe.epochs * (trainings - 1 - self.index)
+        self.on_event(
+            EpochDone(
+                training=self.index,
+                trainings=trainings,
+                weight_decay=self.weight_decay,
+                epoch=number,
+                planned=recipe.epochs,
+                train_loss=state.train_loss,
+                train_accuracy=float(correct.mean()),
+                memorized_share=float(correct[work.memorizable].mean()) if work.memorizable.any() else 1.0,
+                curvature=float(values["curvature"].mean()) if full else float("nan"),
+                seconds=seconds,
+                seconds_left=left * seconds,
+            )
+        )
+        return bool(correct[work.memorizable].all())
+
+
+def flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            flat.update({f"{name}.{inner}": item for inner, item in value.items()})
+        else:
+            flat[name] = value
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in flat.items()}
