@@ -37,7 +37,6 @@ from .records import (
 )
 
 FORMAT = "curvaudit-run"
-VERSION = "1.0"
 _MAJOR = 1
 _COLUMNS = 65536  # samples a chunk: an epoch is a few chunks, a block of samples one chunk an epoch
 _CURVES = ("train_loss", "train_accuracy", "val_loss", "val_curvature", "learning_rate", "seconds")

@@ -13,10 +13,6 @@ from markdown_it.token import Token
 
 HERE = Path(__file__).parents[1]
 PAGES = tuple(sorted(path for path in (*HERE.glob("*.md"), *HERE.glob("docs/**/*.md")) if path.name != "CHANGELOG.md"))
-# What the other pages already speak of and what is still being written. Take an entry out when its page
-# or command is there; the tests remind you.
-ANNOUNCED_PAGES: tuple[str, ...] = ()
-ANNOUNCED_COMMANDS: tuple[str, ...] = ()
 
 _MARKDOWN = MarkdownIt("commonmark").enable("table")
 
