@@ -25,6 +25,7 @@ LARGEST_DIFFERENCE = 8.0  # grey levels in the worst block: look-alikes differ s
 # this share of blocks that show something only exact copies count (ones at most 0.27, CIFAR-100 and flowers
 # 0.42 and more in 99 of 100).
 LEAST_STRUCTURE = 0.3
+_SURELY_SAME = 1.5  # grey levels in the worst block: agrees so well that plainness does not matter
 _LARGEST_OF_MANY = 4.0  # the same for a pair that does not stand out
 _LARGEST_CROP = 0.17  # scale; more is no slight crop, and lets simple shapes be laid over each other
 _LARGEST_SHIFT = 1.6  # px of registration.SIDE
@@ -167,7 +168,7 @@ def _same(fit: registration.Fit) -> np.ndarray:
         (fit.distance <= LARGEST_DISTANCE)
         & (fit.detail >= LEAST_DETAIL)
         & (fit.worst <= LARGEST_DIFFERENCE)
-        & (fit.structure >= LEAST_STRUCTURE)
+        & ((fit.structure >= LEAST_STRUCTURE) | (fit.worst <= _SURELY_SAME))
         & (np.abs(fit.scale).max(axis=1) <= _LARGEST_CROP)
         & (np.abs(fit.shift).max(axis=1) <= _LARGEST_SHIFT)
     )
