@@ -28,11 +28,16 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-samples: $(INSTALLED)  ## regenerate sample_reports/
-	mkdir -p sample_reports
-	$(BIN)/curvaudit scan digits --out sample_reports/digits.h5 --overwrite
-	$(BIN)/curvaudit report sample_reports/digits.h5 --top 100 --out sample_reports/digits
-	rm -f sample_reports/digits.h5
+samples: $(INSTALLED)  ## regenerate sample_reports/: digits, and drawn shapes with planted defects
+	mkdir -p build
+	rm -rf build/shapes
+	$(BIN)/curvaudit scan digits --out build/digits.h5 --overwrite
+	$(BIN)/curvaudit report build/digits.h5 --top 100 --out sample_reports/digits
+	$(BIN)/python sample_reports/draw_shapes.py build/shapes sample_reports/shapes-planted.csv
+	$(BIN)/curvaudit scan build/shapes --out build/shapes.h5 --overwrite
+	$(BIN)/curvaudit report build/shapes.h5 --top 100 --out sample_reports/shapes
+	$(BIN)/python sample_reports/count_planted.py sample_reports/shapes-planted.csv sample_reports/shapes \
+		> sample_reports/shapes-found.md
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "curvaudit needs Python 3.11 or newer"'
