@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test crash docs lint samples clean
+.PHONY: demo test crash docs lint samples screenshots clean
 
 demo: $(INSTALLED)  ## audit the embedded digits, leave a report in demo/
 	mkdir -p demo
@@ -38,6 +38,9 @@ samples: $(INSTALLED)  ## regenerate sample_reports/: digits, and drawn shapes w
 	$(BIN)/curvaudit report build/shapes.h5 --top 100 --out sample_reports/shapes
 	$(BIN)/python sample_reports/count_planted.py sample_reports/shapes-planted.csv sample_reports/shapes \
 		> sample_reports/shapes-found.md
+
+screenshots: $(INSTALLED)  ## the pictures of the documentation, from sample_reports/; needs chromium
+	$(BIN)/python docs/screenshots.py
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "curvaudit needs Python 3.11 or newer"'
