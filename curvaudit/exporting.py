@@ -12,6 +12,7 @@ from . import exports, store
 from .errors import CurvauditError
 from .exports import fixed_csv
 from .reporting import report as make_report
+from .whole_file import write_whole
 
 FIXED = "csv-fixed"
 TARGETS = {**{name: file for name, (file, _) in exports.OTHER_PROGRAMS.items()}, FIXED: "fixed.csv"}
@@ -78,14 +79,14 @@ def export(
     else:
         made = make_report(run, rank_by=rank_by, training=training)
         content, notes = exports.OTHER_PROGRAMS[to][1](made), (f"{len(made.samples)} pictures.",)
-    _write(path, content)
+    write_whole(path, content, "Choose another place with -o.")
     return Exported(path, notes)
 
 
 def _fixed_notes(fixed: fixed_csv.Fixed) -> tuple[str, ...]:
     notes = [
         f"{fixed.kept} pictures kept, {fixed.dropped} dropped, {fixed.relabelled} relabelled.",
-        "Paths are relative to the scanned folder or manifest: put the file there.",
+        "Put the file beside the class folders, or beside the scanned manifest: its paths begin there.",
     ]
     if fixed.unsolved:
         notes.append(
@@ -98,16 +99,3 @@ def _fixed_notes(fixed: fixed_csv.Fixed) -> tuple[str, ...]:
 
 def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise CurvauditError(
-            f"{path} cannot be written: {error.strerror or error}.", "Choose another place with -o."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -39,19 +39,19 @@ def write_npz(folder: Path) -> Path:
     return path
 
 
-def write_parquet(folder: Path, path: Path | None = None, rows: int = 16) -> Path:
+def write_parquet(folder: Path, path: Path | None = None, rows: int = 16, label: str = "label") -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = path or folder.parent / "pictures.parquet"
-    classes = sorted({label for _, label in listing(folder)})
+    classes = sorted({name for _, name in listing(folder)})
     table = pa.table(
         {
             "image": [{"bytes": (folder / name).read_bytes(), "path": name} for name, _ in listing(folder)],
-            "label": [classes.index(label) for _, label in listing(folder)],
+            label: [classes.index(name) for _, name in listing(folder)],
         }
     )
-    features = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": classes}}
+    features = {"image": {"_type": "Image"}, label: {"_type": "ClassLabel", "names": classes}}
     table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     pq.write_table(table, path, row_group_size=rows, compression="none")
     return path

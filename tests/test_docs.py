@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,20 +12,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from documents import HERE, PAGES, Command, anchors, commands, fenced, links
-from made import draw_folder, write_run
+from documents import HERE, PAGES, Command, anchors, commands, fenced, links, tokens
+from formats import write_parquet, write_tar
+from made import draw_folder
+from PIL import Image
 from typer.main import get_command
 
 import curvaudit
-from curvaudit import store
 from curvaudit.cli import app, main
 from curvaudit.policy.settings import parse
-from curvaudit.records import EpochRow
 from curvaudit.rules import RULES
 
 COMMANDS = [command for page in PAGES for command in commands(page)]
 OURS = [command for command in COMMANDS if command.program == "curvaudit"]
-QUICK = ("check", "duplicates", "info", "report", "export")  # what needs no training
+# Trainings are run as written, but tiny; the last of two equal options counts.
+TINY = {
+    "scan": ("--epochs", "1", "--width", "4", "--device", "cpu", "--quiet"),
+    "calibrate": ("--epochs", "1", "--width", "4", "--device", "cpu", "--quiet", "--overwrite"),
+}
+# Commands that only parse here: they fetch from the network, or name a placeholder.
+NOT_RUN = {
+    "curvaudit scan hf:ylecun/mnist --download",
+    "curvaudit scan 'hf:owner/name#config' --split validation",
+    "curvaudit scan 'hf:owner/name#config' --split validation --download",
+}
+TUTORIAL = HERE / "docs" / "tutorial.md"
 
 
 def names(page: Path) -> str:
@@ -109,22 +121,38 @@ def test_every_option_of_a_policy_flag_is_described():
             assert option.opts[0] in text, f"docs/check.md does not describe {option.opts[0]}"
 
 
+def written(command: Command) -> str:
+    return shlex.join((command.program, *command.arguments))
+
+
+def test_what_is_not_run_is_still_written_somewhere():
+    assert {written(command) for command in OURS} >= NOT_RUN
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """Everything that the quick commands of the documentation name, tiny."""
+    """Everything that the commands of the documentation name, tiny."""
     place = tmp_path_factory.mktemp("place")
     for split, seed in (("train", 0), ("test", 1)):
         draw_folder(place / "imagefolder" / split, ("circle", "square"), each=12, seed=seed)
-    for folder in ("data", "images", "mydigits", "old-release", "new-release"):
+        draw_folder(place / "data" / split, ("circle", "square"), each=60, seed=seed)  # 1 % of them is one
+    for folder in ("images", "old-release", "release-1", "flowers5"):
         draw_folder(place / folder, ("circle", "square"), each=12)
-    for run in ("curvaudit.h5", "run.h5", "mydigits.h5"):
-        write_run(place / run)
-    run = curvaudit.open_run(place / "run.h5")  # with a second weight decay
-    store.add_training(run.path, 1, 1e-4, 0, {}, run.trainings[0].measures)
-    last = {name: run.last(0, name) for name in run.trainings[0].measures}
-    store.append_epoch(run.path, 1, EpochRow(1, 1.0, 0.9, np.nan, np.nan, 0.1, 1.0, last))
-    store.finish_training(run.path, 1, True)
-    samples = run.samples
+    for folder in ("new-release", "release-2"):
+        shutil.copytree(place / "old-release", place / folder)
+        (place / folder / "circle" / "003.png").rename(place / folder / "square" / "relabelled.png")
+    _datasets(place)
+    curvaudit.scan(place / "images", place / "run.h5", epochs=1, width=4, device="cpu", weight_decay=(0, 1e-4))
+    for run in ("curvaudit.h5", "old.h5", "new.h5"):
+        shutil.copy(place / "run.h5", place / run)
+    for name in ("known.json", "accepted.json", "curvaudit-baseline.json"):
+        (place / name).write_text('{"schema": "curvaudit-baseline/1", "accepted": []}')
+    return place
+
+
+def decide(run: Path) -> None:
+    """`decisions.json` as the page of this run would save it: one picture is dropped."""
+    samples = curvaudit.open_run(run).samples
     decided = {
         "index": 5,
         "id": samples.ids[5],
@@ -133,31 +161,117 @@ def place(tmp_path_factory) -> Path:
         "decision": "drop",
         "new_label": None,
     }
-    decisions = json.dumps({"schema": "curvaudit-decisions/1", "decisions": [decided]})
-    (place / "decisions.json").write_text(decisions)
-    for name in ("known.json", "accepted.json", "curvaudit-baseline.json"):
-        (place / name).write_text('{"schema": "curvaudit-baseline/1", "accepted": []}')
-    return place
+    Path("decisions.json").write_text(json.dumps({"schema": "curvaudit-decisions/1", "decisions": [decided]}))
 
 
-def run(monkeypatch, capsys, command: Command) -> tuple[int, str]:
-    monkeypatch.setattr(sys, "argv", ["curvaudit", *command.arguments])
+def _datasets(place: Path) -> None:
+    """The pictures of images/ as Parquet, as shards, and as the `datasets` library keeps them."""
+    import datasets
+
+    images = place / "images"
+    for path in (place / "cifar100" / "train.parquet", place / "cifar100" / "test.parquet"):
+        path.parent.mkdir(exist_ok=True)
+        write_parquet(images, path, label="fine_label")
+    write_parquet(images, place / "data" / "train-00000-of-00001.parquet")
+    (place / "shards").mkdir()
+    write_tar(images, 4)
+    for number in range(4):
+        (place / f"shard-{number:03d}.tar").rename(place / "shards" / f"train-{number:03d}.tar")
+    shutil.copytree(images, place / "folder")
+    datasets.load_dataset("imagefolder", data_dir=str(images), split="train").save_to_disk(place / "saved")
+
+
+def run(monkeypatch, capsys, command: Command) -> tuple[int, str, str]:
+    name, *_ = arguments = command.arguments
+    arguments += TINY.get(name, ())
+    if name == "scan" and "--resume" not in arguments:
+        arguments += ("--overwrite",)
+    if "decisions.json" in arguments:
+        decide(Path(next((word for word in arguments if word.endswith(".h5")), "curvaudit.h5")))
+    monkeypatch.setattr(sys, "argv", ["curvaudit", *arguments])
     with pytest.raises(SystemExit) as leave:
         main()
-    return int(leave.value.code or 0), capsys.readouterr().err
+    told = capsys.readouterr()
+    return int(leave.value.code or 0), told.out, told.err
 
 
-@pytest.mark.parametrize("page", PAGES, ids=names)
-def test_quick_commands_run(page, place, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("page", [page for page in PAGES if page != TUTORIAL], ids=names)
+def test_commands_run(page, place, tmp_path, monkeypatch, capsys):
     here = shutil.copytree(place, tmp_path / "here")
     monkeypatch.chdir(here)
     for command in commands(page):
-        if command.program != "curvaudit":
+        if command.program != "curvaudit" or written(command) in NOT_RUN:
             continue
-        if "--help" in command.arguments or command.arguments[0] in QUICK:
-            code, err = run(monkeypatch, capsys, command)
-            # 1 and 2 are verdicts on data; what could not run at all says "Error".
-            assert code in (0, 1, 2) and "Error" not in err, f"{command}\n{err}"
+        code, _, err = run(monkeypatch, capsys, command)
+        # 1 and 2 are verdicts on data; what could not run at all says "Error".
+        assert code in (0, 1, 2) and "Error" not in err, f"{command}\n{err}"
+        assert code == 0 or command.arguments[0] in ("check", "duplicates", "compare"), f"{command}\n{err}"
+
+
+PYTHON = [page for page in PAGES if fenced(page, "python") and page not in (TUTORIAL, HERE / "CONTRIBUTING.md")]
+
+
+@pytest.mark.parametrize("page", PYTHON, ids=names)
+def test_python_runs(page, place, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(place, tmp_path / "here"))
+    policies = fenced(HERE / "docs" / "check.md", "toml")
+    Path("curvaudit.toml").write_text(next(text for text in policies if text.startswith("# curvaudit.toml")))
+    tiny = {"width": 4, "device": "cpu", "overwrite": True}
+    for name in ("scan", "calibrate"):
+        real = getattr(curvaudit, name)
+        monkeypatch.setattr(
+            curvaudit,
+            name,
+            lambda *given, real=real, **more: real(*given, **{**more, **tiny, "epochs": 1}),
+            raising=False,
+        )
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 12, 12, 3), np.uint8)
+    labels = np.arange(24) % 2
+    dataset = [(Image.fromarray(picture), int(label)) for picture, label in zip(pixels, labels, strict=True)]
+    known = {"curvaudit": curvaudit, "np": np, "dataset": dataset, "images": pixels, "labels": labels,
+             "ids": np.array([f"{row}.png" for row in range(24)]), "classes": np.array(["a", "b"])}  # fmt: skip
+    for block in fenced(page, "python"):
+        exec(compile(block, names(page), "exec"), known)
+
+
+def test_the_tutorial_holds_line_by_line(tmp_path, monkeypatch, capsys):
+    """Python, shell and curvaudit in the order of the page; what takes no training prints what the page shows."""
+    monkeypatch.chdir(tmp_path)
+    shown = 0
+    for token in tokens(TUTORIAL):
+        if token.type != "fence":
+            continue
+        if token.info == "python":
+            exec(compile(token.content, "tutorial.md", "exec"), {})
+        elif token.info == "bash" and "pip install" not in token.content:
+            subprocess.run(["bash", "-ec", token.content], check=True)
+        elif token.info == "console":
+            for line, *output in prompts(token.content):
+                command = Command(TUTORIAL, "curvaudit", tuple(shlex.split(line)[1:]))
+                code, out, err = run(monkeypatch, capsys, command)
+                assert "Error" not in err, f"{command}\n{err}"
+                if command.arguments[:2] == ("check", "mydigits"):
+                    assert out.splitlines() == output
+                    assert code == (2 if any("INCOMPLETE" in text for text in output) else 0)
+                    shown += 1
+    assert shown == 2
+
+
+def prompts(block: str) -> list[list[str]]:
+    """Each command of a console block with the lines of output below it."""
+    found: list[list[str]] = []
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            found.append([line[2:]])
+        else:
+            found[-1].append(line)
+    return found
+
+
+def test_everything_public_is_in_the_reference():
+    text = (HERE / "docs" / "api.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"^::: (\S+)$", text, re.MULTILINE))
+    assert shown >= {f"curvaudit.{home}.{name}" for name, home in curvaudit._HOMES.items()}
 
 
 # --- the site ------------------------------------------------------------------------
