@@ -24,6 +24,9 @@ RULE = {  # which rule should name which kind
     "unreadable": "CA301",
     "flat": "CA302",
 }
+SCORES = ("curvature", "gradient", "loss", "margin", "el2n", "correct", "consensus")
+LOW = ("margin", "correct")  # of these, low is suspicious
+HEADS = (24, 50, 100)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -54,8 +57,28 @@ def count(truth: Path, report: Path) -> str:
                 missed.append(f"* {kind} `{row['id']}`{shows}: rank {rank['rank']}, {rank['rules'] or 'no rule'}")
     mended = [row for row in planted if row["kind"] == "wrong label" and ranking[row["id"]]["suggested_label"]]
     right = sum(ranking[row["id"]]["suggested_label"] == row["shows"] for row in mended)
-    table += ["", f"The suggested label is the right one for {right} of {len(mended)} wrong labels with a suggestion."]
-    return "\n".join([*table, *(["", "Not named by its own rule:", "", *missed] if missed else []), ""])
+    table += [
+        "",
+        f"The suggested label is the right one for {right} of {len(mended)} wrong labels with a suggestion.",
+        "",
+    ]
+    return "\n".join(
+        [*table, *heads(planted, ranking), *(["", "Not named by their own rule:", "", *missed] if missed else []), ""]
+    )
+
+
+def heads(planted: list[dict[str, str]], ranking: dict[str, dict[str, str]]) -> list[str]:
+    """How many of the wrong labels stand at the top by each score, as far down as a reviewer may look."""
+    wrong = {row["id"] for row in planted if row["kind"] == "wrong label"}
+    table = ["| wrong labels by | " + " | ".join(f"in the first {place}" for place in HEADS) + " |"]
+    table.append("|---" * (1 + len(HEADS)) + "|")
+    for score in SCORES:
+        values = {name: float(row[score]) for name, row in ranking.items() if row.get(score)}
+        order = sorted(values, key=values.__getitem__, reverse=score not in LOW)
+        counts = [str(len(wrong.intersection(order[:place]))) for place in HEADS]
+        if values:
+            table.append(f"| {score} | {' | '.join(counts)} |")
+    return table
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from made import draw_folder
 
-# Two scans with one seed must write one file: freeze the clock for all tests but those on time.
+# Sums depend on the number of threads: with as many everywhere, two scans with one seed write one file.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 
