@@ -30,12 +30,6 @@ TINY = {
     "scan": ("--epochs", "1", "--width", "4", "--device", "cpu", "--quiet"),
     "calibrate": ("--epochs", "1", "--width", "4", "--device", "cpu", "--quiet", "--overwrite"),
 }
-# Commands that only parse here: they fetch from the network, or name a placeholder.
-NOT_RUN = {
-    "curvaudit scan hf:ylecun/mnist --download",
-    "curvaudit scan 'hf:owner/name#config' --split validation",
-    "curvaudit scan 'hf:owner/name#config' --split validation --download",
-}
 TUTORIAL = HERE / "docs" / "tutorial.md"
 
 
@@ -121,12 +115,19 @@ def test_every_option_of_a_policy_flag_is_described():
             assert option.opts[0] in text, f"docs/check.md does not describe {option.opts[0]}"
 
 
-def written(command: Command) -> str:
-    return shlex.join((command.program, *command.arguments))
+def not_run(command: Command) -> str:
+    """Why a command is only parsed here; empty for those that are run."""
+    if "--download" in command.arguments or any("owner/name" in word for word in command.arguments):
+        return "fetches from the network, or names a placeholder"
+    if "--data-dir" in command.arguments:
+        return "reads a standard set, which nobody has at hand in a test"
+    if command.arguments[0] == "reproduce":
+        return "runs for minutes however small; it has tests of its own"
+    return ""
 
 
-def test_what_is_not_run_is_still_written_somewhere():
-    assert {written(command) for command in OURS} >= NOT_RUN
+def test_nearly_everything_is_run():
+    assert sum(not not_run(command) for command in OURS) > 50
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +201,7 @@ def test_commands_run(page, place, tmp_path, monkeypatch, capsys):
     here = shutil.copytree(place, tmp_path / "here")
     monkeypatch.chdir(here)
     for command in commands(page):
-        if command.program != "curvaudit" or written(command) in NOT_RUN:
+        if command.program != "curvaudit" or not_run(command):
             continue
         code, _, err = run(monkeypatch, capsys, command)
         # 1 and 2 are verdicts on data; what could not run at all says "Error".
