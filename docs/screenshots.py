@@ -16,6 +16,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 HERE = Path(__file__).parents[1]
@@ -44,11 +45,12 @@ def shoot(driver: webdriver.Chrome, name: str) -> None:
     (IMAGES / name).write_bytes(base64.b64decode(taken["data"]))
 
 
-def doubtful() -> int:
-    """The row of the highest picture that is called mislabelled: the one worth a large view."""
+def doubtful(driver: webdriver.Chrome) -> WebElement:
+    """The first picture of the contact sheet that is called mislabelled, else the first of all."""
+    tiles = driver.find_elements(By.CSS_SELECTOR, "#tiles .pic[data-row]")
     findings = json.loads((REPORT / "findings.json").read_text(encoding="utf-8"))["findings"]
-    rows = [finding["samples"][0] for finding in findings if finding["rule"] == "CA201"]
-    return int(min(rows, key=lambda sample: sample["rank"])["index"])
+    rows = {str(finding["samples"][0]["index"]) for finding in findings if finding["rule"] == "CA201"}
+    return next((tile for tile in tiles if tile.get_attribute("data-row") in rows), tiles[0])
 
 
 def main() -> None:
@@ -59,8 +61,7 @@ def main() -> None:
             ready = "return document.documentElement.dataset.ready === 'yes'"
             WebDriverWait(driver, 20).until(lambda _: driver.execute_script(ready))
             shoot(driver, "report.png")
-            picture = driver.find_element(By.CSS_SELECTOR, f"#tiles .pic[data-row='{doubtful()}']")
-            driver.execute_script("arguments[0].focus()", picture)
+            driver.execute_script("arguments[0].focus()", doubtful(driver))
             ActionChains(driver).send_keys(Keys.ENTER).perform()
             WebDriverWait(driver, 20).until(
                 lambda _: driver.execute_script("return !!document.querySelector('dialog[open]')")
