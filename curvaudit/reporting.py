@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from .anonymizing import anonymized
 from .errors import CurvauditError, DamagedRun
 from .findings.interface import Evidence
 from .memorization import memorizable
-from .records import Caveat, Report, Stability, TrainingInfo
+from .neighbourhood import at_most, neighbours
+from .records import Caveat, Finding, Neighbours, Report, Stability, TrainingInfo
 from .stability import averaged, repeats, stability
 from .suggestion import suggest
 from .trajectory import trajectories
@@ -98,17 +99,20 @@ def report(
         suggested=suggested,
         final_correct=last,
         memorizable=can,
-        thumbnails=damage.thumbnails,
+        thumbnails=lambda rows: damage.pictures(run.thumbnails, rows),
         training=chosen,
         stability=stable,
     )
     all_findings = findings.find_all(evidence)
     spread = ranking.spread(order).tolist()
     shown = {int(row) for row in order[:top]} | _extreme_rows(run, order) | set(spread)
-    for finding in all_findings:
-        shown |= {sample.index for sample in finding.samples if sample.index is not None}
+    shown |= set(_found(all_findings))
     rows = sorted(shown)
-    pictures = damage.thumbnails(rows) if thumbnails else {}
+    first = list(dict.fromkeys([*order[:top].tolist(), *_found(all_findings), *rows]))
+    near = damage.neighbours(chosen, sorted(first[: at_most(len(run.samples))]))
+    beside = [] if near is None else near.nearest.ravel().tolist()
+    pictures = damage.pictures(run.thumbnails, sorted({*rows, *beside})) if thumbnails else {}
+    previews = damage.pictures(run.previews, rows) if thumbnails else {}
     caveats = _caveats(run, chosen, last, can, evidence)
     if not thumbnails:
         caveats += (Caveat("note", "The pictures were left out of this report on request (--no-thumbnails)."),)
@@ -130,6 +134,8 @@ def report(
         findings=all_findings,
         caveats=damage.caveats() + _seed_caveats(run, chosen, group, stable) + caveats,
         thumbnails=pictures,
+        previews=previews,
+        neighbours=near,
         trajectories=trajectories(run, chosen.index, rows),
         spread=tuple(spread),
         stability=stable,
@@ -159,13 +165,21 @@ class _Damage:
             self.parts.add("the predictions (no labels are suggested, CA201 was not checked)")
             return np.full(len(eligible), -1, np.int32)
 
-    def thumbnails(self, rows: Sequence[int]) -> dict[int, bytes]:
-        """As `Run.thumbnails`."""
+    def pictures(self, read: Callable[[Sequence[int]], dict[int, bytes]], rows: Sequence[int]) -> dict[int, bytes]:
+        """As `Run.thumbnails` or `Run.previews`; none where they are damaged."""
         try:
-            return self.run.thumbnails(rows)
+            return read(rows)
         except DamagedRun:
             self.parts.add("the pictures")
             return {}
+
+    def neighbours(self, training: TrainingInfo, rows: Sequence[int]) -> Neighbours | None:
+        """As `neighbourhood.neighbours`; None where the features are damaged."""
+        try:
+            return neighbours(self.run, training.index, rows)
+        except DamagedRun:
+            self.parts.add("the features (no nearest neighbours)")
+            return None
 
     def mean_curvature(self, training: TrainingInfo) -> np.ndarray:
         """(E,), NaN where it cannot be read."""
@@ -250,6 +264,12 @@ def _choose(run: store.Run, wanted: int | None) -> TrainingInfo:
         if training.epochs:
             return training
     raise CurvauditError(f"{run.path} has no finished epoch yet.", "Continue it with `curvaudit scan SOURCE --resume`.")
+
+
+def _found(all_findings: Sequence[Finding]) -> list[int]:
+    """Rows that findings name, those of conflicts and warnings first."""
+    by_weight = sorted(all_findings, key=lambda finding: ("error", "warning", "note").index(finding.rule.severity))
+    return [sample.index for finding in by_weight for sample in finding.samples if sample.index is not None]
 
 
 def _extreme_rows(run: store.Run, order: np.ndarray) -> set[int]:
