@@ -183,7 +183,8 @@ def test_save_and_load_decisions(page, tmp_path):
         named = [finding for finding in report.findings if any(sample.index == row for sample in finding.samples)]
         assert entry["findings"] == [finding.fingerprint for finding in named]
 
-    rows = list(csv.DictReader(io.StringIO(page.saved("#save-csv", "decisions.csv"))))
+    csv_text = page.saved("#save-csv", "decisions.csv")
+    rows = list(csv.DictReader(io.StringIO(csv_text)))
     assert list(rows[0]) == ["index", "id", "label", "content_hash", "decision", "new_label", "findings"]
     assert rows[1]["new_label"] == CLASSES[1] and rows[2]["id"] == "'" + report.samples.ids[11]  # no formula
     assert rows[0]["findings"] == " ".join(saved["decisions"][0]["findings"])
@@ -198,6 +199,17 @@ def test_save_and_load_decisions(page, tmp_path):
     page.click("#undo")
     assert page.kept() == {}
 
+    # The table, as a spreadsheet may write it: names with commas, quotes, line breaks and formulas come back.
+    for change in (lambda text: text, lambda text: "\ufeff" + text.replace("\n", "\r\n").replace("\r\n.png", "\n.png")):
+        page.run("localStorage.clear()")
+        page.open()
+        (tmp_path / "decisions.csv").write_bytes(change(csv_text).encode())
+        page.load(tmp_path / "decisions.csv")
+        page.wait(lambda: len(page.kept()) == 3)
+        assert page.text("#said") == "3 of 3 decisions fit a picture of this page and were loaded."
+        assert json.loads(page.saved("#save-json", "decisions.json"))["decisions"] == saved["decisions"]
+    page.click("#undo")
+
     # Another version of the data set: rows moved, one picture is gone.
     saved["source_fingerprint"] = "other"
     for entry in saved["decisions"]:
@@ -211,7 +223,8 @@ def test_save_and_load_decisions(page, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["no json", "{}", '{"schema": "curvaudit-decisions/1", "decisions": [{"index": 0}]}']
+    "content",
+    ["no json", "", "index,id\n1,2\n", "{}", '{"schema": "curvaudit-decisions/1", "decisions": [{"index": 0}]}'],
 )
 def test_a_bad_decisions_file_changes_nothing(page, tmp_path, content):
     page.click("#start")
@@ -293,7 +306,7 @@ def test_large_view_shows_copies_epochs_and_scores(page):
     assert page.text("#detail-title") == f"#{CONFLICT[0] + 1} circle"
     assert CLASSES[1] in page.text("#detail-more .differs") and "identical in every pixel" in page.text("#detail-more")
     assert "median of circle" in page.text("#detail-more .legend")
-    assert len(page.all("#detail-more polyline")) == 2 and len(page.all("#detail-more tbody tr")) == 3
+    assert len(page.all("#detail-more polyline")) == 2 and len(page.all("#detail-scores tbody tr")) == 3
     assert page.all("#detail-more canvas") == []
     page.keys(Keys.ARROW_RIGHT, "3")
     assert page.badge(CONFLICT[0] + 1) == "ambiguous" and page.text("#detail-title").startswith(f"#{CONFLICT[0] + 3} ")
@@ -314,6 +327,27 @@ def test_large_view_shows_copies_epochs_and_scores(page):
     page.wait(lambda: page.run(script)[:4] != [0, 0, 0, 0])
     pixels = np.reshape(page.run(script), (2, 4, 4))
     assert (pixels[0, :, :3] > 0).any() and (pixels[1, :, :3] == 0).all()
+    page.keys(Keys.ESCAPE)
+
+
+def test_large_view_shows_the_nearest_neighbours(page):
+    report = make_report(TOP)
+    assert "8 of 8 alike are " + CLASSES[1] in page.text("#t29")
+    assert "alike" not in page.text("#t0")
+    page.click("#tiles .pic[data-row='25']")
+    assert f"4 circle, 4 {CLASSES[1]}." in page.text("#detail-more") and "after epoch 4" in page.text("#detail-more")
+    near = [int(pic.get_attribute("data-row")) for pic in page.all("#detail .near .pic")]
+    assert near == report.neighbours.of(25) == list(range(26, 34))
+    assert len(page.all("#detail .near .differs")) == len(page.all("#detail .near .agrees")) == 4
+    page.click("#detail .near .pic[data-row='32']")
+    assert page.text("#detail-title").startswith("#33 ")
+    page.keys(Keys.ARROW_LEFT)  # back to where it was opened
+    assert page.text("#detail-title").startswith("#26 ")
+    page.keys(Keys.ARROW_RIGHT)
+    assert page.text("#detail-title").startswith("#27 ")
+    page.keys(Keys.ESCAPE)
+    page.run("document.querySelector('.strip .pic[data-row=\"119\"]').click()")  # without neighbours
+    assert page.all("#detail .near") == []
     page.keys(Keys.ESCAPE)
 
 

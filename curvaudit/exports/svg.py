@@ -10,7 +10,7 @@ from html import escape
 import numpy as np
 
 _WIDTH, _HEIGHT = 420, 240  # user units; near the size on the page, so that text keeps its size
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 14, 14, 44
 _BINS = 48
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 

@@ -13,7 +13,7 @@ function openDetail(row, rows) {
   if (!detail.open) detail.showModal();
 }
 
-function showDetail(row) {
+function showDetail(row, aside = false) {
   const sample = samples.get(row);
   shownRow = row;
   byId("detail-title").replaceChildren(DATA.ranked ? "#" + sample.rank + " " : "", named(labelOf(sample)));
@@ -26,8 +26,9 @@ function showDetail(row) {
   for (const button of detail.querySelectorAll(".choices button")) {
     button.setAttribute("aria-pressed", String(decisions.get(row)?.decision === button.dataset.decision));
   }
-  byId("detail-more").replaceChildren(...[reasons(sample), neighbours(sample), ...copies(sample), seen(sample), curve(sample), scoreTable(sample)].filter(Boolean));
-  if (around.includes(row)) origin = row;
+  byId("detail-more").replaceChildren(...[reasons(sample), neighbours(sample), ...copies(sample), seen(sample), curve(sample)].filter(Boolean));
+  byId("detail-scores").replaceChildren(...[scoreTable(sample)].filter(Boolean));
+  if (!aside) origin = row;
   const at = around.indexOf(origin);
   byId("detail-previous").disabled = row === origin && at <= 0;
   byId("detail-next").disabled = at >= around.length - 1;

@@ -88,8 +88,7 @@ function sort() {
     const sample = samples.get(Number(tile.dataset.row));
     const value = number(sample.values[score]);
     const shown = tile.querySelector(".value");
-    shown.textContent = name === DATA.rankBy ? sample.row + " · " + value : name + " " + value + " (#" + sample.ranks[score] + ")";
-    shown.title = "index " + sample.row + ", " + name + " " + value;
+    shown.textContent = name + " " + value + (name === DATA.rankBy ? "" : " (#" + sample.ranks[score] + ")");
   }
   sheet.append(...sorted);
   stops(sheet);
