@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,7 +19,13 @@ def at_most(samples: int) -> int:
     return max(1, _PRODUCTS // max(1, samples))
 
 
-def neighbours(run: store.Run, training: int, rows: Sequence[int], nearest: int = NEAREST) -> Neighbours | None:
+def neighbours(
+    run: store.Run,
+    training: int,
+    rows: Sequence[int],
+    nearest: int = NEAREST,
+    on_done: Callable[[int], None] = lambda done: None,
+) -> Neighbours | None:
     """The `nearest` most similar of all other samples, for each of `rows`; None where the run holds no features.
 
     Similar is a large cosine between features less their mean over all samples. Each block of samples is
@@ -29,6 +35,8 @@ def neighbours(run: store.Run, training: int, rows: Sequence[int], nearest: int 
     ----------
     rows:
         Sample rows, ascending.
+    on_done:
+        Called with the number of samples finished.
 
     Raises
     ------
@@ -57,6 +65,7 @@ def neighbours(run: store.Run, training: int, rows: Sequence[int], nearest: int 
                 values = np.concatenate([best[better], similar[closer]], axis=1)
                 known = np.concatenate([found[better], np.broadcast_to(numbers, (len(closer), len(numbers)))], axis=1)
                 best[better], found[better] = _largest(values, known, count)
+        on_done(len(numbers))
     return Neighbours(chosen, found, best, epoch)
 
 

@@ -217,6 +217,11 @@ class Neighbours:
         place = self._places.get(row)
         return [] if place is None else self.nearest[place].tolist()
 
+    def alike(self, row: int, labels: np.ndarray) -> float | None:
+        """Share of the nearest with the label of the row itself; None where they were not looked for."""
+        rows = self.of(row)
+        return float((labels[rows] == labels[row]).mean()) if rows else None
+
     def similarity_of(self, row: int) -> list[float]:
         """Cosines in the order of `of`."""
         place = self._places.get(row)

@@ -14,7 +14,7 @@ from .errors import CurvauditError, DamagedRun
 from .findings.interface import Evidence
 from .memorization import memorizable
 from .neighbourhood import at_most, neighbours
-from .records import Caveat, Finding, Neighbours, Report, Stability, TrainingInfo
+from .records import Advanced, Caveat, Event, Finding, Neighbours, PhaseStarted, Report, Stability, TrainingInfo
 from .stability import averaged, repeats, stability
 from .suggestion import suggest
 from .trajectory import trajectories
@@ -29,6 +29,7 @@ def report(
     training: int | None = None,
     thumbnails: bool = True,
     anonymize: bool = False,
+    on_event: Callable[[Event], None] = lambda event: None,
 ) -> Report:
     """Rank the samples of a run and find what a person should look at.
 
@@ -50,6 +51,8 @@ def report(
         False leaves the pictures out of the report (they are compared all the same).
     anonymize:
         Hash ids and contents, leave out what names the source; see `anonymizing`.
+    on_event:
+        Called with what is being done, see `records.Event`.
 
     Raises
     ------
@@ -65,7 +68,11 @@ def report(
         run = anonymized(run)
     damage = _Damage(run)
     group = repeats(run, chosen) if training is None else (chosen,)
-    each = [damage.reduced(one) for one in group]
+    on_event(PhaseStarted("reading scores", len(group), "trainings"))
+    each = []
+    for one in group:
+        each.append(damage.reduced(one))
+        on_event(Advanced(1))
     found = averaged(each)
     if rank_by in damage.scores:
         raise DamagedRun(
@@ -103,13 +110,17 @@ def report(
         training=chosen,
         stability=stable,
     )
+    on_event(PhaseStarted("looking for copies and wrong labels", 1, "search"))
     all_findings = findings.find_all(evidence)
+    on_event(Advanced(1))
     spread = ranking.spread(order).tolist()
     shown = {int(row) for row in order[:top]} | _extreme_rows(run, order) | set(spread)
     shown |= set(_found(all_findings))
     rows = sorted(shown)
     first = list(dict.fromkeys([*order[:top].tolist(), *_found(all_findings), *rows]))
-    near = damage.neighbours(chosen, sorted(first[: at_most(len(run.samples))]))
+    on_event(PhaseStarted("looking for neighbours", len(run.samples), "pictures"))
+    queries = sorted(first[: at_most(len(run.samples))])
+    near = damage.neighbours(chosen, queries, lambda done: on_event(Advanced(done)))
     beside = [] if near is None else near.nearest.ravel().tolist()
     pictures = damage.pictures(run.thumbnails, sorted({*rows, *beside})) if thumbnails else {}
     previews = damage.pictures(run.previews, rows) if thumbnails else {}
@@ -173,10 +184,12 @@ class _Damage:
             self.parts.add("the pictures")
             return {}
 
-    def neighbours(self, training: TrainingInfo, rows: Sequence[int]) -> Neighbours | None:
+    def neighbours(
+        self, training: TrainingInfo, rows: Sequence[int], on_done: Callable[[int], None]
+    ) -> Neighbours | None:
         """As `neighbourhood.neighbours`; None where the features are damaged."""
         try:
-            return neighbours(self.run, training.index, rows)
+            return neighbours(self.run, training.index, rows, on_done=on_done)
         except DamagedRun:
             self.parts.add("the features (no nearest neighbours)")
             return None

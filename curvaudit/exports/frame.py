@@ -37,12 +37,9 @@ def frame(report: Report) -> pandas.DataFrame:
     if report.stability is not None:
         table |= {"rank_best": report.stability.best[order], "rank_worst": report.stability.worst[order]}
     if report.neighbours is not None:
-        near = [report.neighbours.of(row) for row in order.tolist()]
-        labels = zip(near, samples.labels[order].tolist(), strict=True)
-        table["neighbours"] = [rows or None for rows in near]
-        table["neighbours_alike"] = [
-            float((samples.labels[rows] == label).mean()) if rows else np.nan for rows, label in labels
-        ]
+        near, labels = report.neighbours, samples.labels
+        table["neighbours"] = [near.of(row) or None for row in order.tolist()]
+        table["neighbours_alike"] = np.array([near.alike(row, labels) for row in order.tolist()], float)
     table |= {f"meta:{name}": [texts[row] for row in order.tolist()] for name, texts in samples.columns.items()}
     return pandas.DataFrame(table, index=pandas.Index(order, name="index"))
 

@@ -68,10 +68,8 @@ def render(report: Report) -> bytes:
 
 def _beside(near: Neighbours, labels: np.ndarray, row: int) -> tuple[str, str]:
     """The two columns on neighbours; empty where they were not looked for."""
-    rows = near.of(row)
-    if not rows:
-        return "", ""
-    return " ".join(map(str, rows)), f"{float((labels[rows] == labels[row]).mean()):.4g}"
+    alike = near.alike(row, labels)
+    return ("", "") if alike is None else (" ".join(map(str, near.of(row))), f"{alike:.4g}")
 
 
 def _inert(text: str) -> str:

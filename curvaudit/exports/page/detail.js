@@ -106,7 +106,8 @@ function loaded(sample) {
 
 async function difference(canvas, one, other) {
   const images = await Promise.all([loaded(one), loaded(other)]);
-  const [width, height] = [images[0].naturalWidth, images[0].naturalHeight];
+  // One may be kept larger than the other.
+  const [width, height] = ["naturalWidth", "naturalHeight"].map((side) => Math.min(...images.map((image) => image[side])));
   [canvas.width, canvas.height] = [width, height];
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const pixels = images.map((image) => {
