@@ -288,6 +288,7 @@ def test_brushing_the_histogram_shows_its_pictures(page):
         chart, width // 8, 0
     ).click_and_hold().move_by_offset(width // 4, 0).release().perform()
     rows = [int(pic.get_attribute("data-row")) for pic in page.all(".brushable:nth-of-type(1) .thumbs .pic")]
+    assert [cap.text for cap in page.all(".brushable:nth-of-type(1) .thumbs .rank")] == [f"#{row + 1}" for row in rows]
     low, high = (int(slider.get_attribute("value")) for slider in page.all(".brushable:nth-of-type(1) input"))
     values = report.scores["curvature"]
     inside = np.flatnonzero((values >= edges[low]) & (values < edges[high]))

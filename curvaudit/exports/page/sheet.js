@@ -164,6 +164,6 @@ function tileLike(sample, brief = false) {
 }
 
 function fillThumbs(container, some) {
-  container.replaceChildren(...some.map(tileLike));
+  container.replaceChildren(...some.map((one) => tileLike(one)));
   if (some.length) stops(container);
 }
