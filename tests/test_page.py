@@ -304,7 +304,7 @@ def test_brushing_the_histogram_shows_its_pictures(page):
 
 def test_large_view_shows_copies_epochs_and_scores(page):
     page.click(f"#tiles .pic[data-row='{CONFLICT[0]}']")
-    assert page.text("#detail-title") == f"#{CONFLICT[0] + 1} circle"
+    assert page.text("#detail-title") == f"#{CONFLICT[0] + 1} labelled circle"
     assert CLASSES[1] in page.text("#detail-more .differs") and "identical in every pixel" in page.text("#detail-more")
     assert "median of circle" in page.text("#detail-more .legend")
     assert len(page.all("#detail-more polyline")) == 2 and len(page.all("#detail-scores tbody tr")) == 3
@@ -336,7 +336,7 @@ def test_large_view_shows_the_nearest_neighbours(page):
     assert "8 of 8 alike are " + CLASSES[1] in page.text("#t29")
     assert "alike" not in page.text("#t0")
     page.click("#tiles .pic[data-row='25']")
-    assert f"4 circle, 4 {CLASSES[1]}." in page.text("#detail-more") and "after epoch 4" in page.text("#detail-more")
+    assert f"4 labelled circle, 4 labelled {CLASSES[1]}." in page.text("#detail-more") and "after epoch 4" in page.text("#detail-more")
     near = [int(pic.get_attribute("data-row")) for pic in page.all("#detail .near .pic")]
     assert near == report.neighbours.of(25) == list(range(26, 34))
     assert len(page.all("#detail .near .differs")) == len(page.all("#detail .near .agrees")) == 4

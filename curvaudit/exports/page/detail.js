@@ -16,7 +16,7 @@ function openDetail(row, rows) {
 function showDetail(row, aside = false) {
   const sample = samples.get(row);
   shownRow = row;
-  byId("detail-title").replaceChildren(DATA.ranked ? "#" + sample.rank + " " : "", named(labelOf(sample)));
+  byId("detail-title").replaceChildren(DATA.ranked ? "#" + sample.rank + " labelled " : "Labelled ", named(labelOf(sample)));
   if (sample.suggested >= 0) byId("detail-title").append(" ", element("span", { class: "to" }, "→ ", named(DATA.classes[sample.suggested]), "?"));
   const picture = byId("detail-picture");
   dress(picture, sample);
@@ -60,7 +60,7 @@ function neighbours(sample) {
   for (const one of near) counts.set(one.label, (counts.get(one.label) || 0) + 1);
   const sorted = Array.from(counts).sort((a, b) => b[1] - a[1]);
   const said = sorted.flatMap(([label, count], at) => [
-    at ? ", " : "", element("b", { class: label === sample.label ? "given" : "other" }, count + " ", named(DATA.classes[label])),
+    at ? ", " : "", element("b", { class: label === sample.label ? "given" : "other" }, count + " labelled ", named(DATA.classes[label])),
   ]);
   const figures = near.map((one) => {
     const figure = tileLike(one, true);
