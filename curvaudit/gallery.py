@@ -15,6 +15,7 @@ from .records import Thumbnails
 
 TOP = 1000  # as many tiles as a contact sheet is made for
 EXTREMES = 10  # lowest and highest a class
+PREVIEWS = 2000  # pictures kept larger than a thumbnail
 _PAIRS = 20_000  # candidates for near-duplicates whose pictures are kept
 
 
@@ -50,11 +51,46 @@ def _extremes(order: np.ndarray, labels: np.ndarray, classes: int) -> list[np.nd
     return found
 
 
-def draw(open_row: Callable[[int], Image], rows: np.ndarray) -> Thumbnails:
-    """Thumbnails of `rows`, (M,) ascending, less those whose picture has changed or gone."""
+def rows_worth_a_preview(run: store.Run) -> np.ndarray:
+    """Rows, ascending, whose pictures are kept larger: at most 2,000, the highest by any score first.
+
+    Of each conflict both pictures are among them as long as these are fewer than half.
+    """
+    samples = run.samples
+    best = np.full(len(samples), len(samples), np.int64)  # (N,) best rank by any score
+    for training in run.trainings:
+        for order in ranking.orders(run, training.index).values():
+            best = np.minimum(best, ranking.ranks(order))
+    _, group, size = np.unique(samples.content_hash, return_inverse=True, return_counts=True)
+    low, high = np.full(len(size), len(samples.classes)), np.full(len(size), -1)
+    np.minimum.at(low, group, samples.labels)
+    np.maximum.at(high, group, samples.labels)
+    conflicts = np.flatnonzero((low < high)[group])[: PREVIEWS // 2]
+    best[conflicts] = 0
+    return np.sort(np.argsort(best, kind="stable")[:PREVIEWS])
+
+
+def draw(
+    open_row: Callable[[int], Image],
+    rows: np.ndarray,
+    encode: Callable[[Image], bytes | None] = images.thumbnail,
+    on_done: Callable[[int], None] = lambda done: None,
+) -> Thumbnails:
+    """Thumbnails of `rows`, (M,) ascending, less those whose picture has changed or gone.
+
+    Parameters
+    ----------
+    encode:
+        Makes a file of a picture, or None where it need not be kept.
+    on_done:
+        Called with the number of pictures finished.
+    """
     drawn: dict[int, bytes] = {}
     for row in rows.tolist():
         # The training is over: a picture that cannot be shown is no reason to lose it.
         with suppress(CurvauditError):
-            drawn[row] = images.thumbnail(open_row(row))
+            made = encode(open_row(row))
+            if made is not None:
+                drawn[row] = made
+        on_done(1)
     return Thumbnails(np.array(list(drawn), np.int64), tuple(drawn.values()))

@@ -23,8 +23,10 @@ from .errors import UnreadableImage
 LOSSLESS_SIDE = 64  # px; thumbnails up to here are exact
 MAX_PIXELS = 178_956_970  # of one picture, as Pillow's own limit; 537 MB decoded
 LARGEST_SIDE = 65_535  # px; widths and heights are stored as uint16
-_THUMBNAIL_SIDE = 96  # px
+THUMBNAIL_SIDE = 96  # px
 _WEBP_QUALITY = 82
+_PREVIEW_SIDE = 256  # px
+_PREVIEW_QUALITY = 70  # about 7 kB a photograph
 
 _BOMB = " (more than --max-pixels allows, a guard against decompression bombs)"
 
@@ -135,16 +137,25 @@ def to_array(image: Image.Image, size: int | None, channels: int) -> np.ndarray:
 
 def thumbnail(image: Image.Image) -> bytes:
     """A small encoded picture: PNG, exact, in its own size up to 64 px; above that WebP of 96 px."""
+    if max(image.size) > LOSSLESS_SIDE:
+        return _webp(image, THUMBNAIL_SIDE, _WEBP_QUALITY)
     buffer = io.BytesIO()
-    if max(image.size) <= LOSSLESS_SIDE:
-        image.save(buffer, "PNG")
-    else:
-        scale = _THUMBNAIL_SIDE / max(image.size)
-        small = image
-        if scale < 1:
-            width, height = (max(1, round(side * scale)) for side in image.size)
-            small = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
-        small.save(buffer, "WEBP", quality=_WEBP_QUALITY)
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def preview(image: Image.Image) -> bytes | None:
+    """The picture as WebP of up to 256 px, to look at; None where the thumbnail holds all of it."""
+    return _webp(image, _PREVIEW_SIDE, _PREVIEW_QUALITY) if max(image.size) > THUMBNAIL_SIDE else None
+
+
+def _webp(image: Image.Image, largest: int, quality: int) -> bytes:
+    scale = largest / max(image.size)
+    if scale < 1:
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=quality)
     return buffer.getvalue()
 
 

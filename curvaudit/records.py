@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -104,6 +105,7 @@ class EpochRow:
     learning_rate: float  # of the epoch's last step
     seconds: float
     measures: Mapping[str, np.ndarray]  # score -> (N,) float32; missing scores become NaN
+    features: np.ndarray | None = None  # (N, D) float16, in one epoch of a training
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,35 @@ class Trajectories:
 
 
 @dataclass(frozen=True)
+class Neighbours:
+    """For some samples (M), the k others that lie nearest in the network's feature space."""
+
+    rows: np.ndarray  # (M,) int64, ascending sample rows
+    nearest: np.ndarray  # (M, k) int64, sample rows, nearest first
+    similarity: np.ndarray  # (M, k) float32, cosine, 1 is the same direction
+    epoch: int  # 1-based, whose features these are
+
+    def of(self, row: int) -> list[int]:
+        """Rows of the nearest, nearest first; empty where they were not looked for."""
+        place = self._places.get(row)
+        return [] if place is None else self.nearest[place].tolist()
+
+    def alike(self, row: int, labels: np.ndarray) -> float | None:
+        """Share of the nearest with the label of the row itself; None where they were not looked for."""
+        rows = self.of(row)
+        return float((labels[rows] == labels[row]).mean()) if rows else None
+
+    def similarity_of(self, row: int) -> list[float]:
+        """Cosines in the order of `of`."""
+        place = self._places.get(row)
+        return [] if place is None else self.similarity[place].tolist()
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        return {row: place for place, row in enumerate(self.rows.tolist())}
+
+
+@dataclass(frozen=True)
 class Stability:
     """How far ranks depend on the seed, from trainings that differ in nothing else."""
 
@@ -234,6 +265,8 @@ class Report:
     findings: tuple[Finding, ...]
     caveats: tuple[Caveat, ...]
     thumbnails: Mapping[int, bytes]  # row -> encoded picture (PNG, WebP)
+    previews: Mapping[int, bytes] = field(default_factory=dict)  # row -> the same, larger, where it was kept
+    neighbours: Neighbours | None = None  # None: the run holds no features
     trajectories: Trajectories | None = None  # of the rows that a page may show
     spread: tuple[int, ...] = ()  # rows spread evenly over the ranking, to show what any range of scores looks like
     stability: Stability | None = None  # None: one seed only
@@ -242,6 +275,15 @@ class Report:
     def label(self, row: int) -> str:
         """Class name of one row."""
         return self.samples.classes[int(self.samples.labels[row])]
+
+    def neighbours_of(self, row: int) -> tuple[SampleRef, ...]:
+        """The pictures that lie nearest to the network, nearest first; empty where they were not looked for."""
+        near = [] if self.neighbours is None else self.neighbours.of(row)
+        score = self.scores.get(self.rank_by, np.full(len(self.samples), np.nan))
+        return tuple(
+            SampleRef(self.samples.ids[one], one, self.label(one), int(self.rank[one]), float(score[one]))
+            for one in near
+        )
 
     def rules_of(self, row: int) -> tuple[str, ...]:
         """Ids of the rules that name this row, in id order."""

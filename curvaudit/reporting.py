@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from .anonymizing import anonymized
 from .errors import CurvauditError, DamagedRun
 from .findings.interface import Evidence
 from .memorization import memorizable
-from .records import Caveat, Report, Stability, TrainingInfo
+from .neighbourhood import at_most, neighbours
+from .records import Advanced, Caveat, Event, Finding, Neighbours, PhaseStarted, Report, Stability, TrainingInfo
 from .stability import averaged, repeats, stability
 from .suggestion import suggest
 from .trajectory import trajectories
@@ -28,6 +29,7 @@ def report(
     training: int | None = None,
     thumbnails: bool = True,
     anonymize: bool = False,
+    on_event: Callable[[Event], None] = lambda event: None,
 ) -> Report:
     """Rank the samples of a run and find what a person should look at.
 
@@ -49,6 +51,8 @@ def report(
         False leaves the pictures out of the report (they are compared all the same).
     anonymize:
         Hash ids and contents, leave out what names the source; see `anonymizing`.
+    on_event:
+        Called with what is being done, see `records.Event`.
 
     Raises
     ------
@@ -64,7 +68,11 @@ def report(
         run = anonymized(run)
     damage = _Damage(run)
     group = repeats(run, chosen) if training is None else (chosen,)
-    each = [damage.reduced(one) for one in group]
+    on_event(PhaseStarted("reading scores", len(group), "trainings"))
+    each = []
+    for one in group:
+        each.append(damage.reduced(one))
+        on_event(Advanced(1))
     found = averaged(each)
     if rank_by in damage.scores:
         raise DamagedRun(
@@ -98,17 +106,24 @@ def report(
         suggested=suggested,
         final_correct=last,
         memorizable=can,
-        thumbnails=damage.thumbnails,
+        thumbnails=lambda rows: damage.pictures(run.thumbnails, rows),
         training=chosen,
         stability=stable,
     )
+    on_event(PhaseStarted("looking for copies and wrong labels", 1, "search"))
     all_findings = findings.find_all(evidence)
+    on_event(Advanced(1))
     spread = ranking.spread(order).tolist()
     shown = {int(row) for row in order[:top]} | _extreme_rows(run, order) | set(spread)
-    for finding in all_findings:
-        shown |= {sample.index for sample in finding.samples if sample.index is not None}
+    shown |= set(_found(all_findings))
     rows = sorted(shown)
-    pictures = damage.thumbnails(rows) if thumbnails else {}
+    first = list(dict.fromkeys([*order[:top].tolist(), *_found(all_findings), *rows]))
+    on_event(PhaseStarted("looking for neighbours", len(run.samples), "pictures"))
+    queries = sorted(first[: at_most(len(run.samples))])
+    near = damage.neighbours(chosen, queries, lambda done: on_event(Advanced(done)))
+    beside = [] if near is None else near.nearest.ravel().tolist()
+    pictures = damage.pictures(run.thumbnails, sorted({*rows, *beside})) if thumbnails else {}
+    previews = damage.pictures(run.previews, rows) if thumbnails else {}
     caveats = _caveats(run, chosen, last, can, evidence)
     if not thumbnails:
         caveats += (Caveat("note", "The pictures were left out of this report on request (--no-thumbnails)."),)
@@ -130,6 +145,8 @@ def report(
         findings=all_findings,
         caveats=damage.caveats() + _seed_caveats(run, chosen, group, stable) + caveats,
         thumbnails=pictures,
+        previews=previews,
+        neighbours=near,
         trajectories=trajectories(run, chosen.index, rows),
         spread=tuple(spread),
         stability=stable,
@@ -159,13 +176,23 @@ class _Damage:
             self.parts.add("the predictions (no labels are suggested, CA201 was not checked)")
             return np.full(len(eligible), -1, np.int32)
 
-    def thumbnails(self, rows: Sequence[int]) -> dict[int, bytes]:
-        """As `Run.thumbnails`."""
+    def pictures(self, read: Callable[[Sequence[int]], dict[int, bytes]], rows: Sequence[int]) -> dict[int, bytes]:
+        """As `Run.thumbnails` or `Run.previews`; none where they are damaged."""
         try:
-            return self.run.thumbnails(rows)
+            return read(rows)
         except DamagedRun:
             self.parts.add("the pictures")
             return {}
+
+    def neighbours(
+        self, training: TrainingInfo, rows: Sequence[int], on_done: Callable[[int], None]
+    ) -> Neighbours | None:
+        """As `neighbourhood.neighbours`; None where the features are damaged."""
+        try:
+            return neighbours(self.run, training.index, rows, on_done=on_done)
+        except DamagedRun:
+            self.parts.add("the features (no nearest neighbours)")
+            return None
 
     def mean_curvature(self, training: TrainingInfo) -> np.ndarray:
         """(E,), NaN where it cannot be read."""
@@ -250,6 +277,12 @@ def _choose(run: store.Run, wanted: int | None) -> TrainingInfo:
         if training.epochs:
             return training
     raise CurvauditError(f"{run.path} has no finished epoch yet.", "Continue it with `curvaudit scan SOURCE --resume`.")
+
+
+def _found(all_findings: Sequence[Finding]) -> list[int]:
+    """Rows that findings name, those of conflicts and warnings first."""
+    by_weight = sorted(all_findings, key=lambda finding: ("error", "warning", "note").index(finding.rule.severity))
+    return [sample.index for finding in by_weight for sample in finding.samples if sample.index is not None]
 
 
 def _extreme_rows(run: store.Run, order: np.ndarray) -> set[int]:

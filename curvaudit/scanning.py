@@ -104,8 +104,19 @@ def _scan(
             lost = len(rows) - len(thumbnails.rows)
             on_event(Notice(f"{lost} pictures changed since they were scanned; the report cannot show them", "warning"))
         store.set_thumbnails(path, thumbnails)
+    _keep_previews(path, stock, on_event)
     _checkpoint_path(path).unlink(missing_ok=True)
     return store.open_run(path)
+
+
+def _keep_previews(path: Path, stock: inventory.Inventory, on_event: Callable[[Event], None]) -> None:
+    """Larger pictures of what a person will look at; none where the thumbnails are the pictures."""
+    if max(int(stock.samples.width.max()), int(stock.samples.height.max())) <= images.THUMBNAIL_SIDE:
+        return
+    rows = gallery.rows_worth_a_preview(store.open_run(path))
+    on_event(PhaseStarted("keeping pictures", len(rows), "pictures"))
+    previews = gallery.draw(stock.open, rows, images.preview, lambda done: on_event(Advanced(done)))
+    store.set_previews(path, previews)
 
 
 _NO_THUMBNAILS = Thumbnails(np.zeros(0, np.int64), ())

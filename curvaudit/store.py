@@ -41,6 +41,7 @@ _MAJOR = 1
 _COLUMNS = 65536  # samples a chunk: an epoch is a few chunks, a block of samples one chunk an epoch
 _CURVES = ("train_loss", "train_accuracy", "val_loss", "val_curvature", "learning_rate", "seconds")
 _TEXTS = 4096  # texts a chunk
+_FEATURES = 4096  # rows of features a chunk, and a block
 _TEXT_DIGEST = "text_digest"
 # With checksums on everything that is not data: a flipped byte is an error, not another number.
 _LIBRARY = ("v110", "v110")
@@ -80,7 +81,7 @@ def create(
             _texts(group, "reason", [item.reason for item in skipped])
             _texts(group, "kind", [item.kind for item in skipped])
             _describe(group, digest=_digest(group))
-            _write_thumbnails(file, thumbnails)
+            _write_pictures(file, "thumbnails", thumbnails)
             file.create_group("trainings")
         _sync(temporary)
         if overwrite:
@@ -184,6 +185,8 @@ def append_epoch(path: Path, training: int, row: EpochRow) -> None:
             _put(group[name], position, getattr(row, name))
         for name, data in group["measures"].items():
             _put(data, position, row.measures.get(name, np.nan))
+        if row.features is not None:
+            _put_features(group, row.features, row.number)
         _put(group["number"], position, row.number)
 
 
@@ -192,7 +195,8 @@ def _room(row: EpochRow) -> int:
     columns = max((len(values) for values in row.measures.values()), default=0)
     chunk = max(1, min(columns, _COLUMNS))
     # A measure that is not taken in this epoch fills its chunks with NaN all the same.
-    return 4 * chunk * -(-columns // chunk) * 2 * max(1, len(row.measures))
+    room = 4 * chunk * -(-columns // chunk) * 2 * max(1, len(row.measures))
+    return room + (0 if row.features is None else 2 * row.features.nbytes)
 
 
 def finish_training(path: Path, training: int, memorized: bool) -> None:
@@ -203,10 +207,19 @@ def finish_training(path: Path, training: int, memorized: bool) -> None:
 
 def set_thumbnails(path: Path, thumbnails: Thumbnails) -> None:
     """Replace the kept thumbnails."""
-    with _writing(path, sum(map(len, thumbnails.images))) as file:
-        if "thumbnails" in file:
-            del file["thumbnails"]
-        _write_thumbnails(file, thumbnails)
+    _set_pictures(path, "thumbnails", thumbnails)
+
+
+def set_previews(path: Path, previews: Thumbnails) -> None:
+    """Replace the kept larger pictures."""
+    _set_pictures(path, "previews", previews)
+
+
+def _set_pictures(path: Path, name: str, pictures: Thumbnails) -> None:
+    with _writing(path, sum(map(len, pictures.images))) as file:
+        if name in file:
+            del file[name]
+        _write_pictures(file, name, pictures)
 
 
 @contextmanager
@@ -358,11 +371,24 @@ def _link_name(text: str) -> str:
     return "%2E" if name == "." else name
 
 
-def _write_thumbnails(file: h5py.File, thumbnails: Thumbnails) -> None:
-    group = file.create_group("thumbnails")
-    offsets = np.cumsum([0, *(len(image) for image in thumbnails.images)], dtype=np.int64)
-    data = np.frombuffer(b"".join(thumbnails.images), np.uint8)
-    for name, values in (("rows", thumbnails.rows.astype(np.int64)), ("offsets", offsets), ("data", data)):
+def _put_features(group: h5py.Group, values: np.ndarray, epoch: int) -> None:
+    if "features" in group:
+        del group["features"]
+    data = group.create_dataset(
+        "features",
+        data=np.asarray(values, np.float16),
+        chunks=(min(len(values), _FEATURES), values.shape[1]),
+        fletcher32=True,
+        track_times=False,
+    )
+    data.attrs["epoch"] = epoch
+
+
+def _write_pictures(file: h5py.File, group_name: str, pictures: Thumbnails) -> None:
+    group = file.create_group(group_name)
+    offsets = np.cumsum([0, *(len(image) for image in pictures.images)], dtype=np.int64)
+    data = np.frombuffer(b"".join(pictures.images), np.uint8)
+    for name, values in (("rows", pictures.rows.astype(np.int64)), ("offsets", offsets), ("data", data)):
         # A checksum needs chunks, and chunks at least one value.
         checked = {"fletcher32": True, "chunks": (min(len(values), _COLUMNS),)} if len(values) else {}
         group.create_dataset(name, data=values, track_times=False, **checked)
@@ -470,12 +496,45 @@ class Run:
         with _reading(self.path) as file:
             return file["thumbnails/rows"][:] if "thumbnails" in file else np.zeros(0, np.int64)
 
+    def features_epoch(self, training: int) -> int | None:
+        """The epoch whose features are kept, None where there are none."""
+        with _reading(self.path) as file:
+            group = file[f"trainings/{training}"]
+            if "features" not in group:
+                return None
+            data = group["features"]
+            if data.ndim != 2 or len(data) != len(self.samples):
+                raise ValueError(f"the features of training {training} do not fit")
+            return int(data.attrs["epoch"])
+
+    def feature_rows(self, training: int, rows: np.ndarray) -> np.ndarray:
+        """Features of `rows` (M,), which ascend; (M, D) float32."""
+        blocks = self.features(training)
+        return np.concatenate([block[rows[(rows >= at.start) & (rows < at.stop)] - at.start] for at, block in blocks])
+
+    def features(self, training: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """(rows, features (n, D) float32) block after block of samples: memory stays bounded."""
+        for start in range(0, len(self.samples), _FEATURES):
+            rows = slice(start, min(start + _FEATURES, len(self.samples)))
+            with _reading(self.path) as file:
+                block = file[f"trainings/{training}/features"][rows].astype(np.float32)
+            if not np.isfinite(block).all():
+                raise DamagedRun(f"{self.path} holds features that are no numbers.", "Scan again with --overwrite.")
+            yield rows, block
+
     def thumbnails(self, rows: Sequence[int]) -> dict[int, bytes]:
         """Encoded pictures of those `rows` whose picture is kept."""
+        return self._pictures("thumbnails", rows)
+
+    def previews(self, rows: Sequence[int]) -> dict[int, bytes]:
+        """Larger pictures of those `rows` for which one is kept."""
+        return self._pictures("previews", rows)
+
+    def _pictures(self, name: str, rows: Sequence[int]) -> dict[int, bytes]:
         with _reading(self.path) as file:
-            if "thumbnails" not in file or len(rows) == 0:
+            if name not in file or len(rows) == 0:
                 return {}
-            group = file["thumbnails"]
+            group = file[name]
             kept, offsets, data = group["rows"][:], group["offsets"][:], group["data"]
             place = np.searchsorted(kept, rows)
             found = {}

@@ -206,6 +206,7 @@ class Training:
     def _log(self, model: torch.nn.Module, state: Any) -> bool:
         """Measure the network as it is, commit the epoch, say so; True if memorized."""
         from .scores.measure import measure
+        from .training import features
         from .training.calibrate import calibrate
         from .training.folding import folded
 
@@ -243,6 +244,9 @@ class Training:
             val_loss = float(second["loss"].mean(dtype=np.float64))
             if full:
                 val_curvature = float(second["curvature"].mean(dtype=np.float64))
+        kept = None
+        if number == features.logged_in(recipe):
+            kept = features.features(measured, work.data.pixels, batch_size=batch_size, device=work.device)
         correct = values["correct"] > 0  # (N,)
         seconds = state.seconds + clock.seconds() - begun
         store.append_epoch(
@@ -257,6 +261,7 @@ class Training:
                 learning_rate=state.learning_rate,
                 seconds=seconds,
                 measures=values,
+                features=kept,
             ),
         )
         trainings = len(work.settings.trainings)

@@ -47,6 +47,7 @@ def write_run(path: Path, epochs: int = 4) -> None:
         values["correct"] = (chance.random(count) < (0.3, 0.6, 0.85, 0.9)[number - 1]).astype(np.float32)
         values["prediction"] = chance.integers(0, 3, count).astype(np.float32)
         accuracy = float(values["correct"].mean())
-        store.append_epoch(path, 0, EpochRow(number, 1.0, accuracy, np.nan, np.nan, 0.1, 1.0, values))
+        features = chance.normal(size=(count, 6)) if number == 2 else None
+        store.append_epoch(path, 0, EpochRow(number, 1.0, accuracy, np.nan, np.nan, 0.1, 1.0, values, features))
     if epochs:
         store.finish_training(path, 0, True)

@@ -13,6 +13,7 @@ from curvaudit.memorization import memorizable
 from curvaudit.records import (
     Caveat,
     MeasureInfo,
+    Neighbours,
     Report,
     RunInfo,
     Samples,
@@ -101,7 +102,15 @@ def make_report(top: int = 40) -> Report:
             prediction=prediction.astype(np.int32),
         ),
         spread=tuple(range(0, count, 5)),
+        neighbours=_neighbours(count),
     )
+
+
+def _neighbours(count: int) -> Neighbours:
+    """The next eight rows around the circle; all looked for but the last ten."""
+    rows = np.arange(count - 10)
+    nearest = (rows[:, None] + np.arange(1, 9)) % count
+    return Neighbours(rows, nearest, np.tile(np.linspace(0.9, 0.2, 8, dtype=np.float32), (len(rows), 1)), 4)
 
 
 def _pixels(count: int) -> list[np.ndarray]:

@@ -13,6 +13,7 @@ from made import draw_folder, write_run
 
 import curvaudit
 from curvaudit.cli import main
+from curvaudit.records import Advanced, PhaseStarted
 
 QUICK = ["--epochs", "1", "--width", "4", "--device", "cpu", "--no-augment"]
 
@@ -251,3 +252,36 @@ def test_only_a_scan_says_that_epochs_are_kept(command, function, kept, error, t
     code, _, err = run(monkeypatch, capsys, *command)
     assert code == 2 and err.startswith("Error: ") and "Traceback" not in err
     assert ("epochs are kept" in err) == kept
+
+
+def test_report_is_plain_in_a_pipe_silent_when_quiet_and_links_on_a_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "run.h5")
+    code, out, err = run(monkeypatch, capsys, "report", "run.h5")
+    assert code == 0 and err == "" and "\x1b" not in out and "Page: curvaudit-report" in out and "CA101" in out
+    assert run(monkeypatch, capsys, "report", "run.h5", "--quiet") == (0, "", "")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    code, out, err = run(monkeypatch, capsys, "report", "run.h5")
+    assert code == 0 and "looking for neighbours" in err
+    assert (tmp_path / "curvaudit-report" / "index.html").as_uri() in out and "\x1b]8;" in out
+
+
+def test_info_is_readable_at_a_glance(tmp_path, monkeypatch, capsys):
+    write_run(tmp_path / "run.h5")
+    code, out, _ = run(monkeypatch, capsys, "info", str(tmp_path / "run.h5"))
+    assert code == 0
+    for said in ("90 in 3 classes, 30 a class, 16×16 px", "1 unreadable", "features of epoch 2", "memorized", "Next: "):
+        assert said in out
+    write_run(tmp_path / "empty.h5", epochs=0)
+    code, out, _ = run(monkeypatch, capsys, "info", str(tmp_path / "empty.h5"))
+    assert code == 0 and "unfinished" in out and "--resume" in out
+
+
+def test_a_report_says_what_it_does(tmp_path):
+    write_run(tmp_path / "run.h5")
+    heard = []
+    curvaudit.report(tmp_path / "run.h5", on_event=heard.append)
+    phases = [event.phase for event in heard if isinstance(event, PhaseStarted)]
+    assert phases == ["reading scores", "looking for copies and wrong labels", "looking for neighbours"]
+    done = sum(event.done for event in heard if isinstance(event, Advanced))
+    assert done == sum(event.total for event in heard if isinstance(event, PhaseStarted))

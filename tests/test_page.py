@@ -183,7 +183,8 @@ def test_save_and_load_decisions(page, tmp_path):
         named = [finding for finding in report.findings if any(sample.index == row for sample in finding.samples)]
         assert entry["findings"] == [finding.fingerprint for finding in named]
 
-    rows = list(csv.DictReader(io.StringIO(page.saved("#save-csv", "decisions.csv"))))
+    csv_text = page.saved("#save-csv", "decisions.csv")
+    rows = list(csv.DictReader(io.StringIO(csv_text)))
     assert list(rows[0]) == ["index", "id", "label", "content_hash", "decision", "new_label", "findings"]
     assert rows[1]["new_label"] == CLASSES[1] and rows[2]["id"] == "'" + report.samples.ids[11]  # no formula
     assert rows[0]["findings"] == " ".join(saved["decisions"][0]["findings"])
@@ -198,6 +199,17 @@ def test_save_and_load_decisions(page, tmp_path):
     page.click("#undo")
     assert page.kept() == {}
 
+    # The table, as a spreadsheet may write it: names with commas, quotes, line breaks and formulas come back.
+    for change in (lambda text: text, lambda text: "\ufeff" + text.replace("\n", "\r\n").replace("\r\n.png", "\n.png")):
+        page.run("localStorage.clear()")
+        page.open()
+        (tmp_path / "decisions.csv").write_bytes(change(csv_text).encode())
+        page.load(tmp_path / "decisions.csv")
+        page.wait(lambda: len(page.kept()) == 3)
+        assert page.text("#said") == "3 of 3 decisions fit a picture of this page and were loaded."
+        assert json.loads(page.saved("#save-json", "decisions.json"))["decisions"] == saved["decisions"]
+    page.click("#undo")
+
     # Another version of the data set: rows moved, one picture is gone.
     saved["source_fingerprint"] = "other"
     for entry in saved["decisions"]:
@@ -211,7 +223,8 @@ def test_save_and_load_decisions(page, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["no json", "{}", '{"schema": "curvaudit-decisions/1", "decisions": [{"index": 0}]}']
+    "content",
+    ["no json", "", "index,id\n1,2\n", "{}", '{"schema": "curvaudit-decisions/1", "decisions": [{"index": 0}]}'],
 )
 def test_a_bad_decisions_file_changes_nothing(page, tmp_path, content):
     page.click("#start")
@@ -275,6 +288,7 @@ def test_brushing_the_histogram_shows_its_pictures(page):
         chart, width // 8, 0
     ).click_and_hold().move_by_offset(width // 4, 0).release().perform()
     rows = [int(pic.get_attribute("data-row")) for pic in page.all(".brushable:nth-of-type(1) .thumbs .pic")]
+    assert [cap.text for cap in page.all(".brushable:nth-of-type(1) .thumbs .rank")] == [f"#{row + 1}" for row in rows]
     low, high = (int(slider.get_attribute("value")) for slider in page.all(".brushable:nth-of-type(1) input"))
     values = report.scores["curvature"]
     inside = np.flatnonzero((values >= edges[low]) & (values < edges[high]))
@@ -290,10 +304,10 @@ def test_brushing_the_histogram_shows_its_pictures(page):
 
 def test_large_view_shows_copies_epochs_and_scores(page):
     page.click(f"#tiles .pic[data-row='{CONFLICT[0]}']")
-    assert page.text("#detail-title") == f"#{CONFLICT[0] + 1} circle"
+    assert page.text("#detail-title") == f"#{CONFLICT[0] + 1} labelled circle"
     assert CLASSES[1] in page.text("#detail-more .differs") and "identical in every pixel" in page.text("#detail-more")
     assert "median of circle" in page.text("#detail-more .legend")
-    assert len(page.all("#detail-more polyline")) == 2 and len(page.all("#detail-more tbody tr")) == 3
+    assert len(page.all("#detail-more polyline")) == 2 and len(page.all("#detail-scores tbody tr")) == 3
     assert page.all("#detail-more canvas") == []
     page.keys(Keys.ARROW_RIGHT, "3")
     assert page.badge(CONFLICT[0] + 1) == "ambiguous" and page.text("#detail-title").startswith(f"#{CONFLICT[0] + 3} ")
@@ -314,6 +328,27 @@ def test_large_view_shows_copies_epochs_and_scores(page):
     page.wait(lambda: page.run(script)[:4] != [0, 0, 0, 0])
     pixels = np.reshape(page.run(script), (2, 4, 4))
     assert (pixels[0, :, :3] > 0).any() and (pixels[1, :, :3] == 0).all()
+    page.keys(Keys.ESCAPE)
+
+
+def test_large_view_shows_the_nearest_neighbours(page):
+    report = make_report(TOP)
+    assert "8 of 8 alike are " + CLASSES[1] in page.text("#t29")
+    assert "alike" not in page.text("#t0")
+    page.click("#tiles .pic[data-row='25']")
+    assert f"4 labelled circle, 4 labelled {CLASSES[1]}." in page.text("#detail-more") and "after epoch 4" in page.text("#detail-more")
+    near = [int(pic.get_attribute("data-row")) for pic in page.all("#detail .near .pic")]
+    assert near == report.neighbours.of(25) == list(range(26, 34))
+    assert len(page.all("#detail .near .differs")) == len(page.all("#detail .near .agrees")) == 4
+    page.click("#detail .near .pic[data-row='32']")
+    assert page.text("#detail-title").startswith("#33 ")
+    page.keys(Keys.ARROW_LEFT)  # back to where it was opened
+    assert page.text("#detail-title").startswith("#26 ")
+    page.keys(Keys.ARROW_RIGHT)
+    assert page.text("#detail-title").startswith("#27 ")
+    page.keys(Keys.ESCAPE)
+    page.run("document.querySelector('.strip .pic[data-row=\"119\"]').click()")  # without neighbours
+    assert page.all("#detail .near") == []
     page.keys(Keys.ESCAPE)
 
 
@@ -360,11 +395,23 @@ def test_widths_and_themes(page, width, scheme):
         assert page.run("return document.documentElement.scrollWidth <= innerWidth")
         colour = page.run("return getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, colour[4:-1].split(","))) < 200) == (scheme == "dark")
+        page.run("document.querySelectorAll('details').forEach((box) => { box.open = true; })")
+        slider = page.find(".brushable input")
+        page.run("arguments[0].value = 3; arguments[0].dispatchEvent(new Event('input'))", slider)
+        page.click("#start")
+        page.keys("2", "3", "4")
+        check_accessible(page)
+        page.keys("?")
+        check_accessible(page)
+        page.keys(Keys.ESCAPE)
         page.run("document.querySelector('#tiles .pic').click()")
+        check_accessible(page)
+        page.keys("1")
+        check_accessible(page)
+        page.keys(Keys.ESCAPE)
         box = page.run("const b = document.getElementById('detail').getBoundingClientRect(); return [b.left, b.right]")
         assert box[0] >= 0 and box[1] <= width
         page.keys(Keys.ESCAPE)
-        check_accessible(page)
     finally:
         page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

@@ -15,7 +15,7 @@ from page_report import CLASSES, CONFLICT, EPOCHS, HOSTILE, WRONG, make_report
 import curvaudit
 from curvaudit import store
 from curvaudit.errors import CurvauditError
-from curvaudit.exports import html
+from curvaudit.exports import embedded, html
 from curvaudit.exports.class_view import class_rows, heat_map
 from curvaudit.records import EpochRow, MeasureInfo, Thumbnails
 from curvaudit.trajectory import class_medians
@@ -175,6 +175,29 @@ def test_a_class_with_many_doubtful_labels_is_marked():
     assert rows["=stripe"].bad and rows["=stripe"].better == 15
     assert not rows["circle"].bad and rows["circle"].conflicts == 2
     assert next(iter(rows)) == "=stripe"
+
+
+def test_a_class_with_few_and_hard_pictures_looks_under_sampled():
+    report = make_report()
+    labels = np.repeat(np.arange(4, dtype=np.int32), (12, 36, 36, 36))
+    for rows, marked in ((slice(None), {"circle"}), (slice(None, None, -1), set())):  # highest ranks, lowest ranks
+        made = replace(report, samples=replace(report.samples, labels=labels[rows]))
+        assert {row.name for row in class_rows(made) if row.few} == marked
+
+
+def test_large_pictures_and_those_of_neighbours_go_to_the_first_ranks_as_far_as_they_fit(monkeypatch):
+    report = make_report(top=10)
+    report = replace(report, previews={row: b"RIFF" + bytes(5000) for row in range(120)})
+    shown = [row for row in range(120) if row % 3 == 0]
+    small = sum(len(report.thumbnails[row]) for row in shown)
+    monkeypatch.setattr(embedded, "BUDGET", small + 3 * 6500 + 16 * 1000)
+    chosen = embedded.embedded(report, shown, shown)
+    large = [row for row in shown if chosen[row] == report.previews[row]]
+    assert set(shown) <= set(chosen) and large == shown[: len(large)] and 1 <= len(large) < len(shown)
+    assert set(report.neighbours.of(0)) <= set(chosen)
+    assert sum(map(len, chosen.values())) <= small + 3 * 6500 + 16 * 1000
+    monkeypatch.setattr(embedded, "BUDGET", 0)  # what the page shows it shows
+    assert embedded.embedded(report, shown, shown) == {row: report.thumbnails[row] for row in shown}
 
 
 def test_class_medians_equal_numpy():

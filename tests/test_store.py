@@ -11,7 +11,7 @@ import pytest
 
 import curvaudit
 from curvaudit import store
-from curvaudit.errors import CurvauditError
+from curvaudit.errors import CurvauditError, DamagedRun
 from curvaudit.records import EpochRow, MeasureInfo, RunInfo, Samples, Skipped, Thumbnails
 from curvaudit.scores import build
 
@@ -35,6 +35,8 @@ SAMPLES = Samples(
     contrast=np.linspace(0, 0.5, N, dtype=np.float32),
 )
 SKIPPED = (Skipped("b/broken.png", "empty file (0 bytes)"), Skipped("Thumbs.db", "cache", "ignored"))
+FEATURES = np.arange(3 * N, dtype=np.float16).reshape(N, 3)
+PREVIEWS = Thumbnails(np.array([4]), (b"RIFF larger four",))
 THUMBNAILS = Thumbnails(np.array([1, 4]), (b"\x89PNG one", b"RIFF four"))
 MEASURES = {
     "curvature": MeasureInfo("(nat/pixel)^2", "equation 6", "high", {"n": 1, "h": 1e-3}),
@@ -49,12 +51,13 @@ def epoch(number: int, **measures: float) -> EpochRow:
 
 @pytest.fixture
 def path(tmp_path) -> Path:
-    """A run file with one training of two epochs; curvature was measured in the first only."""
+    """One training of two epochs; curvature was measured in the first only, features are of the second."""
     out = tmp_path / "run.h5"
     store.create(out, INFO, SAMPLES, SKIPPED, THUMBNAILS)
     store.add_training(out, 0, 1e-4, 3, {"preset": "fast"}, MEASURES)
     store.append_epoch(out, 0, epoch(1, curvature=1, margin=2))
-    store.append_epoch(out, 0, epoch(2, margin=4))
+    store.append_epoch(out, 0, replace(epoch(2, margin=4), features=FEATURES))
+    store.set_previews(out, PREVIEWS)
     return out
 
 
@@ -76,6 +79,10 @@ LAYOUT = {
     "thumbnails/rows": ("i8", (2,), None),
     "thumbnails/offsets": ("i8", (3,), None),
     "thumbnails/data": ("u1", (17,), None),
+    "previews/rows": ("i8", (1,), None),
+    "previews/offsets": ("i8", (2,), None),
+    "previews/data": ("u1", (16,), None),
+    "trainings/0/features": ("f2", (N, 3), None),
     "trainings/0/number": ("i4", (2,), (None,)),
     **{
         f"trainings/0/{name}": ("f8", (2,), (None,))
@@ -176,6 +183,27 @@ def test_what_is_written_is_read(path):
     assert (curvature[0] == 1).all() and np.isnan(curvature[1]).all()
     assert run.last(0, "margin").tolist() == [4.0] * N
     assert run.epoch_means(0, "margin").tolist() == [2.0, 4.0]
+    assert run.previews([1, 4]) == {4: b"RIFF larger four"}
+    assert run.features_epoch(0) == 2
+    ((rows, features),) = run.features(0)
+    assert rows == slice(0, N) and features.dtype == np.float32 and np.array_equal(features, FEATURES)
+    assert np.array_equal(run.feature_rows(0, np.array([0, 3])), FEATURES[[0, 3]])
+
+
+def test_a_run_without_features_or_previews_is_read(tmp_path):
+    out = tmp_path / "old.h5"
+    store.create(out, INFO, SAMPLES, SKIPPED, THUMBNAILS)
+    store.add_training(out, 0, 0, 0, {}, MEASURES)
+    run = curvaudit.open_run(out)
+    assert run.features_epoch(0) is None and run.previews([1, 4]) == {}
+
+
+def test_features_that_fit_no_sample_are_damage(path):
+    with h5py.File(path, "r+") as file:
+        del file["trainings/0/features"]
+        store._put_features(file["trainings/0"], FEATURES[1:], 2)
+    with pytest.raises(DamagedRun):
+        curvaudit.open_run(path).features_epoch(0)
 
 
 def test_thumbnails_are_replaced_as_a_whole(path):

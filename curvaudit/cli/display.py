@@ -21,10 +21,17 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """Shows scan events and results. Names are printed as text, never as rich markup."""
+    """Shows events of a scan or a report, and results. Names are printed as text, never as rich markup.
 
-    def __init__(self, quiet: bool) -> None:
+    Parameters
+    ----------
+    plain:
+        Whether phases are said in lines where there is no terminal to draw bars on.
+    """
+
+    def __init__(self, quiet: bool, plain: bool = True) -> None:
         self.quiet = quiet
+        self.plain = plain
         self.out = Console(highlight=False, soft_wrap=True, file=sys.stdout)
         self.err = Console(highlight=False, soft_wrap=True, stderr=True)
         self.live = self.err.is_terminal and not quiet
@@ -53,7 +60,7 @@ class Display:
         """React to one event of a scan."""
         if isinstance(event, PhaseStarted):
             self.progress.reset(self.task, total=event.total, description=event.phase, visible=True)
-            if not self.live and not event.phase.startswith(("training epoch", "measuring epoch")):
+            if self.plain and not self.live and not event.phase.startswith(("training epoch", "measuring epoch")):
                 self._line(f"{event.phase}: {event.total} {event.unit}")
         elif isinstance(event, Advanced):
             self.progress.advance(self.task, event.done)

@@ -2,42 +2,102 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .app import RUN_FILE, app
-from .text import safe
 
 if TYPE_CHECKING:
+    from ..records import TrainingInfo
     from ..store import Run
 
 
 @app.command()
 def info(run: Annotated[Path, typer.Argument(help="The run file.")] = Path(RUN_FILE)) -> None:
     """Say what is in a run file."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     from ..store import open_run
+    from .text import duration, safe
 
-    for line in _lines(open_run(run)):
-        typer.echo(safe(line))
+    opened = open_run(run)
+    console = Console(highlight=False, soft_wrap=True)
+    size = f"{run.stat().st_size / 1e6:,.1f} MB"
+    console.print(Text(f"{safe(str(run))}: curvaudit run, format {opened.info.format_version}, {size}", "bold"))
+    facts = Table.grid(padding=(0, 2))
+    for name, said in _facts(opened):
+        facts.add_row(Text(name, "dim"), Text(safe(said)))
+    console.print(facts)
+    if opened.trainings:
+        table = Table(box=None, pad_edge=False)
+        for heading in ("training", "weight decay", "seed", "epochs", "state", "accuracy", "time"):
+            table.add_column(heading, justify="left" if heading in ("training", "state") else "right", no_wrap=True)
+        for one in opened.trainings:
+            accuracy = f"{one.curves.train_accuracy[-1]:.2%}" if one.epochs else "?"
+            time = duration(float(one.curves.seconds.sum()))
+            state = _state(one)
+            table.add_row(
+                str(one.index),
+                f"{one.weight_decay:g}",
+                str(one.seed),
+                str(one.epochs),
+                Text(state, "green" if state == "memorized" else "yellow"),
+                accuracy,
+                time,
+            )
+        console.print()
+        console.print(table)
+    console.print()
+    console.print(Text(f"Next: {safe(_next(opened, run))}"))
 
 
-def _lines(run: Run) -> list[str]:
-    config, sizes = run.info.config, run.samples
-    lines = [
-        f"{run.path}: curvaudit run, format {run.info.format_version}, {run.info.created_by}",
-        f"source      {run.info.source}, {run.info.created_utc}",
-        f"samples     {len(sizes)} in {len(sizes.classes)} classes, {len(run.skipped)} skipped",
-        f"network     resnet18, width {config.get('width')}, {config.get('resolution')} px, "
-        f"{config.get('channels')} channels, {config.get('device')}",
+def _facts(run: Run) -> list[tuple[str, str]]:
+    import numpy as np
+
+    config, samples = run.info.config, run.samples
+    counts = np.bincount(samples.labels, minlength=len(samples.classes))
+    unreadable = sum(item.kind == "unreadable" for item in run.skipped)
+    sizes = sorted({(int(w), int(h)) for w, h in zip(samples.width, samples.height, strict=True)})
+    size = (
+        f"{sizes[0][0]}×{sizes[0][1]} px"
+        if len(sizes) == 1
+        else f"up to {samples.width.max()}×{samples.height.max()} px"
+    )
+    each = f"{counts.min():,}" if counts.min() == counts.max() else f"{counts.min():,} to {counts.max():,}"
+    scores = sorted({name for training in run.trainings for name in training.measures})
+    kept = [f"{len(run.thumbnail_rows()):,} thumbnails"]
+    features = [run.features_epoch(training.index) for training in run.trainings]
+    if any(epoch is not None for epoch in features):
+        kept.append(f"features of epoch {next(epoch for epoch in features if epoch is not None)}")
+    return [
+        ("source", f"{run.info.source}"),
+        ("made", f"{run.info.created_utc} by {run.info.created_by}"),
+        ("samples", f"{len(samples):,} in {len(samples.classes):,} classes, {each} a class, {size}"),
+        ("left out", f"{unreadable:,} unreadable, {len(run.skipped) - unreadable:,} ignored"),
+        (
+            "network",
+            f"resnet18, width {config.get('width')}, input {config.get('resolution')} px, "
+            f"{'grey' if config.get('channels') == 1 else 'colour'}, on {config.get('device')}",
+        ),
+        ("scores", ", ".join(scores)),
+        ("kept", ", ".join(kept)),
     ]
-    for training in run.trainings:
-        state = "memorized" if training.memorized else "finished" if training.finished else "unfinished"
-        accuracy = training.curves.train_accuracy[-1] if training.epochs else float("nan")
-        lines.append(
-            f"training {training.index}  weight decay {training.weight_decay:g}, seed {training.seed}, "
-            f"{training.epochs} epochs, {state}, accuracy {accuracy:.2%}, "
-            f"scores {', '.join(training.measures)}"
-        )
-    return lines
+
+
+def _state(training: TrainingInfo) -> str:
+    if not training.finished:
+        planned = training.recipe.get("epochs")
+        return f"unfinished (of {planned})" if planned else "unfinished"
+    return "memorized" if training.memorized else "not all memorized"
+
+
+def _next(run: Run, path: Path) -> str:
+    if run.trainings and all(training.finished for training in run.trainings):
+        name = "" if str(path) == RUN_FILE else f" {shlex.quote(str(path))}"
+        return f"curvaudit report{name} --top 100"
+    return "curvaudit scan SOURCE --resume, with the settings of the first start"

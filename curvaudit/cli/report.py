@@ -36,12 +36,24 @@ def report(
     from rich.console import Console
     from rich.text import Text
 
+    from ..records import PhaseStarted
     from ..reporting import report as make_report
     from ..reporting import save
+    from .display import Display
     from .findings_table import print_findings
 
-    made = make_report(run, top=top, rank_by=rank_by, training=training, thumbnails=thumbnails, anonymize=anonymize)
-    page = save(made, out, [name.strip() for name in formats.split(",") if name.strip()])
+    with Display(quiet, plain=False) as display:
+        made = make_report(
+            run,
+            top=top,
+            rank_by=rank_by,
+            training=training,
+            thumbnails=thumbnails,
+            anonymize=anonymize,
+            on_event=display.show,
+        )
+        display.show(PhaseStarted("writing the report", 1, "page"))
+        page = save(made, out, [name.strip() for name in formats.split(",") if name.strip()])
     if quiet:
         return
     console = Console(highlight=False, soft_wrap=True)

@@ -34,7 +34,7 @@ def unit_of(report: Report, score: str) -> str:
     """Unit of a score as logged, "" where the run does not say."""
     training = chosen_training(report)
     info = training.measures.get(score) if training else None
-    return info.unit if info else ""
+    return info.unit.replace("^2", "²") if info else ""
 
 
 def _histograms(report: Report) -> list[Chart]:
@@ -52,7 +52,6 @@ def _histograms(report: Report) -> list[Chart]:
             f"Distribution of {report.rank_by}",
             Markup(svg.histogram(f"Histogram of {report.rank_by}", name, values, mark)),
             (),
-            "Counts on a logarithmic scale, so that single outliers stay visible.",
             brush=True,
         )
     ]
@@ -79,10 +78,13 @@ def _training(report: Report) -> list[Chart]:
             [("training", curves.train_loss), ("validation", curves.val_loss)],
         ),
         (
-            "Accuracy and memorized share",
+            "Accuracy, memorized share",
             "share of pictures, %",
             False,
-            [("right", 100 * curves.train_accuracy), ("memorized, of those that can be", 100 * report.memorized_share)],
+            [
+                ("classified as labelled", 100 * curves.train_accuracy),
+                ("memorized, of those that can be", 100 * report.memorized_share),
+            ],
         ),
         (
             "Mean curvature",

@@ -10,12 +10,15 @@ from markupsafe import Markup
 
 from ..records import Report
 from . import svg
+from .chosen import chosen_training
 from .tiles import CONFLICTS
 
 _LARGEST = 16  # rows and columns of the heat map
 _LISTED = 200  # classes in the table
 _MANY = 3  # suspicious pictures; fewer may be chance
 _TIMES = 2.0  # the share of the whole set; above it a class looks badly annotated
+_FEW = 0.5  # times the pictures of the median class
+_HARD = 0.4  # the middle picture of the class ranks in this share of all
 _SHADES = 5
 
 
@@ -30,6 +33,7 @@ class ClassRow:
     missed: int  # pictures still wrong at the end
     share: float  # of pictures with a better label or a conflict
     bad: bool  # looks badly annotated
+    few: bool  # looks under-sampled
     spread: Markup  # distribution of the ranking score
 
 
@@ -83,6 +87,7 @@ def class_rows(report: Report) -> list[ClassRow]:
     suspicious = np.bincount(labels[better | conflict], minlength=len(classes))
     overall = suspicious.sum() / max(1, len(labels))
     values = np.asarray(report.scores.get(report.rank_by, np.full(len(labels), np.nan)), float)
+    few = _under_sampled(report, counts)
     order = np.argsort(-suspicious / np.maximum(counts, 1), kind="stable")
     order = order[counts[order] > 0][:_LISTED]
     found = []
@@ -97,11 +102,24 @@ def class_rows(report: Report) -> list[ClassRow]:
                 conflicts=int((mine & conflict).sum()),
                 missed=int((mine & missed).sum()),
                 share=share,
+                few=bool(few[label]),
                 bad=bool(suspicious[label] >= _MANY and share >= _TIMES * overall),
                 spread=Markup(drawing),
             )
         )
     return found
+
+
+def _under_sampled(report: Report, counts: np.ndarray) -> np.ndarray:
+    """(K,) bool: few pictures, and most of them rank above the middle, or a finding says so."""
+    small = {finding.evidence.get("class") for finding in report.findings if finding.rule.id == "CA501"}
+    few = np.array([name in small for name in report.samples.classes])
+    if chosen_training(report) is None or not counts.any():
+        return few
+    middle = np.median(counts[counts > 0])
+    for label in np.flatnonzero((counts > 0) & (counts <= _FEW * middle)).tolist():
+        few[label] |= np.median(report.rank[report.samples.labels == label]) < _HARD * len(report.rank)
+    return few
 
 
 def _named(report: Report, rules: tuple[str, ...]) -> np.ndarray:
@@ -119,7 +137,8 @@ def _spreads(values: np.ndarray, labels: np.ndarray, order: np.ndarray) -> list[
     if len(usable) == 0:
         return [""] * len(order)
     log = bool((usable > 0).all())
-    axis = (float(usable.min()), float(usable.max()))
+    low, high = np.percentile(usable, [1, 99]).tolist()  # single outliers would leave the rest no room
+    axis = (low, high)
     return [svg.spread(values[labels == label], axis, log) for label in order.tolist()]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..records import Finding, Report, Skipped
+from ..records import Finding, Neighbours, Report, Skipped
 from .chosen import chosen_training
 from .plain import text
 
@@ -33,7 +33,27 @@ def document(report: Report) -> dict[str, Any]:
         "run": _run(report),
         "summary": summary(report),
         "findings": [finding_object(finding) for finding in report.findings],
+        **({} if report.neighbours is None else {"neighbours": _neighbours(report, report.neighbours)}),
     }
+
+
+def _neighbours(report: Report, known: Neighbours) -> dict[str, Any]:
+    """The nearest pictures, to the network, of the samples on the contact sheet and in findings."""
+
+    def near(row: int) -> list[dict[str, Any]]:
+        pairs = zip(known.of(row), known.similarity_of(row), strict=True)
+        return [{**_named(report, other), "similarity": round(similarity, 4)} for other, similarity in pairs]
+
+    found = [sample.index for finding in report.findings for sample in finding.samples if sample.index is not None]
+    rows = dict.fromkeys([*report.order[: report.top].tolist(), *found])
+    return {
+        "epoch": known.epoch,
+        "samples": [{**_named(report, row), "nearest": near(row)} for row in rows if known.of(row)],
+    }
+
+
+def _named(report: Report, row: int) -> dict[str, Any]:
+    return {"index": row, "id": report.samples.ids[row], "label": report.label(row)}
 
 
 def encode(content: Mapping[str, Any]) -> bytes:

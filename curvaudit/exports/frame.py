@@ -34,6 +34,13 @@ def frame(report: Report) -> pandas.DataFrame:
         "rules": [" ".join(report.rules_of(row)) for row in order.tolist()],
         **{name: values[order] for name, values in report.scores.items()},
     }
+    if report.stability is not None:
+        table |= {"rank_best": report.stability.best[order], "rank_worst": report.stability.worst[order]}
+    if report.neighbours is not None:
+        near, labels = report.neighbours, samples.labels
+        table["neighbours"] = [near.of(row) or None for row in order.tolist()]
+        table["neighbours_alike"] = np.array([near.alike(row, labels) for row in order.tolist()], float)
+    table |= {f"meta:{name}": [texts[row] for row in order.tolist()] for name, texts in samples.columns.items()}
     return pandas.DataFrame(table, index=pandas.Index(order, name="index"))
 
 

@@ -18,6 +18,7 @@ from .page_data import page_data
 from .pages import environment, part, policy
 from .settings import command, flat
 from .tiles import CONFLICTS, ORDER, Tile, Tiles, distance_in_words
+from .tiles import style as picture_style
 from .verdict import verdict
 
 EXTREMES = 10  # lowest and highest of a class, as in the paper's figure 3
@@ -74,8 +75,9 @@ def render(report: Report) -> bytes:
     script = "(() => {\n" + "".join(part(name) for name in _SCRIPTS) + "})();\n"
     tiles = Tiles(report)
     body = _context(report, tiles)
-    data = page_data(report, tiles.made())
-    pictures = tiles.style()
+    embedded = tiles.pictures()
+    data = page_data(report, tiles.made(), embedded)
+    pictures = picture_style(embedded)
     text = (
         environment()
         .get_template("template.html")

@@ -6,7 +6,7 @@ Only text and numbers. The pictures are in the style sheet, each once.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -15,15 +15,21 @@ import numpy as np
 from ..records import Finding, Report, Trajectories
 from .chosen import chosen_training
 from .plain import text
-from .tiles import Tile, distance_in_words
+from .tiles import Tile, crisp, distance_in_words
 
 _EPOCHS = 80  # points of a curve; longer trainings are thinned evenly
 _DIGITS = 4  # significant digits: enough to read, a third of the bytes
 _EXACT = 9  # of the score ranked by: the brush of its histogram compares it with the bins' edges
 
 
-def page_data(report: Report, tiles: Sequence[Tile]) -> str:
-    """JSON text that is safe inside a `<script>` element, whatever the names are."""
+def page_data(report: Report, tiles: Sequence[Tile], pictures: Collection[int]) -> str:
+    """JSON text that is safe inside a `<script>` element, whatever the names are.
+
+    Parameters
+    ----------
+    pictures:
+        Rows whose picture is embedded.
+    """
     rows = [tile.row for tile in tiles]
     on_page = set(rows)
     findings = [f for f in report.findings if any(sample.index in on_page for sample in f.samples)]
@@ -55,6 +61,7 @@ def page_data(report: Report, tiles: Sequence[Tile]) -> str:
             "ranks": [_ranks(report, name)[rows].tolist() for name in names],
         },
         "findings": [_finding(finding, on_page) for finding in findings],
+        **_neighbours(report, rows, pictures),
         **_curves(report, rows),
     }
     # "<" must not end the script element or open a comment in it.
@@ -94,6 +101,26 @@ def _ranks(report: Report, name: str) -> np.ndarray:
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(1, len(order) + 1)
     return rank
+
+
+def _neighbours(report: Report, rows: list[int], pictures: Collection[int]) -> dict[str, Any]:
+    """The nearest of every row, and what is known of those that are not on the page themselves."""
+    known = report.neighbours
+    if known is None:
+        return {"near": [], "nearEpoch": None, "others": {"row": [], "id": [], "label": [], "kept": [], "crisp": []}}
+    near = [known.of(row) for row in rows]
+    others = sorted({row for each in near for row in each} - set(rows))
+    return {
+        "near": near,
+        "nearEpoch": known.epoch,
+        "others": {
+            "row": others,
+            "id": [text(report.samples.ids[row]) for row in others],
+            "label": report.samples.labels[others].tolist(),
+            "kept": [int(row in pictures) for row in others],
+            "crisp": [int(crisp(report.samples, row)) for row in others],
+        },
+    }
 
 
 def _curves(report: Report, rows: list[int]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import io
 
 import numpy as np
 
-from ..records import Report
+from ..records import Neighbours, Report
 
 _COLUMNS = ("rank", "index", "id", "label", "score", "suggested_label", "rules")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -16,7 +16,11 @@ _BLOCK = 10_000  # rows whose numbers are formatted together
 
 def render(report: Report) -> bytes:
     """Columns `rank,index,id,label,score,suggested_label,rules`, one per score, `rank_best,rank_worst`
-    where several seeds were trained, and `meta:NAME` for each further column of the manifest.
+    where several seeds were trained, `neighbours,neighbours_alike` where the run holds features, and
+    `meta:NAME` for each further column of the manifest.
+
+    `neighbours` are the indices of the pictures that lie nearest to the network, nearest first, of the samples
+    that the report shows; `neighbours_alike` is the share of them that carries the sample's own label.
 
     UTF-8, lines end in `\\n`, an unmeasured score is an empty field, numbers are the shortest
     text that gives the same float32 back. `rules` are ids separated by spaces.
@@ -32,7 +36,9 @@ def render(report: Report) -> bytes:
     stable = report.stability
     spread = [] if stable is None else [("rank_best", stable.best), ("rank_worst", stable.worst)]
     scored = [*(_inert(name) for name in names), *(name for name, _ in spread)]
-    writer.writerow([*_COLUMNS, *scored, *(f"meta:{name}" for name in further)])
+    near = report.neighbours
+    beside = () if near is None else ("neighbours", "neighbours_alike")
+    writer.writerow([*_COLUMNS, *scored, *beside, *(f"meta:{name}" for name in further)])
     unmeasured = np.full(len(report.samples), np.nan)
     columns = [report.scores.get(report.rank_by, unmeasured), *(report.scores[name] for name in names)]
     classes = [_inert(name) for name in report.samples.classes]
@@ -52,11 +58,18 @@ def render(report: Report) -> bytes:
                     " ".join(report.rules_of(row)),
                     *scores,
                     *(int(ranks[row]) for _, ranks in spread),
+                    *(() if near is None else _beside(near, report.samples.labels, row)),
                     *(_inert(texts[row]) for texts in further.values()),
                 ]
             )
     # A file name that is not UTF-8 reaches us as lone surrogates, which UTF-8 cannot hold.
     return buffer.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _beside(near: Neighbours, labels: np.ndarray, row: int) -> tuple[str, str]:
+    """The two columns on neighbours; empty where they were not looked for."""
+    alike = near.alike(row, labels)
+    return ("", "") if alike is None else (" ".join(map(str, near.of(row))), f"{alike:.4g}")
 
 
 def _inert(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,9 @@ def render(report: Report) -> bytes:
 
     Columns `rank`, `index` (int64), `id`, `label` (text), `score` (float32), `suggested_label`
     (text, null where there is none), `rules` (text, ids separated by spaces), one float32 column for
-    each score (null where it was not measured), and text columns `meta:NAME` for the further columns
+    each score (null where it was not measured), where several seeds were trained `rank_best` and `rank_worst`
+    (int64), where the run holds features `neighbours` (list of int64) and `neighbours_alike` (float32), null
+    where they were not looked for, and text columns `meta:NAME` for the further columns
     of a manifest. Names stand as they are, without the apostrophes that keep the CSV inert.
 
     Raises
@@ -44,6 +47,8 @@ def render(report: Report) -> bytes:
         ),
         "rules": pa.array([" ".join(report.rules_of(int(row))) for row in order], pa.string()),
         **{name: numbers(values) for name, values in report.scores.items()},
+        **_spread(report, pa),
+        **_neighbours(report, pa),
         **{
             f"meta:{name}": pa.array([_text(texts[row]) for row in order], pa.string())
             for name, texts in samples.columns.items()
@@ -52,6 +57,24 @@ def render(report: Report) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer)
     return buffer.getvalue()
+
+
+def _spread(report: Report, pa: Any) -> dict[str, Any]:
+    stable = report.stability
+    if stable is None:
+        return {}
+    each = (("rank_best", stable.best), ("rank_worst", stable.worst))
+    return {name: pa.array(np.asarray(ranks, np.int64)[report.order]) for name, ranks in each}
+
+
+def _neighbours(report: Report, pa: Any) -> dict[str, Any]:
+    near, labels, rows = report.neighbours, report.samples.labels, report.order.tolist()
+    if near is None:
+        return {}
+    return {
+        "neighbours": pa.array([near.of(row) or None for row in rows], pa.list_(pa.int64())),
+        "neighbours_alike": pa.array([near.alike(row, labels) for row in rows], pa.float32()),
+    }
 
 
 def _text(text: str) -> str:

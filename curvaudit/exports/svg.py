@@ -10,7 +10,7 @@ from html import escape
 import numpy as np
 
 _WIDTH, _HEIGHT = 420, 240  # user units; near the size on the page, so that text keeps its size
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 14, 14, 44
 _BINS = 48
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -123,7 +123,7 @@ def histogram(
         parts += _bars("bar part", np.histogram(chosen, edges)[0], edges, x_axis, y_axis)
     if mark is not None and low <= mark[0] <= high:
         at = _x(mark[0], x_axis)
-        anchor, shift = ("end", -5) if at > _WIDTH * 0.6 else ("start", 5)
+        anchor, shift = ("end", -5) if at > _WIDTH - _RIGHT - 60 else ("start", 5)
         parts.append(
             f'<line class="mark" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>'
             f'<text class="told" x="{at + shift:.1f}" y="{_TOP + 10}" text-anchor="{anchor}">{escape(mark[1])}</text>'

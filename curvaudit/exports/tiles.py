@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..records import Finding, Report
+from ..records import Finding, Report, Samples
 from .chosen import chosen_training
+from .embedded import embedded
 from .svg import number
 
 CONFLICTS = ("CA101", "CA102")
 # What to look at first; notes last.
 ORDER = ("CA101", "CA102", "CA401", "CA201", "CA203", "CA301", "CA302", "CA501", "CA202", "CA111", "CA112")
 _UNRANKED = 500  # pictures on a contact sheet without a ranking
+_FIRST = 100  # tiles of the sheet whose pictures come before those of the findings
 _SMALL = 64  # px; up to here a picture is scaled up without smoothing
 
 
@@ -34,6 +38,8 @@ class Tile:
     crisp: bool
     twin: int | None  # best-ranked copy under another label
     twin_labels: tuple[str, ...]
+    looks_like: str  # label of most of its neighbours, where that is another one
+    looks_count: str  # "7 of 8"
     anchor: str = ""  # id of this place on the page, "" where another place has it
 
 
@@ -85,12 +91,14 @@ class Tiles:
         """Every picture on the page, by row."""
         return [self._made[row] for row in sorted(self._made)]
 
-    def style(self) -> str:
-        """`.p7{background-image:…}` for every picture in use: shown often, embedded once."""
-        used = sorted(row for row, tile in self._made.items() if tile.kept)
-        return "".join(
-            f".p{row}{{background-image:url({data_address(self._report.thumbnails[row])})}}\n" for row in used
-        )
+    def pictures(self) -> dict[int, bytes]:
+        """Row -> encoded picture, for the page with the tiles made so far."""
+        sheet = self.sheet_rows()
+        weight = ("error", "warning", "note")
+        found = sorted(self._report.findings, key=lambda finding: weight.index(finding.rule.severity))
+        named = [sample.index for finding in found for sample in finding.samples if sample.index in self._made]
+        first = dict.fromkeys(row for row in (*sheet[:_FIRST], *named, *sheet, *self._made) if row is not None)
+        return embedded(self._report, sorted(self._made), list(first))
 
     def data_uri(self, row: int) -> str:
         """The picture itself as a `data:` address, "" if it is not kept."""
@@ -101,6 +109,7 @@ class Tiles:
         better = int(report.suggested[row])
         twins = self._twins.get(row, {})
         score = float(self._scores[row])
+        looks_like, looks_count = self._looks(row)
         return Tile(
             row=row,
             id=samples.ids[row],
@@ -111,10 +120,35 @@ class Tiles:
             suggested=samples.classes[better] if better >= 0 else "",
             rules=report.rules_of(row),
             kept=row in report.thumbnails,
-            crisp=max(int(samples.width[row]), int(samples.height[row])) <= _SMALL,
+            crisp=crisp(samples, row),
             twin=min(twins.values(), key=lambda other: int(report.rank[other])) if twins else None,
             twin_labels=tuple(sorted(twins)),
+            looks_like=looks_like,
+            looks_count=looks_count,
         )
+
+    def _looks(self, row: int) -> tuple[str, str]:
+        """The other label that more than half of the neighbours carry, and how many do."""
+        report = self._report
+        near = report.neighbours.of(row) if report.neighbours is not None else []
+        if not near:
+            return "", ""
+        label, count = Counter(report.samples.labels[near].tolist()).most_common(1)[0]
+        if 2 * count <= len(near) or label == int(report.samples.labels[row]):
+            return "", ""
+        return report.samples.classes[label], f"{count} of {len(near)}"
+
+
+def style(pictures: Mapping[int, bytes]) -> str:
+    """`.p7{background-image:…}` for every picture: shown often, embedded once."""
+    return "".join(
+        f".p{row}{{background-image:url({data_address(content)})}}\n" for row, content in sorted(pictures.items())
+    )
+
+
+def crisp(samples: Samples, row: int) -> bool:
+    """Whether a picture is so small that it is scaled up without smoothing."""
+    return max(int(samples.width[row]), int(samples.height[row])) <= _SMALL
 
 
 def distance_in_words(finding: Finding) -> str:

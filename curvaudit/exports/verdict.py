@@ -38,6 +38,7 @@ class Verdict:
     sentence: str
     next_step: str
     severity: Severity
+    further: str = ""  # what else was found, of less weight
 
 
 def verdict(report: Report, counts: Mapping[str, int]) -> Verdict:
@@ -47,7 +48,9 @@ def verdict(report: Report, counts: Mapping[str, int]) -> Verdict:
         if ids:
             said = _joined([f"{counts[id]:,} {_SAID[id][counts[id] > 1]}" for id in ids])
             start = "Not fine yet" if severity == "error" else "No conflict and no unreadable file, but look again"
-            return Verdict(f"{start}: {said}.", _NEXT[ids[0]], severity)
+            others = [id for id in _SAID if severity == "error" != RULES[id].severity and counts.get(id, 0)]
+            further = _joined([f"{counts[id]:,} {_SAID[id][counts[id] > 1]}" for id in others]) if others else ""
+            return Verdict(f"{start}: {said}.", _NEXT[ids[0]], severity, f"Then: {further}." if further else "")
     if any(caveat.severity != "note" for caveat in report.caveats):
         return Verdict(
             "Nothing found so far, but this audit has limits.", "Read them below before you rely on it.", "warning"

@@ -102,6 +102,15 @@ def test_damaged_pictures_leave_the_rest(run_file):
     assert any("picture" in caveat.message and caveat.severity == "error" for caveat in rest.caveats)
 
 
+def test_damaged_features_leave_the_rest(run_file):
+    whole = report(run_file)
+    assert whole.neighbours is not None and len(whole.neighbours.rows) == 90
+    flip_in(run_file, "trainings/0/features")
+    rest = report(run_file)
+    assert rest.neighbours is None and (rest.order == whole.order).all()
+    assert any("features" in caveat.message and caveat.severity == "error" for caveat in rest.caveats)
+
+
 @pytest.mark.parametrize("name", ["samples/label", "samples/content_hash", "samples/id"])
 def test_a_flipped_bit_in_the_samples_is_refused(run_file, name):
     flip_in(run_file, name)

@@ -21,11 +21,20 @@ const samples = new Map(DATA.samples.row.map((row, at) => [row, {
   ranks: DATA.samples.ranks.map((column) => column[at]),
   curvature: DATA.curvature[at] || [],
   seen: DATA.seen[at] || [],
+  near: DATA.near[at] || [],
   findings: [],
 }]));
 for (const finding of DATA.findings) {
   for (const row of finding.rows) samples.get(row).findings.push(finding);
 }
+// Neighbours of pictures on the page that are not on it themselves: a name, a label, perhaps a picture.
+const others = new Map(DATA.others.row.map((row, at) => [row, {
+  row,
+  id: DATA.others.id[at],
+  label: DATA.others.label[at],
+  kept: DATA.others.kept[at] === 1,
+  crisp: DATA.others.crisp[at] === 1,
+}]));
 const labelOf = (sample) => DATA.classes[sample.label];
 
 function element(name, attributes = {}, ...children) {
@@ -62,5 +71,5 @@ const MARKS = { "wrong-label": "✗", fine: "✓", ambiguous: "?", drop: "−" }
 
 function dress(picture, sample) {
   picture.className = "pic" + (sample.crisp ? " crisp" : "") + (sample.kept ? " p" + sample.row : " none");
-  picture.dataset.row = sample.row;
+  if (samples.has(sample.row)) picture.dataset.row = sample.row;
 }

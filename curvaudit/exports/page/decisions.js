@@ -118,22 +118,61 @@ function adopt(content) {
     if (sample) changes.push([sample.row, entry(sample.row, value.decision, value.new_label)]);
   }
   replace(changes);
-  return "This file belongs to another version or report of the data: " + changes.length + " of " + entries.length
+  return (content.table ? "" : "This file belongs to another version or report of the data: ") + changes.length + " of " + entries.length
     + " decisions fit a picture of this page and were loaded.";
 }
 
+const COLUMNS = ["index", "id", "label", "content_hash", "decision", "new_label", "findings"];
+const FORMULA = /^[=+\-@\t\r\n]/;
+
+// A saved file, JSON or CSV. A table does not name its data set: its decisions are matched by content, label and id.
+function parsed(text) {
+  const bare = text.replace(/^\ufeff/, "");
+  if (/^\s*[{[]/.test(bare)) return JSON.parse(bare);
+  const [head, ...lines] = records(bare);
+  const place = Object.fromEntries(COLUMNS.map((name) => [name, head ? head.indexOf(name) : -1]));
+  const missing = COLUMNS.slice(0, 6).find((name) => place[name] < 0);
+  if (missing) throw new Error("it is no JSON, and as CSV it has no column " + missing);
+  const names = (text) => (text[0] === "'" && FORMULA.test(text.slice(1)) ? text.slice(1) : text);
+  return { schema: SCHEMA, table: true, decisions: lines.map((line) => {
+    const get = (name) => line[place[name]] ?? "";
+    return {
+      index: /^\d+$/.test(get("index")) ? Number(get("index")) : null,
+      id: names(get("id")),
+      label: names(get("label")),
+      content_hash: get("content_hash"),
+      decision: get("decision"),
+      new_label: get("new_label") ? names(get("new_label")) : null,
+      findings: get("findings").split(" ").filter(Boolean),
+    };
+  }) };
+}
+
+// The lines of a CSV text, each a list of fields (RFC 4180).
+function records(text) {
+  const found = [];
+  let line = [];
+  for (const match of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n|\n|\r|$)/g)) {
+    if (match.index === text.length && line.length === 0) break;
+    line.push(match[1] === undefined ? match[2] : match[1].replaceAll('""', '"'));
+    if (match[3] === ",") continue;
+    if (line.length > 1 || line[0]) found.push(line);  // spreadsheets may end a table with an empty line
+    line = [];
+  }
+  return found;
+}
+
 function asCsv() {
-  const columns = ["index", "id", "label", "content_hash", "decision", "new_label", "findings"];
-  const lines = inOrder().map((value) => columns.map((name) => {
+  const lines = inOrder().map((value) => COLUMNS.map((name) => {
     if (name === "findings") return value.findings.join(" ");
     return field(value[name] === null ? "" : String(value[name]), name === "id" || name.endsWith("label"));
   }).join(","));
-  return [columns.join(","), ...lines].join("\n") + "\n";
+  return [COLUMNS.join(","), ...lines].join("\n") + "\n";
 }
 
 // As in ranking.csv: a spreadsheet would run text that starts like a formula, so it gets an apostrophe.
 function field(text, fromOutside) {
-  const safe = fromOutside && /^[=+\-@\t\r\n]/.test(text) ? "'" + text : text;
+  const safe = fromOutside && FORMULA.test(text) ? "'" + text : text;
   return /[",\r\n]/.test(safe) ? '"' + safe.replaceAll('"', '""') + '"' : safe;
 }
 

@@ -4,6 +4,7 @@ const detail = byId("detail");
 const COPIES = 24;  // pictures of one group beside each other
 let around = [];  // rows that the arrows step through
 let shownRow = -1;
+let origin = -1;  // the row of `around` from which a copy or a neighbour was opened
 
 function openDetail(row, rows) {
   around = rows;
@@ -12,10 +13,10 @@ function openDetail(row, rows) {
   if (!detail.open) detail.showModal();
 }
 
-function showDetail(row) {
+function showDetail(row, aside = false) {
   const sample = samples.get(row);
   shownRow = row;
-  byId("detail-title").replaceChildren(DATA.ranked ? "#" + sample.rank + " " : "", named(labelOf(sample)));
+  byId("detail-title").replaceChildren(DATA.ranked ? "#" + sample.rank + " labelled " : "Labelled ", named(labelOf(sample)));
   if (sample.suggested >= 0) byId("detail-title").append(" ", element("span", { class: "to" }, "→ ", named(DATA.classes[sample.suggested]), "?"));
   const picture = byId("detail-picture");
   dress(picture, sample);
@@ -25,15 +26,18 @@ function showDetail(row) {
   for (const button of detail.querySelectorAll(".choices button")) {
     button.setAttribute("aria-pressed", String(decisions.get(row)?.decision === button.dataset.decision));
   }
-  byId("detail-more").replaceChildren(...[reasons(sample), ...copies(sample), curve(sample), seen(sample), scoreTable(sample)].filter(Boolean));
-  const at = around.indexOf(row);
-  byId("detail-previous").disabled = at <= 0;
-  byId("detail-next").disabled = at < 0 || at >= around.length - 1;
+  byId("detail-more").replaceChildren(...[reasons(sample), neighbours(sample), ...copies(sample), seen(sample), curve(sample)].filter(Boolean));
+  byId("detail-scores").replaceChildren(...[scoreTable(sample)].filter(Boolean));
+  if (!aside) origin = row;
+  const at = around.indexOf(origin);
+  byId("detail-previous").disabled = row === origin && at <= 0;
+  byId("detail-next").disabled = at >= around.length - 1;
   detail.scrollTop = 0;
 }
 
+// From a copy or a neighbour, back leads to where it was opened.
 function step(by) {
-  const to = around[around.indexOf(shownRow) + by];
+  const to = by < 0 && shownRow !== origin ? origin : around[around.indexOf(origin) + by];
   if (to !== undefined) showDetail(to);
 }
 
@@ -46,6 +50,27 @@ function reasons(sample) {
   return part("Findings", element("ul", {}, ...sample.findings.map((finding) => element(
     "li", {}, element("span", { class: "chip " + finding.severity }, finding.rule + " " + finding.name), " ", named(finding.message),
   ))));
+}
+
+// The pictures that lie nearest to the network: which label do they carry?
+function neighbours(sample) {
+  if (sample.near.length === 0) return null;
+  const near = sample.near.map((row) => samples.get(row) || others.get(row));
+  const counts = new Map();
+  for (const one of near) counts.set(one.label, (counts.get(one.label) || 0) + 1);
+  const sorted = Array.from(counts).sort((a, b) => b[1] - a[1]);
+  const said = sorted.flatMap(([label, count], at) => [
+    at ? ", " : "", element("b", { class: label === sample.label ? "given" : "other" }, count + " labelled ", named(DATA.classes[label])),
+  ]);
+  const figures = near.map((one) => {
+    const figure = tileLike(one, true);
+    figure.classList.add(one.label === sample.label ? "agrees" : "differs");
+    if (samples.has(one.row)) figure.querySelector(".pic").tabIndex = 0;
+    return figure;
+  });
+  return part("Nearest neighbours", element("p", {}, "Of the " + near.length + " pictures that the network finds most alike: ", ...said, "."),
+    element("div", { class: "near" }, ...figures),
+    element("p", { class: "soft" }, "By its features after epoch " + DATA.nearEpoch + ", nearest first."));
 }
 
 function copies(sample) {
@@ -81,7 +106,8 @@ function loaded(sample) {
 
 async function difference(canvas, one, other) {
   const images = await Promise.all([loaded(one), loaded(other)]);
-  const [width, height] = [images[0].naturalWidth, images[0].naturalHeight];
+  // One may be kept larger than the other.
+  const [width, height] = ["naturalWidth", "naturalHeight"].map((side) => Math.min(...images.map((image) => image[side])));
   [canvas.width, canvas.height] = [width, height];
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const pixels = images.map((image) => {

@@ -15,8 +15,8 @@ function decideHere(decision) {
   if (detail.open) {
     const row = shownRow;
     decide(row, decision, () => {
-      const at = around.indexOf(row);
-      showDetail(at >= 0 && at + 1 < around.length ? around[at + 1] : row);
+      const at = around.indexOf(origin);
+      showDetail(row === origin && at + 1 < around.length ? around[at + 1] : origin);
     });
     return;
   }
@@ -33,7 +33,7 @@ function decideHere(decision) {
 function undoHere() {
   const row = undo();
   if (row === undefined || !samples.has(row)) return;
-  if (detail.open) showDetail(row);
+  if (detail.open) showDetail(row, !around.includes(row));
   else if (pictureOf(row)) {
     if (tileOf(pictureOf(row)).hidden) clearFilter();
     go(pictureOf(row));
@@ -61,7 +61,7 @@ function pressed(event) {
 
 function open(picture) {
   if (detail.contains(picture)) {
-    if (rowOf(picture) !== shownRow) showDetail(rowOf(picture));
+    if (rowOf(picture) !== shownRow) showDetail(rowOf(picture), true);
     return;
   }
   openDetail(rowOf(picture), Array.from(new Set(picturesIn(picture.closest(GROUPS)).map(rowOf))));
@@ -128,7 +128,7 @@ if (sheet) {
     const [file] = event.target.files;
     if (!file) return;
     try {
-      say(adopt(JSON.parse(await file.text())));
+      say(adopt(parsed(await file.text())));
       byId("trouble").hidden = true;
     } catch (error) {
       trouble(file.name + " was not loaded: " + error.message + ".");

@@ -16,7 +16,7 @@ function pickLabel(row, then) {
   picker.showModal();
 }
 
-// Suggested, then labels of copies, then what the network saw in any epoch; the rest by name.
+// Suggested, then labels of copies and of neighbours, then what the network saw in any epoch; the rest by name.
 function offered(sample) {
   const likely = new Map();
   const add = (label, why) => {
@@ -25,6 +25,14 @@ function offered(sample) {
   add(sample.suggested, "suggested");
   for (const finding of sample.findings) {
     for (const row of finding.rows) add(samples.get(row).label, "label of a copy");
+  }
+  const near = new Map();
+  for (const row of sample.near) {
+    const label = (samples.get(row) || others.get(row)).label;
+    near.set(label, (near.get(label) || 0) + 1);
+  }
+  for (const [label, count] of Array.from(near).sort((a, b) => b[1] - a[1])) {
+    add(label, "label of " + count + " of " + sample.near.length + " neighbours");
   }
   const counts = new Map();
   for (const label of sample.seen) counts.set(label, (counts.get(label) || 0) + 1);

@@ -88,8 +88,7 @@ function sort() {
     const sample = samples.get(Number(tile.dataset.row));
     const value = number(sample.values[score]);
     const shown = tile.querySelector(".value");
-    shown.textContent = name === DATA.rankBy ? sample.row + " · " + value : name + " " + value + " (#" + sample.ranks[score] + ")";
-    shown.title = "index " + sample.row + ", " + name + " " + value;
+    shown.textContent = name + " " + value + (name === DATA.rankBy ? "" : " (#" + sample.ranks[score] + ")");
   }
   sheet.append(...sorted);
   stops(sheet);
@@ -147,18 +146,24 @@ function firstUndecided() {
     .map((tile) => tile.querySelector(".pic"))[0];
 }
 
-function tileLike(sample) {
+function tileLike(sample, brief = false) {
   const picture = element("div");
   dress(picture, sample);
-  enliven(picture, false);
+  if (samples.has(sample.row)) enliven(picture, false);
+  else {
+    picture.setAttribute("role", "img");
+    picture.setAttribute("aria-label", labelOf(sample) + ", " + sample.id);
+  }
+  if (brief) picture.title = sample.id;
   if (!sample.kept) picture.append(element("span", {}, "picture not kept"));
   const caption = element("p", { class: "cap" });
-  if (DATA.ranked) caption.append(element("span", { class: "rank" }, "#" + sample.rank), " ");
+  if (DATA.ranked && !brief) caption.append(element("span", { class: "rank" }, "#" + sample.rank), " ");
   caption.append(element("b", { class: "label" }, named(labelOf(sample))));
+  if (brief && sample.kept) return element("figure", {}, picture, element("figcaption", {}, caption));
   return element("figure", {}, picture, element("figcaption", {}, caption, element("p", { class: "sub", title: sample.id }, named(sample.id))));
 }
 
 function fillThumbs(container, some) {
-  container.replaceChildren(...some.map(tileLike));
+  container.replaceChildren(...some.map((one) => tileLike(one)));
   if (some.length) stops(container);
 }
