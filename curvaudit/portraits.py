@@ -18,6 +18,10 @@ from PIL import Image, __version__, features
 from . import images
 from .copies import hashing, signatures
 
+# Pixels from which a thumbnail is drawn while the picture is open: it takes 1 ms, and opening again every
+# seventh picture, the candidates for copies, takes as long on average from here on.
+DRAWN_FROM = 2**19
+
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
@@ -50,8 +54,7 @@ class Sketch:
 def sketch(image: Image.Image, every_thumbnail: bool) -> Sketch:
     """Look at one picture, mode "L" or "RGB".
 
-    Without `every_thumbnail` those up to `images.LOSSLESS_SIDE` px are not drawn: they are as cheap to
-    open again as to draw.
+    Without `every_thumbnail` small ones are not drawn: few are asked for, and those are cheap to open again.
     """
     grey = image.convert("L")
     return Sketch(
@@ -62,7 +65,7 @@ def sketch(image: Image.Image, every_thumbnail: bool) -> Sketch:
         height=image.height,
         contrast=images.contrast(image),
         grey=images.is_grey(image),
-        thumbnail=images.thumbnail(image) if every_thumbnail or max(image.size) > images.LOSSLESS_SIDE else None,
+        thumbnail=images.thumbnail(image) if every_thumbnail or image.width * image.height >= DRAWN_FROM else None,
     )
 
 

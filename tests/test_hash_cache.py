@@ -30,8 +30,9 @@ def decoded(monkeypatch):
 
 
 @pytest.fixture
-def photos(tmp_path):
+def photos(tmp_path, monkeypatch):
     """Large enough that thumbnails are kept: nothing has to be drawn again."""
+    monkeypatch.setattr(portraits, "DRAWN_FROM", 70 * 70)
     write(tmp_path / "set", {f"{'ab'[seed % 2]}/{seed:02d}.png": photo(seed, 80) for seed in range(12)})
     return tmp_path / "set"
 
@@ -96,7 +97,8 @@ def test_a_scan_uses_it_and_writes_the_same_run(photos, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["manifest", "parquet", "tar"])
-def test_every_source_of_encoded_pictures_shares_it(kind, tmp_path, decoded):
+def test_every_source_of_encoded_pictures_shares_it(kind, tmp_path, decoded, monkeypatch):
+    monkeypatch.setattr(portraits, "DRAWN_FROM", 70 * 70)
     pictures = np.random.default_rng(0).integers(0, 255, (6, 70, 70, 3), np.uint8)
     write(tmp_path / "folder", {f"{i % 2}/{i}.png": Image.fromarray(p) for i, p in enumerate(pictures)})
     inspect(tmp_path / "folder", tmp_path / "cache")
