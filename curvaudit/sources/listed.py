@@ -45,9 +45,9 @@ def listed(
     name: str,
     ids: Sequence[str],
     labelling: Labelling,
+    opener: Callable[[int], Image] | None = None,
     *,
     reader: Callable[[int], Encoded] | None = None,
-    opener: Callable[[int], Image] | None = None,
     skipped: Sequence[Skipped] = (),
     columns: Mapping[str, Sequence[str]] | None = None,
     lines: Sequence[int] | None = None,
@@ -58,9 +58,9 @@ def listed(
     ----------
     ids:
         N names; made unique here.
-    reader, opener:
-        One of them: the encoded picture (or the file that holds it) at a position from 0 to N − 1, or the
-        picture; raises UnreadableImage. Called from several threads.
+    opener, reader:
+        One of them: the picture at a position from 0 to N − 1, or what it is encoded in (bytes, or their
+        file); raises UnreadableImage. Called from several threads.
     """
     if opener is None:
         read = reader
