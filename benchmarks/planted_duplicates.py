@@ -1,20 +1,22 @@
 """Recall and precision of near-duplicates: 2,000 CIFAR-100 pictures with 40 planted copies of each kind.
 
-    python benchmarks/planted_duplicates.py cifar100-train.parquet
+    python benchmarks/planted_duplicates.py cifar100-train.parquet --peers-python PEERS/bin/python
 
-Half of the copies stand under another label. A reported pair is right if it joins a picture and its
-planted copy, or two copies of one picture. CIFAR-100 holds near-duplicates of its own; pairs of two
-originals are therefore listed and drawn into a montage (--montage), to be judged by eye, and left
-out of the precision.
+With --peers-python, imagededup and CleanVision look at the same folder, see peers.py. Half of the copies
+stand under another label. A pair is right if it joins a picture and its planted copy, or two copies of one
+picture. CIFAR-100 holds near-duplicates of its own; pairs of two originals are therefore counted apart,
+and drawn into a montage (--montage) to be judged by eye.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
+import subprocess
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
@@ -78,41 +80,72 @@ def plant(parquet: Path, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     return picture_of, kind_of
 
 
+def ours(folder: Path) -> tuple[float, dict[tuple[str, str], str]]:
+    """Seconds, and what every pair of one finding is called."""
+    start = time.perf_counter()
+    report = curvaudit.inspect(folder)
+    seconds = time.perf_counter() - start
+    return seconds, {
+        pair: str(finding.evidence["kind"])
+        for finding in report.findings
+        if finding.rule.id in ("CA101", "CA102", "CA111", "CA112")
+        for pair in combinations(sorted(sample.id for sample in finding.samples), 2)
+    }
+
+
+def peer(python: str, name: str, folder: Path) -> tuple[float, dict[tuple[str, str], str]]:
+    """The same of another tool, see peers.py."""
+    command = [python, str(Path(__file__).parent / "peers.py"), name, str(folder)]
+    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return told["hash"] + told["search"], {(one, other): "" for one, other in told["pairs"]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("parquet", type=Path)
     parser.add_argument("--montage", type=Path)
+    parser.add_argument("--peers-python", help="a python with imagededup 0.3.3 and cleanvision 0.3.7, see peers.py")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         picture_of, kind_of = plant(arguments.parquet, folder)
-        start = time.perf_counter()
-        report = curvaudit.inspect(folder)
-        seconds = time.perf_counter() - start
-        found, wrong, own, said = set(), [], [], defaultdict(Counter)
-        for finding in report.findings:
-            if finding.rule.id not in ("CA101", "CA102", "CA111", "CA112"):
-                continue
-            for one, other in combinations([sample.id for sample in finding.samples], 2):
-                copies = [identity for identity in (one, other) if kind_of[identity]]
-                if picture_of[one] == picture_of[other]:
-                    found.add(copies[0])
-                    said[kind_of[copies[0]]][str(finding.evidence["kind"])] += 1
-                else:
-                    (wrong if copies else own).append((one, other, finding.evidence["kind"]))
-        total = Counter(kind for kind in kind_of.values() if kind)
-        right = Counter(kind_of[identity] for identity in found)
-        print(f"{len(kind_of)} pictures, {seconds:.1f} s")
+        found = {"curvaudit": ours(folder)}
+        if arguments.peers_python:
+            for tool in ("imagededup", "cleanvision"):
+                found[tool] = peer(arguments.peers_python, tool, folder)
+        planted = Counter(kind for kind in kind_of.values() if kind)
+        recalled: dict[str, Counter[str]] = {}
+        sums = []
+        for tool, (seconds, pairs) in found.items():
+            right = {pair for pair in pairs if picture_of[pair[0]] == picture_of[pair[1]]}
+            copies = {identity for pair in right for identity in pair if kind_of[identity]}
+            recalled[tool] = Counter(kind_of[identity] for identity in copies)
+            wrong = [pair for pair in pairs if pair not in right and (kind_of[pair[0]] or kind_of[pair[1]])]
+            own = len(pairs) - len(right) - len(wrong)
+            share = len(right) / max(1, len(right) + len(wrong))
+            sums.append((tool, f"{len(right)}/{len(right) + len(wrong)} = {share:.3f}", own, f"{seconds:.1f}"))
+        print(f"{len(kind_of)} pictures\n")
+        print("| kind |", " | ".join(found), "|")
+        print("|---|" + "---|" * len(found))
         for kind in KINDS:
-            called = ", ".join(f"{text} {count}" for text, count in said[kind].most_common(3))
-            print(f"{kind:20} recall {right[kind]}/{total[kind]} = {right[kind] / total[kind]:.3f}   called: {called}")
-        print(f"precision {len(found)}/{len(found) + len(wrong)} = {len(found) / (len(found) + len(wrong)):.4f}")
-        print("pairs with a copy that are wrong:", wrong)
-        print("pairs of two originals, to be judged by eye:", own)
+            print(f"| {kind} |", " | ".join(f"{recalled[tool][kind]}/{planted[kind]}" for tool in found), "|")
+        print("| precision of pairs with a planted copy |", " | ".join(one[1] for one in sums), "|")
+        print("| pairs of two originals |", " | ".join(str(one[2]) for one in sums), "|")
+        print("| seconds |", " | ".join(one[3] for one in sums), "|\n")
+        pairs = found["curvaudit"][1]
+        for kind in KINDS:
+            called = Counter(
+                text
+                for (one, other), text in pairs.items()
+                if picture_of[one] == picture_of[other] and kind in (kind_of[one], kind_of[other])
+            )
+            print(f"{kind:20} called {', '.join(f'{text} {count}' for text, count in called.most_common(3))}")
+        strange = [pair for pair in pairs if picture_of[pair[0]] != picture_of[pair[1]]]
+        print("other pairs of curvaudit, to be judged by eye:", [(*pair, pairs[pair]) for pair in strange])
         if arguments.montage:
-            sheet = Image.new("RGB", (140 * 6, 70 * (len(own + wrong) // 6 + 1)), "white")
-            for place, (one, other, _) in enumerate(own + wrong):
-                for side, identity in enumerate((one, other)):
+            sheet = Image.new("RGB", (140 * 6, 70 * (len(strange) // 6 + 1)), "white")
+            for place, pair in enumerate(strange):
+                for side, identity in enumerate(pair):
                     with Image.open(folder / identity) as image:
                         sheet.paste(image.resize((64, 64)), (140 * (place % 6) + 66 * side, 70 * (place // 6)))
             sheet.save(arguments.montage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
@@ -39,6 +40,7 @@ def compare(
     max_pixels: int | None = None,
     rank_by: str = "curvature",
     top: int = 20,
+    cache: str | os.PathLike[str] | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Comparison:
     """Compare two run files, two sources, or one of each. Nothing is trained.
@@ -56,6 +58,9 @@ def compare(
     rank_by, top:
         For two runs: the score whose rankings are compared, and how many rises are listed at most.
 
+    cache:
+        The folder in which hashes of pictures are kept from run to run, see `hash_cache`; None: nowhere.
+
     Raises
     ------
     CurvauditError
@@ -71,7 +76,7 @@ def compare(
         "label_column": label_column,
         "max_pixels": max_pixels,
     }
-    targets = [Target(one, workers=workers) for one in (old, new)]
+    targets = [Target(one, workers=workers, cache=None if cache is None else Path(cache)) for one in (old, new)]
     ranked = all(target.is_run for target in targets)
     if ranked:
         reports = [replace(target, **flags).report(on_event, rank_by=rank_by) for target in targets]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import logging
+import math
 import os
 import struct
 import threading
@@ -28,6 +29,7 @@ _WEBP_QUALITY = 82
 _PREVIEW_SIDE = 256  # px
 _PREVIEW_QUALITY = 70  # about 7 kB a photograph
 
+_MOMENTS = np.stack([np.arange(256), np.arange(256) ** 2], axis=1)  # (256, 2) of an 8-bit value
 _BOMB = " (more than --max-pixels allows, a guard against decompression bombs)"
 
 # Pillow knows these by name only, or starts Ghostscript to draw them.
@@ -65,6 +67,28 @@ def decode(data: bytes | Path) -> Image.Image:
             return _decode(stream, os.fstat(stream.fileno()).st_size)
     except OSError as error:
         raise UnreadableImage(_why_not_opened(data, error)) from error
+
+
+def contents(stored: bytes | Path, most: int) -> bytes | None:
+    """The bytes that `decode` would decode; None where a file holds more than `most`.
+
+    Raises
+    ------
+    UnreadableImage
+        As `decode`, if the file cannot be read.
+    """
+    if isinstance(stored, bytes):
+        return stored
+    try:
+        with stored.open("rb") as stream:
+            return stream.read() if os.fstat(stream.fileno()).st_size <= most else None
+    except OSError as error:
+        raise UnreadableImage(_why_not_opened(stored, error)) from error
+
+
+def allowed(width: int, height: int) -> bool:
+    """Whether `pixel_limit` lets a picture of this size be decoded."""
+    return Image.MAX_IMAGE_PIXELS is None or width * height <= 2 * Image.MAX_IMAGE_PIXELS
 
 
 @contextmanager
@@ -161,12 +185,11 @@ def _webp(image: Image.Image, largest: int, quality: int) -> bytes:
 
 def contrast(image: Image.Image) -> float:
     """Largest standard deviation of a channel, pixels in [0, 1]: 0 for any flat colour, at most 0.5."""
-    counts = np.array(image.histogram(), np.float64).reshape(-1, 256)  # (C, 256)
-    values = np.arange(256) / 255
-    mean = counts @ values / counts.sum(axis=1)
-    variance = (counts * (values - mean[:, None]) ** 2).sum(axis=1) / counts.sum(axis=1)
-    flat = (counts > 0).sum(axis=1) == 1  # rounding must not make a flat picture look textured
-    return float(np.sqrt(np.where(flat, 0.0, variance)).max())
+    counts = np.array(image.histogram(), np.int64).reshape(-1, 256)  # (C, 256)
+    pixels = image.width * image.height
+    # Whole numbers without limit: rounding must not make a flat picture look textured.
+    squared = max(pixels * squares - total * total for total, squares in (counts @ _MOMENTS).tolist())
+    return math.sqrt(squared) / (255 * pixels)
 
 
 def is_grey(image: Image.Image) -> bool:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, clock, findings, images, inventory, sources
+from . import __version__, clock, findings, hash_cache, images, inventory, sources
 from .errors import CurvauditError
 from .findings.interface import Evidence, joined
 from .memorization import memorizable
-from .records import Advanced, Caveat, Event, PhaseStarted, Report, RunInfo, Samples
+from .records import Caveat, Event, Report, RunInfo, Samples
 
 ALL_SPLITS = ":splits"
 
@@ -31,6 +31,7 @@ def inspect(
     workers: int | None = None,
     max_pixels: int = images.MAX_PIXELS,
     every_thumbnail: bool = False,
+    cache: str | os.PathLike[str] | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> Report:
     """Unreadable and empty pictures, copies, conflicts and class sizes of a data set.
@@ -55,6 +56,8 @@ def inspect(
     every_thumbnail:
         The report keeps the picture of every sample, as far as `inventory.THUMBNAIL_BUDGET` allows, and
         not only of those that a finding names.
+    cache:
+        The folder in which hashes are kept from run to run, see `hash_cache`; None: nowhere.
     on_event:
         Called with what happens, see `records.Event`.
 
@@ -74,22 +77,34 @@ def inspect(
         label_column=label_column,
         least_classes=1,
     )
-    with images.pixel_limit(max_pixels):
-        return _inspect(source, options, against, workers or min(8, os.cpu_count() or 1), every_thumbnail, on_event)
+    threads = workers or min(8, os.cpu_count() or 1)
+    with images.pixel_limit(max_pixels), hash_cache.opened(cache, on_event) as hashes:
+
+        def take(source: sources.Source) -> inventory.Inventory:
+            return inventory.read(
+                source,
+                threads,
+                f"reading {source.name}",
+                on_event,
+                least_classes=1,
+                every_thumbnail=every_thumbnail,
+                cache=hashes,
+            )
+
+        return _inspect(source, options, against, take, every_thumbnail)
 
 
 def _inspect(
     source: Any,
     options: sources.SourceOptions,
     against: Any,
-    threads: int,
+    take: Callable[[sources.Source], inventory.Inventory],
     every_thumbnail: bool,
-    on_event: Callable[[Event], None],
 ) -> Report:
     whole = options.split == ALL_SPLITS
     loaded = sources.load_all(source, replace(options, split=None)) if whole else sources.load(source, options)
-    stock = _take(loaded, threads, on_event)
-    others = _others(source, against, options, threads, on_event)
+    stock = take(loaded)
+    others = _others(source, against, options, take)
     skipped = stock.skipped + tuple(
         replace(item, id=f"{name}: {item.id}") for name, other in others for item in other.skipped
     )
@@ -144,8 +159,7 @@ def _others(
     source: Any,
     against: Any,
     options: sources.SourceOptions,
-    workers: int,
-    on_event: Callable[[Event], None],
+    take: Callable[[sources.Source], inventory.Inventory],
 ) -> list[tuple[str, inventory.Inventory]]:
     """(name, content) of what is searched for copies."""
     if against is None:
@@ -153,11 +167,11 @@ def _others(
     if against != ALL_SPLITS:
         # The names of columns are those of the audited source; another one has its own.
         other = sources.load(against, replace(options, split=None, image_column=None, label_column=None))
-        return [(other.name, _take(other, workers, on_event))]
+        return [(other.name, take(other))]
     found = []
     for name in sources.other_splits(source, options):
         other = sources.load(source, replace(options, split=name))
-        found.append((name, _take(other, workers, on_event)))
+        found.append((name, take(other)))
     return found
 
 
@@ -190,11 +204,6 @@ def _pictures(others: Sequence[tuple[str, inventory.Inventory]], rows: Sequence[
         found.update({row + first: content for row, content in other.pictures(mine).items()})
         first += len(other.samples)
     return found
-
-
-def _take(source: sources.Source, workers: int, on_event: Callable[[Event], None]) -> inventory.Inventory:
-    on_event(PhaseStarted(f"reading {source.name}", len(source.ids), "pictures"))
-    return inventory.take(source, workers, lambda done: on_event(Advanced(done)), least_classes=1)
 
 
 def _about(stock: inventory.Inventory, config: dict[str, Any]) -> RunInfo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -13,10 +13,12 @@ from typing import TypeVar
 import numpy as np
 from PIL.Image import Image
 
-from . import images
-from .copies import hashing, signatures
+from . import hash_cache, images, portraits
+from .copies import hashing
 from .errors import CurvauditError, UnreadableImage
-from .records import Samples, Skipped, Thumbnails
+from .hash_cache import HashCache
+from .portraits import Portrait, Sketch
+from .records import Advanced, Event, Notice, PhaseStarted, Samples, Skipped, Thumbnails
 from .sources import Source
 
 # All thumbnails are kept with the run up to this many bytes (about 25,000 photographs or
@@ -24,6 +26,7 @@ from .sources import Source
 THUMBNAIL_BUDGET = 64 * 2**20
 _T = TypeVar("_T")
 _BLOCK = 1024  # pictures in flight: bounds memory whatever the size of the source
+_PART = 32  # pictures that a thread looks at before it makes their transforms
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,15 @@ class Inventory:
     source_index: np.ndarray  # (N,) int64
     skipped: tuple[Skipped, ...]
     grey: bool  # every picture is grey: one channel is enough
-    thumbnails: Thumbnails | None  # None: too large to keep them all
+    drawn: Mapping[int, bytes]  # row -> thumbnail, as far as they were drawn on the way and the budget went
+    from_cache: int | None = None  # pictures whose hashes were known already; None: nothing was looked up
+
+    @property
+    def thumbnails(self) -> Thumbnails | None:
+        """Those of all rows; None where they are not all kept."""
+        if len(self.drawn) < len(self.samples):
+            return None
+        return Thumbnails(np.arange(len(self.samples)), tuple(self.drawn[row] for row in range(len(self.samples))))
 
     def fingerprint(self) -> str:
         """Hex digest of ids, labels, classes and contents: a changed source shows."""
@@ -67,47 +78,25 @@ class Inventory:
         return image
 
     def pictures(self, rows: Sequence[int]) -> dict[int, bytes]:
-        """Thumbnails of `rows`, drawn again where the set was too large to keep them all."""
-        if self.thumbnails is not None:
-            return {int(row): self.thumbnails.images[int(row)] for row in rows}
-        return {int(row): images.thumbnail(self.open(int(row))) for row in rows}
+        """Thumbnails of `rows`, drawn now where they were not kept."""
+        found = {int(row): self.drawn[int(row)] for row in rows if int(row) in self.drawn}
+        missing = [int(row) for row in rows if int(row) not in found]
+        threads = min(8, os.cpu_count() or 1)
+        for place, drawn in _in_parallel(lambda i: images.thumbnail(self.open(missing[i])), len(missing), threads):
+            found[missing[place]] = drawn
+        return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    content: int
-    perceptual: int
-    signature: np.ndarray
-    width: int
-    height: int
-    contrast: float
-    grey: bool
-    thumbnail: bytes
-
-
-def _look(source: Source, index: int) -> _Seen | str:
-    try:
-        image = source.open(index)
-        return _Seen(
-            content=hashing.content_hash(image),
-            perceptual=hashing.perceptual_hash(image),
-            signature=signatures.signature(image),
-            width=image.width,
-            height=image.height,
-            contrast=images.contrast(image),
-            grey=images.is_grey(image),
-            thumbnail=images.thumbnail(image),
-        )
-    except UnreadableImage as error:
-        return str(error)
-    except MemoryError:
-        return "too large for the memory of this machine"
-    except Exception as error:  # a picture that decodes and then breaks our own code must not end the scan
-        return f"cannot be processed: {type(error).__name__}: {error}"
-
-
-def take(source: Source, workers: int, on_done: Callable[[int], None], least_classes: int = 2) -> Inventory:
-    """Open, hash and describe every picture of a source.
+def take(
+    source: Source,
+    workers: int,
+    on_done: Callable[[int], None],
+    least_classes: int = 2,
+    *,
+    every_thumbnail: bool = True,
+    cache: HashCache | None = None,
+) -> Inventory:
+    """Open, hash and describe every picture of a source, or take that from a cache.
 
     Parameters
     ----------
@@ -117,6 +106,10 @@ def take(source: Source, workers: int, on_done: Callable[[int], None], least_cla
         Called with the number of pictures finished.
     least_classes:
         Classes with a readable picture; 1 where nothing is trained.
+    every_thumbnail:
+        False: small pictures are drawn when they are asked for, see `portraits.sketch`.
+    cache:
+        Of pictures that lie encoded; the result does not depend on it.
 
     Raises
     ------
@@ -124,21 +117,27 @@ def take(source: Source, workers: int, on_done: Callable[[int], None], least_cla
         Not a single picture, or fewer than `least_classes` classes, are left.
     """
     kept: list[int] = []
-    seen: list[_Seen] = []
+    seen: list[Portrait] = []
     skipped = list(source.skipped)
-    thumbnails: list[bytes] | None = []
-    spent = 0
-    for index, result in _in_parallel(lambda i: _look(source, i), len(source.ids), workers, on_done):
-        if isinstance(result, str):
-            skipped.append(Skipped(source.ids[index], result, "unreadable"))
-            continue
-        kept.append(index)
-        if thumbnails is not None:
-            spent += len(result.thumbnail)
-            thumbnails.append(result.thumbnail)
-            if spent > THUMBNAIL_BUDGET:
-                thumbnails = None
-        seen.append(replace(result, thumbnail=b""))
+    drawn: dict[int, bytes] = {}
+    spent = known = 0
+    looking = _Looking(source, every_thumbnail, cache)
+    parts = [range(start, min(start + _PART, len(source.ids))) for start in range(0, len(source.ids), _PART)]
+    for part, (results, from_cache) in _in_parallel(
+        lambda i: looking.at(parts[i]), len(parts), workers, _BLOCK // _PART, looking.stop
+    ):
+        known += from_cache
+        for index, result in zip(parts[part], results, strict=True):
+            if isinstance(result, str):
+                skipped.append(Skipped(source.ids[index], result, "unreadable"))
+                continue
+            if result.thumbnail is not None:
+                spent += len(result.thumbnail)
+                if spent <= THUMBNAIL_BUDGET:
+                    drawn[len(kept)] = result.thumbnail
+            kept.append(index)
+            seen.append(replace(result, thumbnail=None))
+        on_done(len(parts[part]))
     if not kept:
         why = f" ({skipped[0].id}: {skipped[0].reason})" if skipped else ""
         raise CurvauditError(
@@ -173,8 +172,93 @@ def take(source: Source, workers: int, on_done: Callable[[int], None], least_cla
         source_index=rows,
         skipped=tuple(skipped),
         grey=all(s.grey for s in seen),
-        thumbnails=None if thumbnails is None else Thumbnails(np.arange(len(kept)), tuple(thumbnails)),
+        drawn=drawn,
+        from_cache=known if looking.cached else None,
     )
+
+
+def read(
+    source: Source,
+    workers: int,
+    phase: str,
+    on_event: Callable[[Event], None],
+    *,
+    least_classes: int = 2,
+    every_thumbnail: bool = True,
+    cache: HashCache | None = None,
+) -> Inventory:
+    """As `take`, and say how far it is and what came from the cache."""
+    on_event(PhaseStarted(phase, len(source.ids), "pictures"))
+    stock = take(
+        source,
+        workers,
+        lambda done: on_event(Advanced(done)),
+        least_classes,
+        every_thumbnail=every_thumbnail,
+        cache=cache,
+    )
+    if stock.from_cache is not None:
+        on_event(Notice(f"{stock.from_cache} of {len(source.ids)} from the cache"))
+    return stock
+
+
+class _Looking:
+    """Opens pictures, a part of the source at a time. Called from several threads."""
+
+    def __init__(self, source: Source, every_thumbnail: bool, cache: HashCache | None) -> None:
+        self.source = source
+        self.every_thumbnail = every_thumbnail
+        self.cache = cache
+        self.cached = False  # whether any picture could be looked up
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Leave the rest of every part."""
+        self._stopped = True
+
+    def at(self, part: Sequence[int]) -> tuple[list[Portrait | str], int]:
+        """A portrait or the reason why there is none for each, and how many were in the cache."""
+        results: list[Portrait | str | None] = [None] * len(part)
+        sketches: list[Sketch] = []
+        todo: list[tuple[int, bytes | None]] = []  # place in `results`, key
+        for place, index in enumerate(part):
+            if self._stopped:
+                break
+            try:
+                picture, key = self._open(index)
+                if isinstance(picture, Portrait):
+                    results[place] = picture
+                else:
+                    sketches.append(portraits.sketch(picture, self.every_thumbnail))
+                    todo.append((place, key))
+            except UnreadableImage as error:
+                results[place] = str(error)
+            except MemoryError:
+                results[place] = "too large for the memory of this machine"
+            except Exception as error:  # a picture that decodes and then breaks our own code must not end the scan
+                results[place] = f"cannot be processed: {type(error).__name__}: {error}"
+        from_cache = sum(isinstance(result, Portrait) for result in results)
+        for (place, key), portrait in zip(todo, portraits.finished(sketches), strict=True):
+            results[place] = portrait
+            if self.cache is not None and key is not None:
+                self.cache.add(key, portrait)
+        return [result for result in results if result is not None], from_cache
+
+    def _open(self, index: int) -> tuple[Image | Portrait, bytes | None]:
+        """The picture, or what the cache knows of it; and its key, if it has one."""
+        read = getattr(self.source, "encoded", None)
+        stored = read(index) if read is not None and self.cache is not None else None
+        data = None if stored is None else images.contents(stored, hash_cache.LARGEST_PICTURE)
+        if self.cache is None or data is None:
+            return self.source.open(index), None
+        self.cached = True
+        key = hash_cache.key(data)
+        known = self.cache.find(key)
+        if known is None or not images.allowed(known.width, known.height):
+            return images.decode(data), key
+        if known.thumbnail is None and self.every_thumbnail:
+            known = replace(known, thumbnail=images.thumbnail(images.decode(data)))
+        return known, key
 
 
 def _kept_lines(source: Source, rows: np.ndarray) -> np.ndarray:
@@ -206,8 +290,8 @@ def load_pixels(
     def load(row: int) -> None:
         pixels[row] = images.to_array(inventory.open(row), resolution, channels)
 
-    for _ in _in_parallel(load, shape[0], workers, on_done):
-        pass
+    for _ in _in_parallel(load, shape[0], workers):
+        on_done(1)
     return pixels
 
 
@@ -240,16 +324,19 @@ def _free_memory() -> int:
 
 
 def _in_parallel(
-    function: Callable[[int], _T], count: int, workers: int, on_done: Callable[[int], None]
+    function: Callable[[int], _T],
+    count: int,
+    workers: int,
+    at_once: int = _BLOCK,
+    before_leaving: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[int, _T]]:
     """(index, function(index)) in order, a bounded block at a time."""
     pool = ThreadPoolExecutor(max(1, workers))
     try:
-        for start in range(0, count, _BLOCK):
-            block = range(start, min(start + _BLOCK, count))
-            for index, result in zip(block, pool.map(function, block), strict=True):
-                yield index, result
-                on_done(1)
+        for start in range(0, count, at_once):
+            block = range(start, min(start + at_once, count))
+            yield from zip(block, pool.map(function, block), strict=True)
     finally:
         # After an error or Ctrl-C nobody wants the rest of the block.
+        before_leaving()
         pool.shutdown(wait=True, cancel_futures=True)

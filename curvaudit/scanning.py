@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import __version__, clock, gallery, images, inventory, locking, sources, store
+from . import __version__, clock, gallery, hash_cache, images, inventory, locking, sources, store
 from .errors import CurvauditError
 from .memorization import memorizable
 from .records import (
@@ -38,6 +38,7 @@ def scan(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    cache: str | os.PathLike[str] | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     **settings: Any,
 ) -> store.Run:
@@ -54,6 +55,8 @@ def scan(
         Continue the run at `out`; its settings and its source must be the same.
     overwrite:
         Replace an existing file at `out`.
+    cache:
+        The folder in which hashes of pictures are kept from run to run, see `hash_cache`; None: nowhere.
     on_event:
         Called with what happens, see `records.Event`.
     settings:
@@ -74,18 +77,28 @@ def scan(
     _check_folder(path, resume, overwrite)
     with locking.locked(path), images.pixel_limit(wanted.max_pixels):
         _check_existing(path, resume, overwrite)
-        return _scan(source, path, resume, overwrite, wanted, on_event)
+        return _scan(source, path, resume, overwrite, wanted, cache, on_event)
 
 
 def _scan(
-    source: Any, path: Path, resume: bool, overwrite: bool, wanted: ScanSettings, on_event: Callable[[Event], None]
+    source: Any,
+    path: Path,
+    resume: bool,
+    overwrite: bool,
+    wanted: ScanSettings,
+    cache: str | os.PathLike[str] | None,
+    on_event: Callable[[Event], None],
 ) -> store.Run:
     loaded = sources.load(source, wanted.source_options())
     second = _second_split(source, wanted)
     workers = wanted.workers or min(8, os.cpu_count() or 1)
-    stock = _take(loaded, workers, "reading pictures", on_event)
+    other = None
+    with hash_cache.opened(cache, on_event) as hashes:
+        stock = inventory.read(loaded, workers, "reading pictures", on_event, cache=hashes)
+        if second is not None:
+            other = inventory.read(second, workers, f"reading {wanted.validation} pictures", on_event, cache=hashes)
     with _Scratch(path) as scratch:
-        work = _prepare(source, stock, second, wanted, path, scratch, workers, on_event)
+        work = _prepare(source, stock, other, wanted, path, scratch, workers, on_event)
         if resume:
             _check_same(store.open_run(path), work.info)
         else:
@@ -201,15 +214,10 @@ def _second_split(source: Any, wanted: ScanSettings) -> sources.Source | None:
         ) from error
 
 
-def _take(source: sources.Source, workers: int, phase: str, on_event: Callable[[Event], None]) -> inventory.Inventory:
-    on_event(PhaseStarted(phase, len(source.ids), "pictures"))
-    return inventory.take(source, workers, lambda done: on_event(Advanced(done)))
-
-
 def _prepare(
     spec: Any,
     stock: inventory.Inventory,
-    second: sources.Source | None,
+    other: inventory.Inventory | None,
     settings: ScanSettings,
     path: Path,
     scratch: _Scratch,
@@ -240,9 +248,8 @@ def _prepare(
 
     data = load(stock, scratch.path, "loading pixels")
     validation, validation_fingerprint, skipped = None, None, stock.skipped
-    if second is not None:
+    if other is not None:
         split = settings.validation
-        other = _take(second, workers, f"reading {split} pictures", on_event)
         validation_fingerprint = other.fingerprint()
         if other.samples.classes != stock.samples.classes:
             raise CurvauditError(

@@ -32,6 +32,7 @@ class Target:
     image_column: str | None = None
     label_column: str | None = None
     max_pixels: int | None = None
+    cache: Path | None = None  # of a source: where hashes are kept from run to run
 
     @property
     def is_run(self) -> bool:
@@ -92,6 +93,7 @@ class Target:
             workers=self.workers,
             max_pixels=images.MAX_PIXELS if self.max_pixels is None else self.max_pixels,
             every_thumbnail=every_thumbnail,
+            cache=self.cache,
             on_event=on_event,
         )
 

@@ -1,6 +1,7 @@
 """What several test files need."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,15 @@ from made import draw_folder
 
 # Sums depend on the number of threads: with as many everywhere, two scans with one seed write one file.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+# No test, and no command that a test starts, keeps hashes in the user's home.
+_CACHE = tempfile.TemporaryDirectory(prefix="curvaudit-tests-")
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test finds what another one has hashed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture

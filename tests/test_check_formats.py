@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from email.message import Message
 from pathlib import Path
 
 import jsonschema
@@ -13,7 +14,7 @@ from markdown_it import MarkdownIt
 
 import curvaudit
 from curvaudit.checking import find_places
-from curvaudit.exports.checks import FORMATS
+from curvaudit.exports.checks import FORMATS, sarif
 from curvaudit.findings.interface import fingerprint
 from curvaudit.policy.outcome import Places
 from curvaudit.policy.settings import parse
@@ -166,6 +167,22 @@ def test_sarif_is_valid_and_what_github_wants(result, places):
     (invocation,) = made["invocations"]
     assert invocation["exitCode"] == result.exit_code
     assert invocation["executionSuccessful"] == result.complete
+
+
+@pytest.mark.parametrize("page", ["https://docs.example/curvaudit/", "docs/", None])
+def test_sarif_links_to_the_page_of_a_rule_where_the_package_names_its_documentation(page, monkeypatch):
+    described = Message()
+    described["Project-URL"] = "Source, https://code.example"
+    if page is not None:
+        described["Project-URL"] = f"Documentation, {page}"
+    monkeypatch.setattr(sarif.metadata, "metadata", lambda name: described)
+    log = json.loads(sarif.render(RESULTS["violated"], Places()))
+    jsonschema.validate(log, schema())
+    links = [rule.get("helpUri") for rule in log["runs"][0]["tool"]["driver"]["rules"]]
+    if page == "https://docs.example/curvaudit/":
+        assert links == [f"https://docs.example/curvaudit/rules/{rule}.html" for rule in RULES]
+    else:
+        assert set(links) == {None}  # nothing, rather than a link that leads nowhere
 
 
 def test_the_schema_test_can_fail():

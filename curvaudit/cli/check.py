@@ -10,6 +10,7 @@ import typer
 
 from ..errors import CurvauditError
 from .app import INTERRUPTED, RUN_FILE, app
+from .caching import Cache, NoCache, cache_folder
 
 if TYPE_CHECKING:
     from ..policy.definition import Policy
@@ -85,6 +86,8 @@ def check(
         int | None, typer.Option(help="Pixels of the largest picture to decode; larger ones are unreadable (CA301).")
     ] = None,
     training: Annotated[int | None, typer.Option(help="Which training of a run; default the first.")] = None,
+    cache: Cache = None,
+    no_cache: NoCache = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No text and no progress; the exit code tells.")] = False,
 ) -> None:
     """Gate a data set: exit 0 clean, 1 the policy is violated, 2 could not check everything."""
@@ -115,6 +118,7 @@ def check(
         image_column=image_column,
         label_column=label_column,
         max_pixels=max_pixels,
+        cache=cache_folder(cache, no_cache),
     )
     try:
         with Display(quiet) as display:

@@ -10,6 +10,7 @@ import typer
 
 from ..errors import CurvauditError
 from .app import INTERRUPTED, app
+from .caching import Cache, NoCache, cache_folder
 
 if TYPE_CHECKING:
     from ..comparison import Comparison
@@ -40,6 +41,8 @@ def compare(
     max_pixels: Annotated[
         int | None, typer.Option(help="Pixels of the largest picture to decode; larger ones are unreadable.")
     ] = None,
+    cache: Cache = None,
+    no_cache: NoCache = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No text and no progress.")] = False,
 ) -> None:
     """Compare two versions of a data set: runs, sources, or one of each.
@@ -51,6 +54,7 @@ def compare(
     from .. import comparing
     from .display import Display
 
+    kept = cache_folder(cache, no_cache)
     try:
         with Display(quiet) as display:
             made = comparing.compare(
@@ -65,6 +69,7 @@ def compare(
                 max_pixels=max_pixels,
                 rank_by=rank_by,
                 top=top,
+                cache=kept,
                 on_event=display.show,
             )
     except KeyboardInterrupt:

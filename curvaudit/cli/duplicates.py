@@ -10,6 +10,7 @@ import typer
 
 from ..errors import CurvauditError
 from .app import CLEAN, COULD_NOT_RUN, VIOLATED, app
+from .caching import Cache, NoCache, cache_folder
 
 
 @app.command()
@@ -30,6 +31,8 @@ def duplicates(
     max_pixels: Annotated[
         int | None, typer.Option(help="Pixels of the largest picture to decode; larger ones are unreadable (CA301).")
     ] = None,
+    cache: Cache = None,
+    no_cache: NoCache = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
 ) -> None:
     """Find copies, conflicts and leaks between splits, without training.
@@ -49,6 +52,7 @@ def duplicates(
     from .display import Display
     from .findings_table import print_findings, print_groups
 
+    kept = cache_folder(cache, no_cache)
     with Display(quiet) as display:
         report = inspect(
             source,
@@ -60,6 +64,7 @@ def duplicates(
             against=ALL_SPLITS if against is None else against,
             workers=workers,
             max_pixels=MAX_PIXELS if max_pixels is None else max_pixels,
+            cache=kept,
             on_event=display.show,
         )
     page = save(report, out) if out is not None else None

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from .app import INTERRUPTED, RUN_FILE, app
+from .caching import Cache, NoCache, cache_folder
 from .interrupts import terminate_like_interrupt
 from .numbers import numbers
 from .text import safe
@@ -61,12 +62,15 @@ def scan(
     ] = 178_956_970,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run file.")] = False,
+    cache: Cache = None,
+    no_cache: NoCache = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
 ) -> None:
     """Train to full memorization and log every score of every picture in every epoch."""
     from ..scanning import scan as run_scan
     from .display import Display
 
+    kept = cache_folder(cache, no_cache)
     decays = numbers("--weight-decay", weight_decay, "0,1e-4")
     terminate_like_interrupt()
     with Display(quiet) as display, _interruptible(out, resume):
@@ -75,6 +79,7 @@ def scan(
             out,
             resume=resume,
             overwrite=overwrite,
+            cache=kept,
             on_event=display.show,
             split=split,
             data_dir=data_dir,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -37,8 +40,13 @@ _RADIUS = 0.5  # of signatures; a crop by 2 of 32 px stays below
 _STANDS_OUT = 0.8
 _SURELY = 0.15
 _CROPPED = 0.02  # of the side: scale or shift beyond is called a crop
-_BLOCK = 4096  # pairs at once
+_BLOCK = 512  # pairs at once
+_THREADS = 8  # at most; each holds some tens of MB
 _BRIGHTER = 0.06  # gain beyond is called a change of brightness
+
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True)
@@ -99,8 +107,12 @@ def _by_signature(signature: np.ndarray) -> Candidates:
         return _tabled(none)
     index = Index.build(signatures.vectors(signature, UPRIGHT))
     parts = [none]
-    for number, change in enumerate(CHANGES):
-        query, rows, distance = index.search(signatures.vectors(signature, change), _NEIGHBOURS + 1, _RADIUS)
+
+    def search(change: Change) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return index.search(signatures.vectors(signature, change), _NEIGHBOURS + 1, _RADIUS)
+
+    for number, (query, rows, distance) in enumerate(_on_all_cores(search, CHANGES)):
+        change = CHANGES[number]
         near, beyond = distance[:, :_NEIGHBOURS], distance[:, _NEIGHBOURS:]
         i, j = np.nonzero((near <= _RADIUS) & ((near <= _STANDS_OUT * beyond) | (near <= _SURELY)))
         left, right = query[i], rows[i, j]
@@ -185,8 +197,8 @@ def _small(encoded: Mapping[int, bytes]) -> dict[int, np.ndarray]:
 
 def _fit(samples: Samples, small: Mapping[int, np.ndarray], pairs: np.ndarray, change: Change) -> registration.Fit:
     sizes = np.stack([samples.width, samples.height], 1).astype(np.int64)
-    parts = []
-    for start in range(0, len(pairs), _BLOCK):
+
+    def part(start: int) -> registration.Fit:
         block = pairs[start : start + _BLOCK]
         changed, copy = (np.stack([small[int(row)] for row in side]) for side in block.T)
         left, right = sizes[block[:, 0]], sizes[block[:, 1]]
@@ -198,9 +210,17 @@ def _fit(samples: Samples, small: Mapping[int, np.ndarray], pairs: np.ndarray, c
             size = tuple(np.minimum(left[place], right[place]).tolist())
             changed[place], copy[place] = _lowered(changed[place], size), _lowered(copy[place], size)
         scale = np.full(len(block), -2 * change.crop, np.float32)
-        parts.append(registration.fit(copy, changed, scale, coarse))
+        return registration.fit(copy, changed, scale, coarse)
+
+    parts = list(_on_all_cores(part, range(0, len(pairs), _BLOCK)))
     names = registration.Fit.__dataclass_fields__
     return registration.Fit(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def _on_all_cores(function: Callable[[_T], _R], items: Sequence[_T]) -> Iterator[_R]:
+    """As `map`. numpy lets go of the interpreter in what takes long."""
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+        yield from pool.map(function, items)
 
 
 def _lowered(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

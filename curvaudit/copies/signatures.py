@@ -69,14 +69,29 @@ _WEIGHT = np.where(_FREQUENCY == 0, 1, _FREQUENCY)  # evens out the spectrum of 
 _FORWARD = (_cosines(_centres(SIDE)) / SIDE).T.astype(np.float32)  # (_KEPT, SIDE)
 
 
-def signature(image: Image.Image) -> np.ndarray:
-    """(99,) int8: low frequencies of the grey picture, mean left out, the largest scaled to ±127.
+def reduced(grey: Image.Image) -> np.ndarray:
+    """What a signature looks at, (32, 32) uint8, of a picture of mode "L", squeezed to a square."""
+    return np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
 
-    Brightness and contrast drop out. The picture is squeezed to a square.
+
+def signatures(grey: np.ndarray) -> np.ndarray:
+    """(B, 99) int8: low frequencies of grey pictures, mean left out, the largest scaled to ±127.
+
+    Brightness and contrast drop out.
+
+    Parameters
+    ----------
+    grey:
+        (B, 32, 32) uint8, see `reduced`.
     """
-    grey = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32)
-    waves = (_FORWARD @ grey @ _FORWARD.T * _WEIGHT).ravel()[1:]  # (99,)
-    return np.rint(waves * (127 / max(float(np.abs(waves).max()), 1e-6))).astype(np.int8)
+    waves = (_FORWARD @ grey.astype(np.float32) @ _FORWARD.T * _WEIGHT).reshape(len(grey), -1)[:, 1:]  # (B, 99)
+    largest = np.abs(waves).max(axis=1, keepdims=True)
+    return np.rint(waves * (127 / np.maximum(largest, 1e-6))).astype(np.int8)
+
+
+def signature(image: Image.Image) -> np.ndarray:
+    """`signatures` of one picture, (99,)."""
+    return signatures(reduced(image.convert("L"))[None])[0]
 
 
 def vectors(signatures: np.ndarray, change: Change) -> np.ndarray:

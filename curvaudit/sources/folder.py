@@ -51,6 +51,10 @@ class FolderSource:
         """See `Source.open`."""
         return images.decode(self.paths[index])
 
+    def encoded(self, index: int) -> Path:
+        """See `Source`."""
+        return self.paths[index]
+
 
 @dataclass
 class _Listing:

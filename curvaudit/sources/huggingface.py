@@ -10,9 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL.Image import Image
-
-from .. import images
 from ..errors import CurvauditError, UnreadableImage
 from ..extras import need
 from . import features, splits
@@ -73,7 +70,7 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         shown if options.split is None else f"{shown} ({split})",
         features.identities(stock.paths(folder)),
         label_all(list(data[chosen.label]), chosen.names),
-        stock.open,
+        reader=stock.encoded,
         columns={column: ["" if item is None else str(item) for item in data[column]] for column in further},
     )
 
@@ -112,8 +109,8 @@ class _Stock:
                 found += [path and path.removeprefix(below) for path in chunk.field("path").to_pylist()]
         return found
 
-    def open(self, position: int) -> Image:
-        """Decode the picture in a row."""
+    def encoded(self, position: int) -> bytes | Path:
+        """The picture in a row, not decoded, or its file."""
         try:
             with self.lock:
                 item = self.data[position][self.column]
@@ -123,9 +120,9 @@ class _Stock:
         if item is None:
             raise UnreadableImage("the picture is missing")
         if item.get("bytes") is not None:
-            return images.decode(item["bytes"])
+            return bytes(item["bytes"])
         if item.get("path"):
-            return images.decode(Path(item["path"]))
+            return Path(item["path"])
         raise UnreadableImage("neither a picture nor its path is stored")
 
 

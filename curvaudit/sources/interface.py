@@ -30,6 +30,8 @@ class Source(Protocol):
 
     A source that reads a manifest may offer two more: `columns`, what the manifest says beyond
     path, label and split (name -> N texts), and `lines`, (N,) int32, the 1-based line of the file.
+    One whose pictures lie encoded may offer `encoded(index) -> bytes | Path | None`, what `images.decode`
+    makes its picture of (raises as `open`): by these bytes a picture is known again without decoding it.
     """
 
     name: str  # shown to people and stored in the run

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from PIL.Image import Image
 
+from .. import images
 from ..records import Skipped
 from .labelling import Labelling
 from .naming import made_unique
 
+Encoded = bytes | Path
+
 
 @dataclass
 class ListedSource:
-    """See `Source`. `opener` gets the position in the list as it was read."""
+    """See `Source`. `opener` and `reader` get the position in the list as it was read."""
 
     name: str
     classes: tuple[str, ...]
@@ -24,6 +28,7 @@ class ListedSource:
     skipped: tuple[Skipped, ...]
     positions: np.ndarray  # (N,) int64
     opener: Callable[[int], Image]
+    reader: Callable[[int], Encoded] | None  # None: the pictures lie as pixels
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # name -> N texts
     lines: np.ndarray | None = None  # (N,) int32
 
@@ -31,13 +36,18 @@ class ListedSource:
         """See `Source.open`."""
         return self.opener(int(self.positions[index]))
 
+    def encoded(self, index: int) -> Encoded | None:
+        """See `Source`."""
+        return None if self.reader is None else self.reader(int(self.positions[index]))
+
 
 def listed(
     name: str,
     ids: Sequence[str],
     labelling: Labelling,
-    opener: Callable[[int], Image],
+    opener: Callable[[int], Image] | None = None,
     *,
+    reader: Callable[[int], Encoded] | None = None,
     skipped: Sequence[Skipped] = (),
     columns: Mapping[str, Sequence[str]] | None = None,
     lines: Sequence[int] | None = None,
@@ -48,10 +58,17 @@ def listed(
     ----------
     ids:
         N names; made unique here.
-    opener:
-        Decodes the picture at a position from 0 to N − 1; raises UnreadableImage. Called from
-        several threads.
+    opener, reader:
+        One of them: the picture at a position from 0 to N − 1, or what it is encoded in (bytes, or their
+        file); raises UnreadableImage. Called from several threads.
     """
+    if opener is None:
+        read = reader
+        assert read is not None, "a source without a way to its pictures"
+
+        def opener(position: int) -> Image:
+            return images.decode(read(position))
+
     unique = made_unique(ids)
     positions = np.flatnonzero(labelling.rows >= 0).tolist()
     left_out = [Skipped(unique[position], reason) for position, reason in sorted(labelling.reasons.items())]
@@ -63,6 +80,7 @@ def listed(
         skipped=(*skipped, *left_out),
         positions=np.array(positions, np.int64),
         opener=opener,
+        reader=reader,
         columns={column: tuple(texts[i] for i in positions) for column, texts in (columns or {}).items()},
         lines=None if lines is None else np.asarray(lines, np.int32)[positions],
     )

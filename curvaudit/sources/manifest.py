@@ -12,9 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL.Image import Image
-
-from .. import images
 from ..errors import CurvauditError, UnreadableImage
 from ..records import Skipped
 from . import splits
@@ -108,7 +105,7 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         shown if split is None else f"{shown} ({split})",
         paths,
         labelling.only(chosen),
-        lambda position: _open(files[position], paths[position]),
+        reader=lambda position: _regular(files[position], paths[position]),
         skipped=table.skipped,
         columns=columns,
         lines=[row.line for row in rows],
@@ -283,7 +280,8 @@ def _file(folder: Path, written: str) -> Path:
     return path
 
 
-def _open(path: Path, written: str) -> Image:
+def _regular(path: Path, written: str) -> Path:
+    """The path itself, if it leads to a plain file."""
     if "\0" in written:
         raise UnreadableImage("its path holds a NUL character")
     if "://" in written:
@@ -298,4 +296,4 @@ def _open(path: Path, written: str) -> Image:
     if not stat.S_ISREG(mode):
         # A pipe would block for ever, a device never end.
         raise UnreadableImage("a folder, not a file" if stat.S_ISDIR(mode) else "neither a file nor a folder")
-    return images.decode(path)
+    return path

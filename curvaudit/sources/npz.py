@@ -87,7 +87,7 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         shown if split is None else f"{shown} ({split})",
         names,
         label_all(labels.tolist(), None if classes is None else _texts(classes)),
-        lambda position: _open(pictures, position),
+        opener=lambda position: _open(pictures, position),
     )
 
 

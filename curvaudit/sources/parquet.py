@@ -10,9 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL.Image import Image
-
-from .. import images
 from ..errors import CurvauditError, UnreadableImage
 from ..extras import need
 from ..records import Skipped
@@ -86,7 +83,7 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         shown if split is None else f"{shown} ({split})",
         features.identities(paths),
         label_all(labels, chosen.names),
-        stock.open,
+        reader=stock.encoded,
         skipped=skipped,
         columns=columns,
     )
@@ -221,8 +218,8 @@ class _Stock:
             raise CurvauditError(f"{table.name} is damaged: its row groups do not add up.", "Write it anew.")
         self.count = position
 
-    def open(self, position: int) -> Image:
-        """Decode the picture in a row."""
+    def encoded(self, position: int) -> bytes:
+        """The picture in a row, not decoded."""
         low, high = 0, len(self.starts)
         while high - low > 1:
             middle = (low + high) // 2
@@ -234,7 +231,7 @@ class _Stock:
         if content is None:
             path = self.paths[position]
             raise UnreadableImage(f"no picture is stored, only its path {path}" if path else "the picture is missing")
-        return images.decode(content)
+        return bytes(content)
 
     def _group(self, place: int) -> Any:
         if place in self.kept:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from PIL.Image import Image
@@ -27,8 +28,18 @@ class JoinedSource:
 
     def open(self, index: int) -> Image:
         """See `Source.open`."""
+        part, row = self._place(index)
+        return part.open(row)
+
+    def encoded(self, index: int) -> bytes | Path | None:
+        """See `Source`."""
+        part, row = self._place(index)
+        read = getattr(part, "encoded", None)
+        return read(row) if read is not None else None
+
+    def _place(self, index: int) -> tuple[Source, int]:
         part = int(np.searchsorted(self.starts, index, side="right")) - 1
-        return self.parts[part].open(index - int(self.starts[part]))
+        return self.parts[part], index - int(self.starts[part])
 
 
 def join(name: str, parts: Sequence[tuple[str, Source]]) -> JoinedSource:

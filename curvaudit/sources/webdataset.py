@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import images
 from ..errors import CurvauditError, UnreadableImage
 from ..records import Skipped
 from . import shards
@@ -77,7 +76,7 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         shown if split is None else f"{shown} ({split})",
         ids,
         label_all(labels),
-        lambda position: images.decode(pictures[position].bytes(_LARGEST_PICTURE)),
+        reader=lambda position: pictures[position].bytes(_LARGEST_PICTURE),
         skipped=skipped,
     )
 

@@ -157,7 +157,7 @@ def test_pictures_gone_after_training_cost_only_their_thumbnails(image_folder, t
 
 
 def test_an_exception_in_a_reading_thread_concerns_one_picture(image_folder, tmp_path, monkeypatch):
-    honest = inventory.hashing.perceptual_hash
+    honest = inventory.hashing.content_hash
     seen = []
 
     def sometimes(image):
@@ -168,7 +168,7 @@ def test_an_exception_in_a_reading_thread_concerns_one_picture(image_folder, tmp
             raise MemoryError
         return honest(image)
 
-    monkeypatch.setattr(inventory.hashing, "perceptual_hash", sometimes)
+    monkeypatch.setattr(inventory.hashing, "content_hash", sometimes)
     run = curvaudit.scan(image_folder, tmp_path / "run.h5", **SMALL)
     reasons = sorted(item.reason for item in run.skipped)
     assert reasons == [

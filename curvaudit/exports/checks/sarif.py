@@ -8,6 +8,7 @@ relative URIs, a region and a fingerprint for every result, 5,000 results shown 
 from __future__ import annotations
 
 import json
+from importlib import metadata
 from typing import Any
 from urllib.parse import quote
 
@@ -60,6 +61,7 @@ def _place(item: Judged) -> tuple[int, str]:
 
 
 def _driver(result: CheckResult) -> dict[str, Any]:
+    documentation = _documentation()
     return {
         "name": "curvaudit",
         "version": __version__,
@@ -70,11 +72,23 @@ def _driver(result: CheckResult) -> dict[str, Any]:
                 "shortDescription": {"text": rule.name.replace("-", " ")},
                 "fullDescription": {"text": rule.meaning},
                 "help": {"text": rule.meaning},
+                **({"helpUri": f"{documentation}/rules/{rule.id}.html"} if documentation else {}),
                 "defaultConfiguration": _configuration(result.policy.severity(rule.id)),
             }
             for rule in RULES.values()
         ],
     }
+
+
+def _documentation() -> str | None:
+    """Where the pages of the rules lie, as the installed package says (project URL "Documentation")."""
+    try:
+        named = metadata.metadata("curvaudit").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        return None
+    address = next((line.partition(",")[2].strip() for line in named if line.startswith("Documentation,")), "")
+    address = address.rstrip("/")
+    return address if address.startswith(("https://", "http://")) else None
 
 
 def _configuration(severity: str) -> dict[str, Any]:
