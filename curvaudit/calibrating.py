@@ -110,9 +110,7 @@ def calibrate(
     return result
 
 
-def plant_all(
-    samples: Samples, plans: Sequence[tuple[float, int]], noise: planting.Noise
-) -> list[planting.Planted]:
+def plant_all(samples: Samples, plans: Sequence[tuple[float, int]], noise: planting.Noise) -> list[planting.Planted]:
     """The errors that a calibration plants, one for each (rate, seed)."""
     partner = None
     if noise == "pairs":

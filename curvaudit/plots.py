@@ -101,10 +101,10 @@ def planted_histogram(axes: Axes, values: np.ndarray, planted: np.ndarray, name:
     axes.legend(frameon=False, fontsize=8)
 
 
-def sheet(rows: Sequence[Sequence[Picture]], titles: Sequence[str] = (), *, side: float = 0.62) -> Figure:
-    """Pictures in rows, each with its text above; `titles` name the rows at their left."""
+def sheet(rows: Sequence[Sequence[Picture | None]], titles: Sequence[str] = (), *, side: float = 0.62) -> Figure:
+    """Pictures in rows, each with its text above, None for an empty place; `titles` name the rows at their left."""
     wide = max(len(row) for row in rows)
-    captioned = any(picture.text for row in rows for picture in row)
+    captioned = any(picture is not None and picture.text for row in rows for picture in row)
     figure, axes = canvas(
         len(rows), wide, wide * side * (1.35 if captioned else 1) + (0.9 if titles else 0.1),
         len(rows) * side * (1.75 if captioned else 1.05),
@@ -117,8 +117,9 @@ def sheet(rows: Sequence[Sequence[Picture]], titles: Sequence[str] = (), *, side
             spot.set_yticks([])
             for spine in spot.spines.values():
                 spine.set_visible(False)
-            if column < len(row):
-                _show(spot, row[column])
+            picture = row[column] if column < len(row) else None
+            if picture is not None:
+                _show(spot, picture)
         if titles:
             axes[place, 0].set_ylabel(titles[place], rotation=0, ha="right", va="center", fontsize=8)
     return figure
@@ -130,9 +131,7 @@ def _show(spot: Axes, picture: Picture) -> None:
         spot.set_box_aspect(1)
     else:
         small = max(picture.pixels.shape[:2]) <= 64
-        spot.imshow(
-            picture.pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest" if small else "antialiased"
-        )
+        spot.imshow(picture.pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest" if small else "antialiased")
     if picture.text:
         spot.set_title(picture.text, fontsize=5.5, pad=2)
     if picture.mark:

@@ -174,10 +174,13 @@ def _table(found: list[Agreement], reference: Reference) -> Table:
         rows.append(
             (
                 f"{one.chosen.name}: {_told(one.measure)}",
-                float(one.cumulative[0, -1]), paper[0] if paper else None,
-                float(one.cumulative[1, -1]), paper[1] if paper else None,
-                one.spearman, len(one.epochs),
-            )  # fmt: skip
+                float(one.cumulative[0, -1]),
+                paper[0] if paper else None,
+                float(one.cumulative[1, -1]),
+                paper[1] if paper else None,
+                one.spearman,
+                len(one.epochs),
+            )
         )
     return Table(
         "agreement",
@@ -217,13 +220,10 @@ def _sentences(found: list[Agreement]) -> tuple[str, ...]:
         everything, top = one.cumulative[0, -1], one.cumulative[1, -1]
         paper = PAPER.get(one.chosen.training.weight_decay)
         beside = f" (paper: {paper[0]:.2f} and {paper[1]:.2f})" if paper else ""
-        order = "higher" if top > everything else "NOT higher"
+        order = "higher, as in the paper" if top > everything else "NOT higher; in the paper it is"
         said.append(
             f"{one.chosen.name}: cosine {everything:.3f} for all, {top:.3f} for the most memorized{beside}; "
-            f"the latter is {order}, as the paper finds."
-            if top > everything
-            else f"{one.chosen.name}: cosine {everything:.3f} for all, {top:.3f} for the most memorized{beside}; "
-            f"the latter is {order}; the paper finds it higher."
+            f"the latter is {order}."
         )
     with_decay = [one.cumulative[0, -1] for one in main if one.chosen.training.weight_decay > 0]
     without = [one.cumulative[0, -1] for one in main if one.chosen.training.weight_decay == 0]

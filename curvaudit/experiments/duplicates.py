@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import plots
+from ..copies import hashing
+from ..errors import CurvauditError, UnreadableImage
 from ..records import Report
 from ..reporting import report
 from ..reproduction import Cell, Figure, Outcome, Table
@@ -60,8 +62,6 @@ def run(settings: Settings) -> Outcome:
         chosen = runs.trained(settings, drawn, "duplicates", weight_decay=(0.0, 1e-4), seed=settings.seed, **told)
     chosen = [one for one in chosen if np.isfinite(one.run.epoch_means(one.training.index, "curvature")).any()]
     if not chosen:
-        from ..errors import CurvauditError
-
         raise CurvauditError("Curvature was not measured in any finished epoch yet.", "Wait for the scan.")
     found = [look(one) for one in chosen]
     caveats = tuple(dict.fromkeys(text for one in chosen for text in one.caveats()))
@@ -82,9 +82,6 @@ def _with_conflicts(data: runs.Source, count: int | None, seed: int) -> runs.Sub
     drawn = runs.draw(data, count, seed)
     if len(drawn.rows) == len(data.ids):
         return drawn
-    from ..copies import hashing
-    from ..errors import UnreadableImage
-
     hashes: dict[int, list[int]] = {}
     for row in range(len(data.ids)):
         try:
@@ -128,8 +125,8 @@ def _counts(found: list[Found]) -> Table:
         ("", "pictures", f"in the top {TOP}", f"paper, top {TOP}", f"in the top {FURTHER}", f"by chance, top {TOP}",
          "median rank"),
         tuple(rows),
-        "CA101: identical in every pixel. CA102: near-identical, verified on pixels. The paper counted by eye, so its 36 "
-        "include pictures that are alike without being copies in our sense.",
+        "CA101: identical in every pixel. CA102: near-identical, verified on pixels. The paper counted by eye, so its "
+        "36 include pictures that are alike without being copies in our sense.",
     )  # fmt: skip
 
 
@@ -163,8 +160,8 @@ def _top(settings: Settings, one: Found, number: int) -> Figure:
     figure = plots.sheet([shown[start : start + 12] for start in range(0, len(shown), 12)])
     return Figure(
         f"duplicates-{number}",
-        f"Figures 4 and 11: the {len(order)} highest by curvature, {one.chosen.name}; above each picture its row and label, "
-        "a red dot where it stands under two labels.",
+        f"Figures 4 and 11: the {len(order)} highest by curvature, {one.chosen.name}; above each picture its row and "
+        "label, a red dot where it stands under two labels.",
         f"{sum(row in marked for row in order)} of {len(order)} have a red dot.",
         figure,
     )
@@ -177,8 +174,8 @@ def _short(text: str) -> str:
 EXPERIMENT = Experiment(
     name="duplicates",
     title="One picture under two labels",
-    paper="Figures 4, 11 and 13: without weight decay 36 of the 60 pictures of CIFAR-100 with the highest curvature are "
-    "duplicated under two labels, with weight decay only a few; Feldman and Zhang's scores do not find them.",
+    paper="Figures 4, 11 and 13: without weight decay 36 of the 60 pictures of CIFAR-100 with the highest curvature "
+    "are duplicated under two labels, with weight decay only a few; Feldman and Zhang's scores do not find them.",
     takes=SOURCES | {"from_runs"},
     run=run,
 )

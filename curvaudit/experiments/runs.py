@@ -60,7 +60,7 @@ class Chosen:
         if not self.training.finished:
             yield f"{self.run.path.name}, {self.name}: unfinished, {self.training.epochs} epochs so far."
         elif not self.training.memorized:
-            yield f"{self.run.path.name}, {self.name}: not everything was memorized after {self.training.epochs} epochs."
+            yield f"{self.run.path.name}, {self.name}: not all was memorized after {self.training.epochs} epochs."
         preset = str(self.training.recipe.get("preset", ""))
         if not preset.startswith("paper"):
             yield (

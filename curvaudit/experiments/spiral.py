@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -133,7 +134,7 @@ def _network() -> nn.Sequential:
     from torch import nn
 
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(LAYERS[:-1], LAYERS[1:], strict=True):
+    for inputs, outputs in pairwise(LAYERS):
         layers += [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(LAYERS[-1], 2))
 
@@ -191,8 +192,8 @@ def run(settings: Settings) -> Outcome:
         ("", "all points right from epoch", "epoch of the highest curvature", "curvature, epoch 1", "highest",
          "mean of the last 5 epochs", "training loss at the end", "test loss at the end"),
         rows,
-        "Curvature by equation 6, mean over the 30 training points; peak and highest of its running mean over 5 epochs. "
-        "The paper gives no numbers for this figure, only its course.",
+        "Curvature by equation 6, mean over the 30 training points; peak and highest of its running mean over 5 "
+        "epochs. The paper gives no numbers for this figure, only its course.",
     )  # fmt: skip
     per_epoch = Table(
         "spiral-epochs",
@@ -207,7 +208,7 @@ def run(settings: Settings) -> Outcome:
         long=True,
     )
     caveats = (
-        "The paper's \"noise ratio of 0.3 introduced to 30 % of the data\" is read as: 30 % of the training points are "
+        'The paper\'s "noise ratio of 0.3 introduced to 30 % of the data" is read as: 30 % of the training points are '
         "moved by up to 0.3 radii along each axis, uniformly. h = 0.001 and n = 10 as for pictures.",
     )
     figures = (_curves(first, settings.seed), _panel(first, settings.seed))

@@ -31,11 +31,11 @@ def render(report: Report) -> bytes:
     further = report.samples.columns
     stable = report.stability
     spread = [] if stable is None else [("rank_best", stable.best), ("rank_worst", stable.worst)]
-    scored = [*(_inert(name) for name in names), *(name for name, _ in spread)]
+    scored = [*(inert(name) for name in names), *(name for name, _ in spread)]
     writer.writerow([*_COLUMNS, *scored, *(f"meta:{name}" for name in further)])
     unmeasured = np.full(len(report.samples), np.nan)
     columns = [report.scores.get(report.rank_by, unmeasured), *(report.scores[name] for name in names)]
-    classes = [_inert(name) for name in report.samples.classes]
+    classes = [inert(name) for name in report.samples.classes]
     for start in range(0, len(report.order), _BLOCK):
         rows = report.order[start : start + _BLOCK]
         numbers = zip(*(_numbers(column[rows]) for column in columns), strict=True)
@@ -45,21 +45,22 @@ def render(report: Report) -> bytes:
                 [
                     int(report.rank[row]),
                     row,
-                    _inert(report.samples.ids[row]),
+                    inert(report.samples.ids[row]),
                     classes[int(report.samples.labels[row])],
                     score,
                     classes[better] if better >= 0 else "",
                     " ".join(report.rules_of(row)),
                     *scores,
                     *(int(ranks[row]) for _, ranks in spread),
-                    *(_inert(texts[row]) for texts in further.values()),
+                    *(inert(texts[row]) for texts in further.values()),
                 ]
             )
     # A file name that is not UTF-8 reaches us as lone surrogates, which UTF-8 cannot hold.
     return buffer.getvalue().encode("utf-8", "backslashreplace")
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
+    """Text that no spreadsheet runs as a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
