@@ -20,7 +20,7 @@ BLUE, ORANGE, RED, GREEN, GREY = "#2559b0", "#c8620d", "#d91f1f", "#1d6a40", "#8
 COLOURS = (BLUE, ORANGE, GREEN, "#7a3fa0", RED, GREY)
 _DPI = 130
 # Same numbers, same file: names inside an SVG are hashed with this salt, and no date is written.
-_STABLE = {"svg.hashsalt": "curvaudit", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+_STABLE: Any = {"svg.hashsalt": "curvaudit", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def planted_histogram(axes: Axes, values: np.ndarray, planted: np.ndarray, name:
         return
     low, high = float(values[positive].min()), float(values[positive].max())
     edges = np.geomspace(low, max(high, low * 1.001), 60)
-    counts, _, _ = axes.hist(values[positive], edges, color=BLUE, label="all pictures")
+    counts, _, _ = axes.hist(values[positive], edges.tolist(), color=BLUE, label="all pictures")
     marked = values[positive & planted]
     place = np.clip(np.searchsorted(edges, marked, side="right") - 1, 0, len(counts) - 1)
     chance = np.random.default_rng(0)
@@ -109,7 +109,7 @@ def sheet(rows: Sequence[Sequence[Picture | None]], titles: Sequence[str] = (), 
         len(rows), wide, wide * side * (1.35 if captioned else 1) + (0.9 if titles else 0.1),
         len(rows) * side * (1.75 if captioned else 1.05),
     )  # fmt: skip
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.03, hspace=0.03)  # type: ignore[union-attr]
+    figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.03, hspace=0.03)
     for place, row in enumerate(rows):
         for column in range(wide):
             spot = axes[place, column]

@@ -102,7 +102,7 @@ def _told(
             raise CurvauditError(
                 f"{_flag(name)} says nothing to the experiment {chosen.name}.", f"Leave it out. It takes {takes}."
             )
-    told = Settings(out=folder, scale=scale, on_event=on_event, **settings)  # type: ignore[arg-type]
+    told = Settings(out=folder, scale=scale, on_event=on_event, **settings)
     for name, low in (("samples", 10), ("seeds", 1), ("epochs", 1), ("seed", 0), ("folds", 2)):
         value = getattr(told, name)
         if value is not None and value < low:

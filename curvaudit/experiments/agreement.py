@@ -198,12 +198,11 @@ def _told(measure: str) -> str:
 
 
 def _epochs(found: list[Agreement]) -> Table:
-    rows = [
-        (f"{one.chosen.name}: {_told(one.measure)}", int(epoch), *map(float, one.each[:, e]),
-         *map(float, one.cumulative[:, e]))
-        for one in found
-        for e, epoch in enumerate(one.epochs)
-    ]  # fmt: skip
+    rows: list[tuple[Cell, ...]] = []
+    for one in found:
+        for place, epoch in enumerate(one.epochs.tolist()):
+            now, so_far = one.each[:, place].tolist(), one.cumulative[:, place].tolist()
+            rows.append((f"{one.chosen.name}: {_told(one.measure)}", epoch, *now, *so_far))
     return Table(
         "agreement-epochs",
         "Every epoch",

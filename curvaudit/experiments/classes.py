@@ -126,7 +126,8 @@ EXPERIMENT = Experiment(
     name="classes",
     title="The flattest and the most sharply curved pictures of each class",
     paper="Figures 3, 9, 10, 12, 16 and 17: in each class the pictures of lowest curvature are typical, those of "
-    "highest curvature rare, ambiguous or mislabelled; in training sets and, with a network of their own, in validation sets.",
+    "highest curvature rare, ambiguous or mislabelled; in training sets and, with a network of their own, in "
+    "validation sets.",
     takes=SOURCES | {"from_runs", "validation"},
     run=run,
 )

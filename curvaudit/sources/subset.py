@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROW = "source_row"  # further column: the row in the source that a sample came from
 
 
-@dataclass(frozen=True)
+@dataclass
 class Subset:
     """`rows` (n,) of `source`. The column `source_row` keeps where each came from, in the run file, too."""
 
@@ -25,33 +25,21 @@ class Subset:
     rows: np.ndarray  # (n,) int64, ascending
     splits: Mapping[str, Source] = field(default_factory=dict)  # other splits by name, see `opened`
     skipped: tuple[Skipped, ...] = ()
+    name: str = field(init=False)
+    classes: tuple[str, ...] = field(init=False)  # of the source, used here or not
+    ids: tuple[str, ...] = field(init=False)
+    labels: np.ndarray = field(init=False)  # (n,) int32
+    columns: dict[str, tuple[str, ...]] = field(init=False)  # what the source says, and `source_row`
 
-    @property
-    def name(self) -> str:
-        """As the source is shown, and how much of it this is."""
-        return f"{self.source.name} ({len(self.rows)} of {len(self.source.ids)})"
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Of the source, used here or not."""
-        return self.source.classes
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Of the rows."""
-        return tuple(self.source.ids[row] for row in self.rows.tolist())
-
-    @property
-    def labels(self) -> np.ndarray:
-        """(n,) int32"""
-        return np.asarray(self.source.labels, np.int32)[self.rows]
-
-    @property
-    def columns(self) -> dict[str, tuple[str, ...]]:
-        """What the source says, and `source_row`."""
+    def __post_init__(self) -> None:
+        places = self.rows.tolist()
+        self.name = f"{self.source.name} ({len(places)} of {len(self.source.ids)})"
+        self.classes = tuple(self.source.classes)
+        self.ids = tuple(self.source.ids[row] for row in places)
+        self.labels = np.asarray(self.source.labels, np.int32)[self.rows]
         given = getattr(self.source, "columns", None) or {}
-        kept = {name: tuple(texts[row] for row in self.rows.tolist()) for name, texts in given.items()}
-        return {**kept, ROW: tuple(str(row) for row in self.rows.tolist())}
+        self.columns = {name: tuple(texts[row] for row in places) for name, texts in given.items()}
+        self.columns[ROW] = tuple(map(str, places))
 
     def open(self, index: int) -> Image:
         """See `Source.open`."""
