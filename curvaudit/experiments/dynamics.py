@@ -173,8 +173,8 @@ EXPERIMENT = Experiment(
     name="dynamics",
     title="Loss and curvature during training",
     paper="Figures 6 and 8: on CIFAR-100 and ImageNet the curvature of the training set grows until the network "
-    "overfits (about epoch 20 of 300) and then falls; that of the 5,000 most memorized pictures stays above the mean in "
-    "every epoch; that of the validation set keeps rising.",
+    "overfits (about epoch 20 of 300) and then falls; that of the 5,000 most memorized pictures stays above the mean "
+    "in every epoch; that of the validation set keeps rising.",
     takes=SOURCES | {"from_runs", "validation", "scores", "mask"},
     run=run,
 )
