@@ -72,7 +72,7 @@ def run(settings: Settings) -> Outcome:
         caveats += ("This data set holds no picture under two labels: there is nothing to find.",)
     figures = tuple(_top(settings, one, number) for number, one in enumerate(found))
     return Outcome(
-        _sentences(found), (_counts(found), _pairs(found)), figures, caveats, tuple(one.described() for one in chosen)
+        _sentences(found), (_counts(found), *_pairs(found)), figures, caveats, tuple(one.described() for one in chosen)
     )
 
 
@@ -97,7 +97,7 @@ def _sentences(found: list[Found]) -> tuple[str, ...]:
     said = []
     for one in found:
         exact, every = one.rows("CA101"), one.rows(*_CONFLICTS)
-        paper = " (paper: 36 of 60)" if one.chosen.training.weight_decay == 0 else " (paper: only a few)"
+        paper = " (paper, CIFAR-100: 36)" if one.chosen.training.weight_decay == 0 else " (paper: only a few)"
         said.append(
             f"{one.chosen.name}: {one.within(every, TOP)} of the {TOP} highest are pictures that stand under two "
             f"labels{paper}; of the {len(exact)} that are identical in every pixel {one.within(exact, TOP)} are in the "
@@ -122,15 +122,16 @@ def _counts(found: list[Found]) -> Table:
     return Table(
         "duplicates",
         "Pictures under two labels",
-        ("", "pictures", f"in the top {TOP}", f"paper, top {TOP}", f"in the top {FURTHER}", f"by chance, top {TOP}",
-         "median rank"),
+        ("", "pictures", f"in the top {TOP}", f"paper, CIFAR-100, top {TOP}", f"in the top {FURTHER}",
+         f"by chance, top {TOP}", "median rank"),
         tuple(rows),
         "CA101: identical in every pixel. CA102: near-identical, verified on pixels. The paper counted by eye, so its "
         "36 include pictures that are alike without being copies in our sense.",
     )  # fmt: skip
 
 
-def _pairs(found: list[Found]) -> Table:
+def _pairs(found: list[Found]) -> list[Table]:
+    """No table where there is no conflict."""
     first = found[0]
     samples = first.report.samples
     rows: list[tuple[Cell, ...]] = []
@@ -138,13 +139,8 @@ def _pairs(found: list[Found]) -> Table:
         names = " | ".join(f"{samples.ids[row]} ({first.report.label(row)})" for row in group)
         ranks = [" ".join(f"{one.report.rank[row]}" for row in group) if _same(one, first) else None for one in found]
         rows.append((names, rule, *ranks))
-    return Table(
-        "duplicates-pairs",
-        "Rank of each",
-        ("pictures (labels)", "rule", *(one.chosen.name for one in found)),
-        tuple(rows),
-        long=len(rows) > 30,
-    )
+    heads = ("pictures (labels)", "rule", *(one.chosen.name for one in found))
+    return [Table("duplicates-pairs", "Rank of each", heads, tuple(rows), long=len(rows) > 30)] if rows else []
 
 
 def _same(one: Found, other: Found) -> bool:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from .. import detection, plots, store
+from .. import detection, plots, ranking, store
 from ..calibrating import Relabelled, plant_all
 from ..clock import seconds
 from ..inventory import take
 from ..reproduction import Cell, Figure, Outcome, Table
+from ..scanning import scan
 from ..scores.interface import mean_over_epochs
 from . import runs
 from .interface import SOURCES, Experiment, Settings
@@ -66,8 +67,6 @@ def run(settings: Settings) -> Outcome:
     labelled = Relabelled(stock, errors.labels)
     folder = settings.out / runs.RUNS
     folder.mkdir(parents=True, exist_ok=True)
-    from ..scanning import scan
-
     for number, (told, changes) in enumerate(variants(base).items()):
         path = folder / f"sensitivity-{number}.h5"
         begun = seconds()
@@ -105,8 +104,6 @@ def _every(values: np.ndarray, k: int) -> np.ndarray:
 
 
 def _others(run: store.Run, wrong: np.ndarray) -> list[tuple[Cell, ...]]:
-    from .. import ranking
-
     rows: list[tuple[Cell, ...]] = []
     for name, values in ranking.reduced(run, 0).items():
         if name != "curvature":

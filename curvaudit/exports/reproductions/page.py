@@ -60,7 +60,8 @@ def shown(table: Table) -> Shown:
     """Cells for people."""
     columns = list(zip(*table.rows, strict=True)) or [() for _ in table.heads]
     numeric = tuple(
-        place > 0 and not any(isinstance(cell, str) for cell in column) for place, column in enumerate(columns)
+        place > 0 and bool(column) and not any(isinstance(cell, str) for cell in column)
+        for place, column in enumerate(columns)
     )
     return Shown(table, tuple(tuple(_text(cell) for cell in row) for row in table.rows), numeric)
 
