@@ -102,40 +102,57 @@ def planted_histogram(axes: Axes, values: np.ndarray, planted: np.ndarray, name:
 
 
 def sheet(rows: Sequence[Sequence[Picture | None]], titles: Sequence[str] = (), *, side: float = 0.62) -> Figure:
-    """Pictures in rows, each with its text above, None for an empty place; `titles` name the rows at their left."""
+    """Pictures in rows, each with its text above, None for an empty place; `titles` name the rows at their left.
+
+    One pair of axes for all: hundreds of them would take a minute to lay out.
+
+    Parameters
+    ----------
+    side:
+        Of one picture, in inches.
+    """
+    require()
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
     wide = max(len(row) for row in rows)
     captioned = any(picture is not None and picture.text for row in rows for picture in row)
-    figure, axes = canvas(
-        len(rows), wide, wide * side * (1.35 if captioned else 1) + (0.9 if titles else 0.1),
-        len(rows) * side * (1.75 if captioned else 1.05),
-    )  # fmt: skip
-    figure.set_layout_engine("constrained", w_pad=0.01, h_pad=0.01, wspace=0.03, hspace=0.03)
-    for place, row in enumerate(rows):
-        for column in range(wide):
-            spot = axes[place, column]
-            spot.set_xticks([])
-            spot.set_yticks([])
-            for spine in spot.spines.values():
-                spine.set_visible(False)
-            picture = row[column] if column < len(row) else None
-            if picture is not None:
-                _show(spot, picture)
-        if titles:
-            axes[place, 0].set_ylabel(titles[place], rotation=0, ha="right", va="center", fontsize=8)
+    across, down, left = 1.06, 1.62 if captioned else 1.06, 1.8 if titles else 0.06  # in sides
+    width, height = left + wide * across, len(rows) * down + 0.06
+    with rc_context(_STABLE):
+        figure = Figure(figsize=(width * side, height * side))
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+        for number, row in enumerate(rows):
+            top = number * down + (down - 1.0)
+            for column, picture in enumerate(row):
+                if picture is not None:
+                    _show(axes, picture, left + column * across, top)
+            if titles:
+                axes.text(left - 0.1, top + 0.5, titles[number], ha="right", va="center", fontsize=8)
+        axes.set_xlim(0, width)
+        axes.set_ylim(height, 0)
     return figure
 
 
-def _show(spot: Axes, picture: Picture) -> None:
+def _show(axes: Axes, picture: Picture, x: float, y: float) -> None:
+    from matplotlib.patches import Rectangle
+
     if picture.pixels is None:
-        spot.set_facecolor("#e4e7ec")
-        spot.set_box_aspect(1)
+        axes.add_patch(Rectangle((x, y), 1, 1, color="#e4e7ec"))
     else:
         small = max(picture.pixels.shape[:2]) <= 64
-        spot.imshow(picture.pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest" if small else "antialiased")
+        high, wide = picture.pixels.shape[:2]
+        longest = max(high, wide)
+        dx, dy = (1 - wide / longest) / 2, (1 - high / longest) / 2
+        axes.imshow(
+            picture.pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest" if small else "antialiased",
+            extent=(x + dx, x + 1 - dx, y + 1 - dy, y + dy), aspect="auto",
+        )  # fmt: skip
     if picture.text:
-        spot.set_title(picture.text, fontsize=5.5, pad=2)
+        axes.text(x + 0.5, y - 0.04, picture.text, ha="center", va="bottom", fontsize=5.5, linespacing=0.95)
     if picture.mark:
-        spot.plot(0.9, 0.9, "o", color=RED, markersize=6, markeredgecolor="white", transform=spot.transAxes)
+        axes.plot(x + 0.88, y + 0.12, "o", color=RED, markersize=6, markeredgecolor="white")
 
 
 def svg(figure: Figure) -> bytes:
