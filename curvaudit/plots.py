@@ -117,7 +117,7 @@ def sheet(rows: Sequence[Sequence[Picture | None]], titles: Sequence[str] = (), 
 
     wide = max(len(row) for row in rows)
     captioned = any(picture is not None and picture.text for row in rows for picture in row)
-    across, down, left = 1.06, 1.62 if captioned else 1.06, 1.8 if titles else 0.06  # in sides
+    across, down, left = 1.06, 1.48 if captioned else 1.06, 1.8 if titles else 0.06  # in sides
     width, height = left + wide * across, len(rows) * down + 0.06
     with rc_context(_STABLE):
         figure = Figure(figsize=(width * side, height * side))

@@ -141,8 +141,8 @@ def _table(found: list[Variant], wrong: np.ndarray, others: list[tuple[Cell, ...
             ("", "Spearman with the base", "AUROC", "change", "average precision", "seconds"),
             tuple(rows + others),
             "Curvature, planted errors. Rarer measuring (--curvature-every) and other means come from the base run. "
-            "The paper (appendix "
-            "B) found h = 0.001 and n = 10 best by its cosine with Feldman and Zhang's scores and gives no figures.",
+            "The paper (appendix B) found h = 0.001 and n = 10 best by its cosine with Feldman and Zhang's scores and "
+            "gives no figures.",
         ),
         sentences,
     )
