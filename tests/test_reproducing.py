@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from html import unescape
 from pathlib import Path
 
@@ -252,6 +253,24 @@ def test_corruption_finds_planted_errors_above_chance(tmp_path, folder):
     told = table(tmp_path / "c", "corruption-0-pairs-suggested")
     assert [row["name"] for row in told] == ["CA201, 10 %", "confident-learning, 10 %"]
     assert all(float(row["planted errors whose true class is suggested"]) <= 1 for row in told)
+
+
+def test_subsets_keep_pairs_and_match_scores_when_trained(tmp_path, folder):
+    root = shutil.copytree(folder, tmp_path / "images")
+    shutil.copy(root / "circle" / "003.png", root / "square" / "copy.png")
+    given = {"source": (str(root),), "samples": 12, **TINY, "epochs": 1}
+    curvaudit.reproduce("duplicates", tmp_path / "d", **given)
+    rows = table(tmp_path / "d", "duplicates")
+    assert [row["pictures"] for row in rows] == ["2"] * 4  # two weight decays, two kinds of copies
+    made = curvaudit.open_run(tmp_path / "d" / "runs" / "duplicates.h5")
+    assert {"circle/003.png", "square/copy.png"} <= set(made.samples.ids) and len(made.samples) <= 14
+    file = scores(tmp_path, x=np.random.default_rng(0).random(49))
+    curvaudit.reproduce("agreement", tmp_path / "a", scores=f"{file}:x", **given)
+    found = {row["name"]: row for row in table(tmp_path / "a", "agreement")}
+    assert 0 < float(found["weight decay 0: curvature (equation 6)"]["all"]) < 1
+    assert float(found["the same value for every picture"]["all"]) > 0.7
+    with pytest.raises(CurvauditError, match="holds an earlier result"):
+        curvaudit.reproduce("agreement", tmp_path / "a", scores=f"{file}:x", **given)
 
 
 def test_the_paper_stands_beside_data_sets_of_its_own_alone():

@@ -66,7 +66,8 @@ def run(settings: Settings) -> Outcome:
             tables += [*_measures(result, title, file, known), _suggested(result, title, file)]
             figures.append(_figure(result, title, file))
             sentences += _sentences(result, title)
-            caveats += result.caveats
+            # The option has another name here.
+            caveats += [text.replace("--repeats", "--seeds") for text in result.caveats]
             trainings += [
                 {
                     "run": f"{file}/{trial.run}", "rate": trial.rate, "seed": trial.seed, "planted": trial.planted,
@@ -95,14 +96,17 @@ def _measures(result: Calibration, title: str, file: str, known: dict[str, tuple
     for measure, told in (("auroc", "AUROC"), ("average_precision", "average precision")):
         heads = [""]
         beside = known is not None and measure == "auroc"
+        spread = ["±"] if result.repeats > 1 else []
         for rate in result.rates:
-            heads += [f"{100 * rate:g} %", "±", *([f"paper, {100 * rate:g} %"] if beside else [])]
+            heads += [f"{100 * rate:g} %", *spread, *([f"paper, {100 * rate:g} %"] if beside else [])]
         rows: list[tuple[Cell, ...]] = []
         for method in result.methods:
             cells: list[Cell] = [f"{method.name} *" if method.kind == BASELINE else method.name]
             for rate in result.rates:
-                spread = result.quality(method.name, rate, measure)
-                cells += [_or_none(spread.mean), _or_none(spread.deviation)]
+                found = result.quality(method.name, rate, measure)
+                cells.append(_or_none(found.mean))
+                if spread:
+                    cells.append(_or_none(found.deviation))
                 if beside:
                     assert known is not None
                     place = RATES.index(rate) if rate in RATES else None
@@ -115,7 +119,8 @@ def _measures(result: Calibration, title: str, file: str, known: dict[str, tuple
                 f"Table 2: {told}, {title}",
                 (*heads, "cost"),
                 tuple(rows),
-                f"Mean and standard deviation over {result.repeats} seeds. * baselines. Cost in trainings. "
+                (f"Mean and standard deviation over {result.repeats} seeds. " if spread else "One seed. ")
+                + "* baselines. Cost in trainings. "
                 + ("The paper gives AUROC alone, for the whole data set." if beside else ""),
             )
         )

@@ -139,7 +139,7 @@ def _table(one: Course, number: int) -> Table:
          "curvature, the others", "share memorized"),
         tuple((int(epoch), *map(float, values)) for epoch, *values in zip(one.epochs, *columns, strict=True)),
         f"Means over pictures, evaluation mode. Most memorized: the tenth with the {one.of}.",
-        long=True,
+        long=len(one.epochs) > 60,
     )  # fmt: skip
 
 
