@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shlex
@@ -26,6 +27,7 @@ DEFAULT_FOLDER = "curvaudit-reproduction"
 _OPTIONS = {"from_runs": "--from"}
 _UNSAID = ("out", "on_event")
 _PERCENT = ("rates",)
+_SEVERAL = ("source", "from_runs", "noise", "rates")
 
 
 def reproduce(
@@ -102,17 +104,27 @@ def _told(
             raise CurvauditError(
                 f"{_flag(name)} says nothing to the experiment {chosen.name}.", f"Leave it out. It takes {takes}."
             )
-    told = Settings(out=folder, scale=scale, on_event=on_event, **settings)
+    given = {name: _several(value) if name in _SEVERAL else value for name, value in settings.items()}
+    told = Settings(out=folder, scale=scale, on_event=on_event, **given)
     for name, low in (("samples", 10), ("seeds", 1), ("epochs", 1), ("seed", 0), ("folds", 2)):
         value = getattr(told, name)
         if value is not None and value < low:
             raise CurvauditError(f"{_flag(name)} {value} is too small.", f"The least is {low}.")
+    if any(not 0 < rate <= 0.5 for rate in told.rates or ()):
+        raise CurvauditError("--rates: not all are above 0 and up to 50 percent.", "For example --rates 2,10.")
     for kind in told.noise:
         if kind not in NOISES:
             raise CurvauditError(f"--noise {kind!r} is not known.", f"Choose from {', '.join(NOISES)}.")
     if told.from_runs and told.samples:
         raise CurvauditError("--samples says nothing about run files.", "Leave out --samples or --from.")
     return told
+
+
+def _several(value: Any) -> Any:
+    """One as well as many."""
+    if value is None or isinstance(value, tuple):
+        return value
+    return (value,) if isinstance(value, str | float | os.PathLike) else tuple(value)
 
 
 def _make_room(folder: Path, overwrite: bool) -> None:
@@ -124,14 +136,27 @@ def _make_room(folder: Path, overwrite: bool) -> None:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Figures of an earlier one beside new run files would mislead.
-        for pattern in ("index.html", "reproduction.json", "*.csv", "*.svg", "*.png"):
-            for path in folder.glob(pattern):
-                path.unlink()
+        # Figures of an earlier one beside new run files would mislead. Nothing but what it names: the folder
+        # may hold pictures and tables of others.
+        for name in _earlier(folder):
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise CurvauditError(
             f"The folder {folder} cannot be written: {error.strerror or error}.", "Choose another folder with -o."
         ) from error
+
+
+def _earlier(folder: Path) -> list[str]:
+    """Names of the files that an earlier result left."""
+    try:
+        said = json.loads((folder / reproductions.NUMBERS).read_bytes())
+        if said["schema"] != reproductions.SCHEMA:
+            return []
+        named = [f"{one['name']}.{kind}" for one in said["figures"] for kind in ("svg", "png")]
+        named += [f"{one['name']}.csv" for one in said["tables"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [*(name for name in named if Path(name).name == name), reproductions.NUMBERS, reproductions.PAGE]
 
 
 def command(chosen: Experiment, told: Settings, named: bool) -> str:

@@ -53,13 +53,13 @@ def check_files(folder: Path, result: curvaudit.Reproduction) -> str:
 
 @pytest.fixture(scope="module")
 def trace() -> spiral.Trace:
-    return spiral.trace(1, epochs=60, shots=(1, 60))
+    return spiral.trace(1, epochs=40, shots=(1, 40))
 
 
 def test_curvature_rises_to_a_peak_near_memorization_and_falls(trace):
     course = spiral.smoothed(trace.curvature)
-    assert trace.accuracy[-1] == 1 and 1 < trace.memorized < 60
-    assert 1 < trace.peak < 60 and abs(trace.peak - trace.memorized) <= 20
+    assert trace.accuracy[-1] == 1 and 1 < trace.memorized < 40
+    assert 1 < trace.peak < 40 and abs(trace.peak - trace.memorized) <= 20
     assert course.max() > 3 * trace.curvature[0] and course[-1] < course.max() / 3
     assert trace.gap[-1] > trace.gap[trace.memorized - 1]  # margins go on growing
     assert trace.loss[-1] < 0.05 < trace.test_loss[-1]
@@ -280,7 +280,7 @@ def test_the_paper_stands_beside_data_sets_of_its_own_alone():
 
 
 def test_sensitivity_compares_with_the_base(tmp_path, folder):
-    result = curvaudit.reproduce("sensitivity", tmp_path / "s", source=(folder,), rates=(0.1,), **TINY)
+    result = curvaudit.reproduce("sensitivity", tmp_path / "s", source=folder, rates=0.1, **TINY)
     check_files(tmp_path / "s", result)
     rows = {row["name"]: row for row in table(tmp_path / "s", "sensitivity")}
     assert float(rows["base: h = 0.001, n = 5, 2 epochs, width 4"]["Spearman with the base"]) == pytest.approx(1)
@@ -323,7 +323,12 @@ def test_an_earlier_result_is_not_replaced_unasked(tmp_path):
     curvaudit.reproduce("spiral", tmp_path / "s", seeds=1, epochs=1)
     with pytest.raises(CurvauditError, match="holds an earlier result"):
         curvaudit.reproduce("spiral", tmp_path / "s", seeds=1, epochs=1)
+    for name in ("mine.png", "mine.csv"):
+        (tmp_path / "s" / name).write_text("of somebody else")
+    (tmp_path / "s" / "spiral-panel.svg").write_text("of an earlier result")
     curvaudit.reproduce("spiral", tmp_path / "s", seeds=1, epochs=1, overwrite=True)
+    assert (tmp_path / "s" / "mine.png").read_text() == (tmp_path / "s" / "mine.csv").read_text() == "of somebody else"
+    assert (tmp_path / "s" / "spiral-panel.svg").read_bytes().startswith(b"<?xml")
 
 
 @pytest.mark.parametrize(
@@ -334,6 +339,7 @@ def test_an_earlier_result_is_not_replaced_unasked(tmp_path):
         (["spiral", "--scale", "huge"], "--scale 'huge' is not known"),
         (["spiral", "--seeds", "0"], "--seeds 0 is too small"),
         (["corruption", "--noise", "loud"], "--noise 'loud' is not known"),
+        (["sensitivity", "--rates", "0"], "--rates: not all are above 0"),
         (["agreement"], "needs memorization scores"),
         (["duplicates", "--from", "gone.h5"], "gone.h5"),
         (["duplicates", "--from", "x.h5", "--samples", "50"], "--samples says nothing about run files"),

@@ -5,8 +5,12 @@ from __future__ import annotations
 from ... import plots
 from ...reproduction import Reproduction
 from . import json_document, page, tables_csv
+from .json_document import SCHEMA
+
+__all__ = ["NUMBERS", "PAGE", "SCHEMA", "render_all"]
 
 PAGE = "index.html"
+NUMBERS = "reproduction.json"
 
 
 def render_all(result: Reproduction) -> dict[str, bytes]:
@@ -17,6 +21,6 @@ def render_all(result: Reproduction) -> dict[str, bytes]:
         files[f"{figure.name}.png"] = plots.png(figure.drawing)
     for table in result.outcome.tables:
         files[f"{table.name}.csv"] = tables_csv.render(table)
-    files["reproduction.json"] = json_document.render(result)
+    files[NUMBERS] = json_document.render(result)
     files[PAGE] = page.render(result, files)
     return files
