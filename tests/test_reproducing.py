@@ -250,6 +250,7 @@ def test_corruption_finds_planted_errors_above_chance(tmp_path, folder):
     assert float(rows["loss"]["10 %"]) > 0.8 and float(rows["consensus"]["10 %"]) > 0.8
     assert all(0 <= float(row["10 %"]) <= 1 and float(row["±"]) >= 0 for row in rows.values())
     assert {"inconfidence *", "confident-learning *", "curvature"} <= set(rows)
+    assert "consensus is at least as good" in result.outcome.sentences[-1]
     told = table(tmp_path / "c", "corruption-0-pairs-suggested")
     assert [row["name"] for row in told] == ["CA201, 10 %", "confident-learning, 10 %"]
     assert all(float(row["planted errors whose true class is suggested"]) <= 1 for row in told)

@@ -170,7 +170,24 @@ def _sentences(result: Calibration, title: str) -> list[str]:
             f"{_said(measured[best])}; "
             f"consensus {_said(measured[CONSENSUS])}."
         )
+    both = [
+        sum(_keeps_up(result, rate, measure, singles) for rate in result.rates)
+        for measure in ("auroc", "average_precision")
+    ]
+    within = "within one standard deviation" if result.repeats > 1 else "one seed, no spread"
+    said.append(
+        f"{title}: consensus is at least as good as the best single score ({within}) at {both[0]} of "
+        f"{len(result.rates)} rates in AUROC and at {both[1]} in average precision."
+    )
     return said
+
+
+def _keeps_up(result: Calibration, rate: float, measure: str, singles: list[str]) -> bool:
+    """Whether consensus reaches the best single score of this rate, less the larger of their deviations."""
+    best = max((result.quality(name, rate, measure) for name in singles), key=lambda one: one.mean)
+    own = result.quality(CONSENSUS, rate, measure)
+    known = [one.deviation for one in (own, best) if one.count > 1]
+    return own.mean >= best.mean - max(known, default=0.0)
 
 
 def _said(spread: Spread) -> str:
