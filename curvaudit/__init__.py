@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .policy.outcome import CheckResult
     from .records import Finding, Report
     from .reporting import report, save
+    from .reproducing import reproduce
+    from .reproduction import Reproduction
     from .scanning import scan
     from .store import Run, open_run
 
@@ -42,6 +44,7 @@ __all__ = [
     "Finding",
     "Policy",
     "Report",
+    "Reproduction",
     "Run",
     "__version__",
     "calibrate",
@@ -52,6 +55,7 @@ __all__ = [
     "open_run",
     "read_policy",
     "report",
+    "reproduce",
     "save",
     "scan",
 ]
@@ -66,6 +70,7 @@ _HOMES = {
     "Finding": "records",
     "Policy": "policy.definition",
     "Report": "records",
+    "Reproduction": "reproduction",
     "Run": "store",
     "calibrate": "calibrating",
     "check": "gating",
@@ -75,6 +80,7 @@ _HOMES = {
     "open_run": "store",
     "read_policy": "policy.file",
     "report": "reporting",
+    "reproduce": "reproducing",
     "save": "reporting",
     "scan": "scanning",
 }

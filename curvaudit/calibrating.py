@@ -15,7 +15,7 @@ from . import __version__, clock, confident, detection, images, inventory, plant
 from .calibration import BASELINE, SCAN, Calibration, Distribution, Method, Trial
 from .errors import CurvauditError
 from .exports import calibrations
-from .records import Advanced, Event, MeasureInfo, Notice, PhaseStarted, Skipped
+from .records import Advanced, Event, MeasureInfo, Notice, PhaseStarted, Samples, Skipped
 from .scan_settings import ScanSettings, settings_from
 from .scanning import scan
 from .whole_file import write_whole
@@ -37,6 +37,7 @@ def calibrate(
     repeats: int = 1,
     folds: int = 3,
     baselines: bool | None = None,
+    noise: planting.Noise = "uniform",
     overwrite: bool = False,
     on_event: Callable[[Event], None] = lambda event: None,
     **settings: Any,
@@ -64,6 +65,9 @@ def calibrate(
         Of the cross-validation; it costs `folds` trainings a trial.
     baselines:
         Whether Confident Learning is run; None: if cleanlab is installed.
+    noise:
+        `uniform`: to any other class. `pairs`: to the class that looks most alike (`planting.lookalikes`),
+        as people err; it is harder to find.
     overwrite:
         Replace an earlier calibration in `out`.
     settings:
@@ -76,6 +80,8 @@ def calibrate(
         `out`, or cleanlab is missing and was asked for.
     """
     wanted = _check(settings, rates, repeats, folds)
+    if noise not in planting.NOISES:
+        raise CurvauditError(f"--noise {noise!r} is not known.", f"Choose one of {', '.join(planting.NOISES)}.")
     folder = Path(out)
     if baselines is None:
         baselines = _installed(on_event)
@@ -88,9 +94,9 @@ def calibrate(
         loaded = sources.load(source, wanted.source_options())
         on_event(PhaseStarted("reading pictures", len(loaded.ids), "pictures"))
         stock = inventory.take(loaded, workers, lambda done: on_event(Advanced(done)))
-        planted = [planting.plant(stock.samples.labels, rate, seed) for rate, seed in plans]
+        planted = plant_all(stock.samples, plans, noise)
         _check_planted(planted, plans, folds if baselines else None)
-        result = _empty(loaded.name, stock, rates, repeats, folds if baselines else None)
+        result = _empty(loaded.name, stock, rates, repeats, folds if baselines else None, noise)
         given = {name: value for name, value in settings.items() if name not in _SOURCE_SETTINGS}
         trials = _Trials(folder, stock, wanted, given, folds if baselines else None, workers, on_event)
         try:
@@ -102,6 +108,14 @@ def calibrate(
         finally:
             trials.clean()
     return result
+
+
+def plant_all(samples: Samples, plans: Sequence[tuple[float, int]], noise: planting.Noise) -> list[planting.Planted]:
+    """The errors that a calibration plants, one for each (rate, seed)."""
+    partner = None
+    if noise == "pairs":
+        partner = planting.lookalikes(samples.labels, samples.signature, len(samples.classes))
+    return [planting.plant(samples.labels, rate, seed, partner) for rate, seed in plans]
 
 
 def _check(settings: Mapping[str, Any], rates: Sequence[float], repeats: int, folds: int) -> ScanSettings:
@@ -364,16 +378,28 @@ def _unit(measures: Mapping[str, MeasureInfo], name: str) -> str:
     return measures[name].unit if name in measures else "percentile / 100"
 
 
+_ABOUT_NOISE: dict[planting.Noise, str] = {
+    "uniform": "Planted errors are uniform: any other class with equal chance. Errors between classes that look alike "
+    "are harder to find (--noise pairs).",
+    "pairs": "Planted errors are pairs: each class is mistaken for the one other class whose mean picture is most "
+    "alike, always the same.",
+}
+
+
 def _empty(
-    name: str, stock: inventory.Inventory, rates: Sequence[float], repeats: int, folds: int | None
+    name: str,
+    stock: inventory.Inventory,
+    rates: Sequence[float],
+    repeats: int,
+    folds: int | None,
+    noise: planting.Noise,
 ) -> Calibration:
     count = len(stock.samples)
     unreadable = sum(item.kind == "unreadable" for item in stock.skipped)
     caveats = [
         "Label errors that the data set already has count as false alarms here, and none of them is planted: "
         "what is said of precision is a lower bound, the more so the smaller the rate.",
-        "Planted errors are uniform: any other class with equal chance. Errors between classes that look alike "
-        "are harder to find.",
+        _ABOUT_NOISE[noise],
     ]
     if repeats == 1:
         caveats.append("One repeat: there is no spread, and chance may decide small differences (--repeats 3).")
@@ -390,6 +416,7 @@ def _empty(
         rates=tuple(sorted(rates)),
         repeats=repeats,
         folds=folds,
+        noise=noise,
         top=min(_TOP, count),
         settings={},
         environment={},

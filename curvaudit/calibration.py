@@ -93,6 +93,7 @@ class Calibration:
     rates: tuple[float, ...]  # shares, ascending
     repeats: int
     folds: int | None  # None: Confident Learning was left out
+    noise: str  # uniform or pairs, see `planting`
     top: int  # 100, or all samples where there are fewer
     settings: Mapping[str, Any]  # of the scans, resolved
     environment: Mapping[str, Any]

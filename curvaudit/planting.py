@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+
+Noise = Literal["uniform", "pairs"]
+NOISES: tuple[Noise, ...] = ("uniform", "pairs")
 
 
 @dataclass(frozen=True)
@@ -15,8 +19,9 @@ class Planted:
     wrong: np.ndarray  # (N,) bool, those that were changed
 
 
-def plant(labels: np.ndarray, rate: float, seed: int) -> Planted:
-    """Flip the same share of labels in each class, each to one of the other classes with equal chance.
+def plant(labels: np.ndarray, rate: float, seed: int, partner: np.ndarray | None = None) -> Planted:
+    """Flip the same share of labels in each class, each to one of the other classes with equal chance,
+    or to the `partner` of its class.
 
     Only classes that `labels` uses are flipped to, and each keeps at least one of its own samples, so
     no class appears or vanishes; a class of one sample is left alone. Where the share of a class is no
@@ -31,6 +36,8 @@ def plant(labels: np.ndarray, rate: float, seed: int) -> Planted:
         Share of the labels, from 0 to below 1.
     seed:
         Decides which samples and which classes.
+    partner:
+        (K,) the class that each class is mistaken for, see `lookalikes`; None: any other class.
     """
     random = np.random.default_rng([seed, round(rate * 1e6)])
     given = np.asarray(labels, np.int32)
@@ -42,7 +49,8 @@ def plant(labels: np.ndarray, rate: float, seed: int) -> Planted:
     for place, count in enumerate(_counts(sizes, rate, random).tolist()):
         rows = random.choice(np.flatnonzero(given == present[place]), count, replace=False)
         # A step of 1 to P - 1 around the circle of classes is each other class once.
-        planted[rows] = present[(place + random.integers(1, len(present), count)) % len(present)]
+        steps = random.integers(1, len(present), count)
+        planted[rows] = present[(place + steps) % len(present)] if partner is None else partner[present[place]]
     return Planted(planted, planted != given)
 
 
@@ -57,3 +65,28 @@ def _counts(sizes: np.ndarray, rate: float, random: np.random.Generator) -> np.n
             counts[place] += 1
             missing -= 1
     return np.minimum(counts, most)
+
+
+def lookalikes(labels: np.ndarray, looks: np.ndarray, classes: int) -> np.ndarray:
+    """For each class the other class with the most similar mean look, (K,); -1 for a class without samples.
+
+    People confuse classes that look alike. Which those are is taken from the pictures alone, not from a
+    network: its confusions would favour the scores of that very network.
+
+    Parameters
+    ----------
+    labels:
+        (N,) class indices.
+    looks:
+        (N, D) a coarse description of each picture, such as `Samples.signature`.
+    """
+    present = np.unique(labels)
+    partner = np.full(classes, -1, np.int32)
+    if len(present) < 2:
+        return partner
+    means = np.stack([looks[labels == one].mean(axis=0, dtype=np.float64) for one in present])  # (P, D)
+    squares = (means**2).sum(axis=1)
+    distance = squares[:, None] + squares - 2 * means @ means.T  # (P, P)
+    np.fill_diagonal(distance, np.inf)
+    partner[present] = present[distance.argmin(axis=1)]
+    return partner

@@ -17,7 +17,7 @@ from .app import CLEAN, COULD_NOT_RUN, INTERRUPTED, app
 from .text import safe
 
 # In the order that --help shows.
-_COMMANDS = ("scan", "report", "check", "duplicates", "compare", "calibrate", "export", "info")
+_COMMANDS = ("scan", "report", "check", "duplicates", "compare", "calibrate", "reproduce", "export", "info")
 
 for _command in _COMMANDS:
     import_module(f".{_command}", __name__)

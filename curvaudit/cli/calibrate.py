@@ -27,6 +27,9 @@ def calibrate(
             help="Run Confident Learning too: as many trainings as folds. Default: if cleanlab is installed.",
         ),
     ] = None,
+    noise: Annotated[
+        str, typer.Option(help="uniform: to any other class. pairs: to the class that looks most alike.")
+    ] = "uniform",
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("curvaudit-calibration"),
     format: Annotated[str, typer.Option(help="text, or json: the content of calibration.json.")] = "text",
     split: Annotated[str | None, typer.Option(help="train, test or val; default train.")] = None,
@@ -76,6 +79,7 @@ def calibrate(
                 repeats=repeats,
                 folds=folds,
                 baselines=baselines,
+                noise=noise,  # type: ignore[arg-type]  # checked there
                 overwrite=overwrite,
                 on_event=display.show,
                 split=split,

@@ -35,13 +35,13 @@ def render(report: Report) -> bytes:
     further = report.samples.columns
     stable = report.stability
     spread = [] if stable is None else [("rank_best", stable.best), ("rank_worst", stable.worst)]
-    scored = [*(_inert(name) for name in names), *(name for name, _ in spread)]
+    scored = [*(inert(name) for name in names), *(name for name, _ in spread)]
     near = report.neighbours
     beside = () if near is None else ("neighbours", "neighbours_alike")
     writer.writerow([*_COLUMNS, *scored, *beside, *(f"meta:{name}" for name in further)])
     unmeasured = np.full(len(report.samples), np.nan)
     columns = [report.scores.get(report.rank_by, unmeasured), *(report.scores[name] for name in names)]
-    classes = [_inert(name) for name in report.samples.classes]
+    classes = [inert(name) for name in report.samples.classes]
     for start in range(0, len(report.order), _BLOCK):
         rows = report.order[start : start + _BLOCK]
         numbers = zip(*(_numbers(column[rows]) for column in columns), strict=True)
@@ -51,7 +51,7 @@ def render(report: Report) -> bytes:
                 [
                     int(report.rank[row]),
                     row,
-                    _inert(report.samples.ids[row]),
+                    inert(report.samples.ids[row]),
                     classes[int(report.samples.labels[row])],
                     score,
                     classes[better] if better >= 0 else "",
@@ -59,7 +59,7 @@ def render(report: Report) -> bytes:
                     *scores,
                     *(int(ranks[row]) for _, ranks in spread),
                     *(() if near is None else _beside(near, report.samples.labels, row)),
-                    *(_inert(texts[row]) for texts in further.values()),
+                    *(inert(texts[row]) for texts in further.values()),
                 ]
             )
     # A file name that is not UTF-8 reaches us as lone surrogates, which UTF-8 cannot hold.
@@ -72,7 +72,8 @@ def _beside(near: Neighbours, labels: np.ndarray, row: int) -> tuple[str, str]:
     return ("", "") if alike is None else (" ".join(map(str, near.of(row))), f"{alike:.4g}")
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
+    """Text that no spreadsheet runs as a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

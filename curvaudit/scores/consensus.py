@@ -20,11 +20,12 @@ def consensus(suspicion: Mapping[str, np.ndarray]) -> np.ndarray:
     suspicion:
         score -> (N,), higher is more suspicious.
     """
-    parts = [_percentile(suspicion[name]) for name in PARTS if name in suspicion]
+    parts = [percentile(suspicion[name]) for name in PARTS if name in suspicion]
     return np.mean(parts, axis=0)
 
 
-def _percentile(values: np.ndarray) -> np.ndarray:
+def percentile(values: np.ndarray) -> np.ndarray:
+    """Share of the samples with a lower value, (N,) in [0, 1]; equal values share one."""
     # Equal values share one percentile: otherwise the order of the files would decide.
     _, inverse, count = np.unique(values, return_inverse=True, return_counts=True)
     below = np.cumsum(count) - count

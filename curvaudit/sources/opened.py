@@ -16,13 +16,16 @@ def matches(spec: Any) -> bool:
 
 
 def load(spec: Source, options: SourceOptions) -> Source:
-    """The source itself.
+    """The source itself, or the split of that name where it has `splits` (name -> Source).
 
     Raises
     ------
     CurvauditError
-        A split was asked for: it was chosen when the source was opened.
+        Another split was asked for: it was chosen when the source was opened.
     """
+    splits = getattr(spec, "splits", None) or {}
+    if options.split in splits:
+        return splits[options.split]
     if options.split is not None:
         raise CurvauditError(
             f"A split of {spec.name} cannot be chosen after it was opened.", "Open the source of that split."

@@ -24,6 +24,7 @@ def render(result: Calibration) -> bytes:
             "rates": result.rates,
             "repeats": result.repeats,
             "folds": result.folds,
+            "noise": result.noise,
             "top": result.top,
             "best": result.best,
             "sentences": wording.sentences(result),

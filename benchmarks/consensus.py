@@ -1,0 +1,134 @@
+"""Which one number puts wrong labels first: candidates computed from the logged scores alone.
+
+    python benchmarks/consensus.py SOURCE [--data-dir DIR] [--label-column NAME] [--samples 3000]
+        [--rates 1,4,10] [--repeats 2] [--noise uniform,pairs] [-o FOLDER]
+
+Plants label errors (`curvaudit calibrate` without baselines, its run files stay in FOLDER and are used
+again), and prints for every candidate AUROC and average precision, mean over the repeats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from curvaudit import calibrating, detection, ranking, sources, store
+from curvaudit.memorization import memorizable
+from curvaudit.records import EpochDone
+from curvaudit.scores.consensus import percentile
+from curvaudit.scores.interface import mean_over_epochs
+from curvaudit.sources.subset import draw
+from curvaudit.suggestion import judging_epochs
+
+LOGGED = ("curvature", "gradient", "loss", "margin", "el2n", "correct")
+LOW = ("margin", "correct")  # low is suspicious
+
+
+def candidates(run: store.Run) -> dict[str, np.ndarray]:
+    """name -> (N,), higher is more suspicious."""
+    recipe = run.trainings[0].recipe
+    share = ranking.memorized_share(run, 0, memorizable(run.samples))  # (E,)
+    before = judging_epochs(share, recipe)
+    planned = int(recipe["epochs"])
+    found: dict[str, np.ndarray] = {}
+    for name in LOGGED:
+        values = run.measure(0, name).astype(np.float64)  # (E, N)
+        if name in LOW:
+            values = -values
+        found[name] = mean_over_epochs(values)
+        found[f"{name}, planned epochs"] = mean_over_epochs(values[:planned])
+        if len(before):
+            found[f"{name}, before memorization"] = mean_over_epochs(values[before])
+        if name not in LOW:
+            tiny = np.nanmin(values[values > 0])
+            found[f"{name}, geometric"] = mean_over_epochs(np.log(np.maximum(values, tiny)))
+            found[f"{name}, root"] = mean_over_epochs(np.sqrt(values))
+        measured = ~np.isnan(values).all(axis=1)
+        ranked = np.stack([percentile(row) for row in values[measured]])  # (M, N)
+        found[f"{name}, percentiles"] = ranked.mean(axis=0)
+    found["consensus: loss margin el2n"] = _together(found, "loss", "margin", "el2n")
+    found["loss el2n"] = _together(found, "loss", "el2n")
+    found["loss margin"] = _together(found, "loss", "margin")
+    found["loss margin el2n gradient"] = _together(found, "loss", "margin", "el2n", "gradient")
+    found["loss margin el2n geometric-gradient"] = _together(found, "loss", "margin", "el2n", "gradient, geometric")
+    found["loss margin el2n root-curvature"] = _together(found, "loss", "margin", "el2n", "curvature, root")
+    found["loss margin el2n geometric-loss"] = _together(found, "loss", "margin", "el2n", "loss, geometric")
+    found["loss margin el2n correct"] = _together(found, "loss", "margin", "el2n", "correct")
+    if len(before):
+        early = [f"{name}, before memorization" for name in ("loss", "margin", "el2n")]
+        found["before memorization: loss margin el2n"] = _together(found, *early)
+        found["loss and before-memorization margin"] = _together(found, "loss", early[1])
+    parts = [percentile(found[name]) for name in ("loss", "margin", "el2n")]
+    found["log of distance from the top"] = -np.mean([np.log(1.0 + len(p) * (1 - p)) for p in parts], axis=0)
+    found["standard scores of log loss, margin, el2n"] = sum(_standard(v) for v in _scales(found))
+    return found
+
+
+def _scales(found: dict[str, np.ndarray]) -> list[np.ndarray]:
+    return [np.log(found["loss"]), found["margin"], found["el2n"]]
+
+
+def _standard(values: np.ndarray) -> np.ndarray:
+    return (values - values.mean()) / values.std()
+
+
+def _together(found: dict[str, np.ndarray], *names: str) -> np.ndarray:
+    return np.mean([percentile(found[name]) for name in names], axis=0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source")
+    parser.add_argument("--data-dir")
+    parser.add_argument("--label-column")
+    parser.add_argument("--samples", type=int, default=3000)
+    parser.add_argument("--rates", default="1,4,10")
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--noise", default="uniform,pairs")
+    parser.add_argument("-o", "--out", type=Path, default=Path("consensus"))
+    parser.add_argument("--width", default="auto")
+    options = parser.parse_args()
+    source = sources.load(
+        options.source, sources.SourceOptions(data_dir=options.data_dir, label_column=options.label_column)
+    )
+    subset = draw(source, options.samples, seed=0)
+    rates = [float(rate) / 100 for rate in options.rates.split(",")]
+    rows = []
+    for noise in options.noise.split(","):
+        for rate in rates:
+            folder = options.out / f"{noise}-{100 * rate:g}"
+            if not (folder / "calibration.json").exists():
+                calibrating.calibrate(
+                    subset, folder, rates=[rate], repeats=options.repeats, baselines=False, noise=noise,
+                    overwrite=True, width=options.width, on_event=_tell,
+                )  # fmt: skip
+            rows += _judge(folder, subset, noise, rate, options.repeats)
+    with (options.out / "consensus.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["noise", "rate", "candidate", "auroc", "average_precision"])
+        writer.writerows(rows)
+    for row in sorted(rows, key=lambda row: (row[0], row[1], -row[4])):
+        print(f"{row[0]:8} {row[1]:5.1%} {row[2]:45} AUROC {row[3]:.4f}  AP {row[4]:.3f}")
+
+
+def _judge(folder: Path, subset, noise: str, rate: float, repeats: int) -> list[tuple]:
+    found: dict[str, list[tuple[float, float]]] = {}
+    for path in sorted((folder / "runs").glob("*.h5"))[:repeats]:
+        run = store.open_run(path)
+        wrong = run.samples.labels != np.asarray(subset.labels)
+        for name, values in candidates(run).items():
+            quality = detection.quality(wrong, values, 100)
+            found.setdefault(name, []).append((quality.auroc, quality.average_precision))
+    return [(noise, rate, name, *np.mean(pairs, axis=0)) for name, pairs in found.items()]
+
+
+def _tell(event: object) -> None:
+    if isinstance(event, EpochDone) and event.epoch % 6 == 0:
+        print(f"epoch {event.epoch}: memorized {event.memorized_share:.2%}, {event.seconds:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

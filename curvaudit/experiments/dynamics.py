@@ -1,0 +1,180 @@
+"""Figures 6 and 8: loss and curvature in each epoch, of the training set, a second split, the most memorized."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import plots
+from ..errors import CurvauditError
+from ..reproduction import Figure, Outcome, Table
+from . import agreement, runs
+from .interface import SOURCES, Experiment, Settings
+from .runs import Chosen
+
+_SMALL, _EPOCHS = 2000, 40
+
+
+@dataclass(frozen=True)
+class Course:
+    """One training, epoch by epoch, (E,) each; NaN where not measured."""
+
+    chosen: Chosen
+    of: str  # which samples count as the most memorized
+    epochs: np.ndarray
+    loss: np.ndarray
+    held_out_loss: np.ndarray
+    curvature: np.ndarray
+    held_out: np.ndarray  # curvature
+    memorized: np.ndarray  # curvature of the most memorized tenth
+    rest: np.ndarray  # curvature of the others
+    share: np.ndarray  # of the samples that are right
+
+    @property
+    def peak(self) -> int:
+        """Position of the highest mean curvature of the training set."""
+        return int(np.nanargmax(self.curvature))
+
+    @property
+    def last(self) -> int:
+        """Position of the last epoch with curvature."""
+        return int(np.flatnonzero(np.isfinite(self.curvature))[-1])
+
+
+def course(settings: Settings, chosen: Chosen) -> Course:
+    """Read one training."""
+    run, t = chosen.run, chosen.training
+    if settings.scores is not None:
+        reference = agreement.read(settings, chosen)
+        top, of = reference.top, f"highest {reference.name}"
+    else:
+        # Not by curvature itself: that they are the highest would be no finding.
+        total = sum(values.astype(np.float64) for values in run.measure_epochs(t.index, "loss"))
+        top = np.zeros(len(run.samples), bool)
+        top[np.argsort(-np.asarray(total), kind="stable")[: max(1, round(agreement.TOP * len(top)))]] = True
+        of = "highest loss over all epochs"
+    curvature, memorized, rest = ([] for _ in range(3))  # type: ignore[var-annotated]
+    for values in run.measure_epochs(t.index, "curvature"):
+        for kept, part in ((curvature, slice(None)), (memorized, top), (rest, ~top)):
+            kept.append(float(values[part].mean(dtype=np.float64)))
+    return Course(
+        chosen, of, t.curves.number.astype(float), run.epoch_means(t.index, "loss"), t.curves.val_loss,
+        np.array(curvature), t.curves.val_curvature, np.array(memorized), np.array(rest), t.curves.train_accuracy,
+    )  # fmt: skip
+
+
+def run(settings: Settings) -> Outcome:
+    """Read or train with the paper's kind of schedule: one that never rests, measured in every epoch."""
+    if settings.from_runs:
+        chosen = runs.opened(settings.from_runs)
+    else:
+        name = runs.only(settings, "mnist" if settings.small else "cifar100")
+        data, split = runs.with_validation(settings, name, settings.samples or (_SMALL if settings.small else None))
+        preset = "paper-mnist" if "mnist" in name or name == "digits" else "paper-cifar"
+        told = {"probes": 1, "epochs": _EPOCHS} if settings.small else {}
+        chosen = runs.trained(
+            settings, data, "dynamics", validation=split, preset=preset, curvature_every=1, weight_decay=0.0,
+            seed=settings.seed, **told,
+        )  # fmt: skip
+    courses = [course(settings, one) for one in chosen]
+    courses = [one for one in courses if np.isfinite(one.curvature).any()]
+    if not courses:
+        raise CurvauditError("Curvature was not measured in any finished epoch yet.", "Wait for the scan.")
+    caveats = list(dict.fromkeys(text for one in chosen for text in one.caveats()))
+    if settings.scores is None:
+        caveats.append(
+            "Without --scores the most memorized are taken to be the tenth with the highest loss over all epochs, of "
+            "the same training; the paper takes Feldman and Zhang's scores."
+        )
+    if any(not np.isfinite(one.held_out).any() for one in courses):
+        caveats.append("A run has no second split: scan with --validation to see its loss and curvature.")
+    if any(np.isnan(one.curvature).any() for one in courses):
+        caveats.append("Curvature was not measured in every epoch; --curvature-every 1 does.")
+    return Outcome(
+        tuple(text for one in courses for text in _sentences(one)),
+        tuple(_table(one, number) for number, one in enumerate(courses)),
+        tuple(_figure(one, number) for number, one in enumerate(courses)),
+        tuple(caveats),
+        tuple(one.described() for one in chosen),
+    )
+
+
+def _sentences(one: Course) -> list[str]:
+    peak, last = one.peak, one.last
+    measured = np.isfinite(one.memorized) & np.isfinite(one.rest)
+    above = int((one.memorized[measured] > one.rest[measured]).sum())
+    if peak == np.flatnonzero(np.isfinite(one.curvature))[0]:
+        turn = "falls from the start"
+    elif one.curvature[last] < one.curvature[peak] / 2:
+        turn = "rises and then falls"
+    else:
+        turn = "still stands near its peak"
+    said = [
+        f"{one.chosen.name}: the mean curvature of the training set {turn}: {one.curvature[peak]:.3g} in epoch "
+        f"{one.epochs[peak]:.0f}, {one.curvature[last]:.3g} in epoch {one.epochs[last]:.0f} "
+        f"({100 * one.share[last]:.1f} % memorized).",
+        f"{one.chosen.name}: the most memorized tenth is more sharply curved than the rest in {above} of "
+        f"{int(measured.sum())} measured epochs (paper: in each).",
+    ]
+    if np.isfinite(one.held_out).any():
+        end = np.flatnonzero(np.isfinite(one.held_out))[-1]
+        times = one.held_out[end] / max(one.curvature[end], np.finfo(float).tiny)
+        said.append(
+            f"{one.chosen.name}: pictures that were not trained on end {times:,.3g} times as sharply curved as the "
+            f"training set, at {one.held_out[end] / np.nanmax(one.held_out):.2f} of their own peak (paper: they keep "
+            "rising)."
+        )
+    return said
+
+
+def _table(one: Course, number: int) -> Table:
+    columns = (
+        one.loss, one.held_out_loss, one.curvature, one.held_out, one.memorized, one.rest, one.share,
+    )  # fmt: skip
+    return Table(
+        f"dynamics-{number}",
+        f"Every epoch, {one.chosen.name}",
+        ("epoch", "loss", "loss, second split", "curvature", "curvature, second split", "curvature, most memorized",
+         "curvature, the others", "share memorized"),
+        tuple((int(epoch), *map(float, values)) for epoch, *values in zip(one.epochs, *columns, strict=True)),
+        f"Means over pictures, evaluation mode. Most memorized: the tenth with the {one.of}.",
+        long=len(one.epochs) > 60,
+    )  # fmt: skip
+
+
+def _figure(one: Course, number: int) -> Figure:
+    figure, axes = plots.canvas(1, 2, 9.5, 3.4)
+    plots.curves(
+        axes[0, 0],
+        [plots.Line("training set", one.epochs, one.loss), plots.Line("second split", one.epochs, one.held_out_loss)]
+        if np.isfinite(one.held_out_loss).any()
+        else [plots.Line("training set", one.epochs, one.loss)],
+        "epoch", "loss, nat", log=True,
+    )  # fmt: skip
+    lines = [
+        plots.Line("training set", one.epochs, one.curvature),
+        plots.Line("second split", one.epochs, one.held_out),
+        plots.Line("most memorized tenth", one.epochs, one.memorized, colour=plots.RED),
+    ]
+    lines = [line for line in lines if np.isfinite(line.y).any()]
+    plots.curves(axes[0, 1], lines, "epoch", "curvature (equation 6)", log=True)
+    return Figure(
+        f"dynamics-{number}",
+        f"Figures 6 and 8: loss and curvature in each epoch, {one.chosen.run.info.source}, {one.chosen.name}. Most "
+        f"memorized: the tenth with the {one.of}.",
+        f"Curvature of the training set is {one.curvature[one.peak]:.3g} at its peak in epoch "
+        f"{one.epochs[one.peak]:.0f} and {one.curvature[one.last]:.3g} at the end.",
+        figure,
+    )
+
+
+EXPERIMENT = Experiment(
+    name="dynamics",
+    title="Loss and curvature during training",
+    paper="Figures 6 and 8: on CIFAR-100 and ImageNet the curvature of the training set grows until the network "
+    "overfits (about epoch 20 of 300) and then falls; that of the 5,000 most memorized pictures stays above the mean "
+    "in every epoch; that of the validation set keeps rising.",
+    takes=SOURCES | {"from_runs", "validation", "scores", "mask"},
+    run=run,
+)

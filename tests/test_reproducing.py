@@ -1,0 +1,398 @@
+"""Every experiment of the paper at a toy size, end to end, and its numbers in their ranges."""
+
+import csv
+import json
+import re
+import shutil
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made import draw_folder, write_run
+
+import curvaudit
+from curvaudit import experiments, extras, plots, reproducing, sources, store
+from curvaudit.cli import main
+from curvaudit.errors import CurvauditError
+from curvaudit.experiments import agreement, corruption, duplicates, dynamics, spiral
+from curvaudit.planting import lookalikes, plant
+from curvaudit.records import EpochRow
+from curvaudit.sources.subset import ROW, draw
+
+pytest.importorskip("matplotlib")
+
+TINY = {"epochs": 2, "width": "4", "device": "cpu", "workers": 1}
+
+
+def table(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / f"{name}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def check_files(folder: Path, result: curvaudit.Reproduction) -> str:
+    """What every experiment leaves; returns the page."""
+    said = json.loads((folder / "reproduction.json").read_text("utf-8"))
+    assert said["schema"] == "curvaudit-reproduction/1" and said["command"] == result.command
+    assert said["environment"]["torch"] and said["environment"]["processor"] and said["sentences"] and said["figures"]
+    for figure in result.outcome.figures:
+        assert (folder / f"{figure.name}.svg").read_bytes().startswith(b"<?xml")
+        assert (folder / f"{figure.name}.png").read_bytes().startswith(b"\x89PNG")
+    for one in result.outcome.tables:
+        assert len(table(folder, one.name)) == len(one.rows)
+        assert all(len(row) == len(one.heads) for row in one.rows)
+    page = (folder / "index.html").read_text("utf-8")
+    assert "default-src 'none'" in unescape(page) and "<script" not in page
+    assert page.count('<img src="data:image/png;base64,') == len(result.outcome.figures)
+    assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page)
+    return page
+
+
+# --- the toy in the plane ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trace() -> spiral.Trace:
+    return spiral.trace(1, epochs=40, shots=(1, 40))
+
+
+def test_curvature_rises_to_a_peak_near_memorization_and_falls(trace):
+    course = spiral.smoothed(trace.curvature)
+    assert trace.accuracy[-1] == 1 and 1 < trace.memorized < 40
+    assert 1 < trace.peak < 40 and abs(trace.peak - trace.memorized) <= 20
+    assert course.max() > 3 * trace.curvature[0] and course[-1] < course.max() / 3
+    assert trace.gap[-1] > trace.gap[trace.memorized - 1]  # margins go on growing
+    assert trace.loss[-1] < 0.05 < trace.test_loss[-1]
+
+
+def test_the_spiral_is_two_arms_of_which_some_points_moved(trace):
+    assert trace.train.shape == (30, 2) and trace.moved.sum() == 9 and np.bincount(trace.labels).tolist() == [15, 15]
+    assert np.hypot(*trace.test.T).max() <= 1
+    still = ~trace.moved
+    # The other arm is this one turned by half a turn.
+    distance = np.hypot(*(trace.train[still][:, None] - trace.test[None]).transpose(2, 0, 1))
+    assert (trace.test_labels[distance.argmin(axis=1)] == trace.labels[still]).mean() > 0.9
+    assert trace.maps.shape == (2, 120, 120) and 0 <= trace.maps.min() <= trace.maps.max() <= 1
+
+
+def test_spiral_writes_everything(tmp_path):
+    result = curvaudit.reproduce("spiral", tmp_path / "s", seeds=1, epochs=3)
+    check_files(tmp_path / "s", result)
+    rows = table(tmp_path / "s", "spiral-epochs")
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"] and float(rows[0]["curvature"]) > 0
+    assert result.command.startswith("curvaudit reproduce spiral --seeds 1 --epochs 3")
+
+
+# --- experiments that read run files -------------------------------------------------
+
+
+@pytest.fixture
+def run(tmp_path) -> store.Run:
+    """Two weight decays; with decay curvature of every epoch is proportional to the "memorization" 1 … 90."""
+    write_run(tmp_path / "run.h5")
+    made = curvaudit.open_run(tmp_path / "run.h5")
+    store.add_training(made.path, 1, 1e-4, 0, {}, made.trainings[0].measures)
+    for number in (1, 2):
+        values = {name: made.last(0, name) for name in made.trainings[0].measures}
+        values["curvature"] = (np.arange(1, 91) * number).astype(np.float32)
+        store.append_epoch(made.path, 1, EpochRow(number, 1.0, 0.9, 1.5, 0.5, 0.1, 1.0, values))
+    store.finish_training(made.path, 1, True)
+    return curvaudit.open_run(made.path)
+
+
+def scores(tmp_path: Path, **arrays: np.ndarray) -> Path:
+    np.savez(tmp_path / "scores.npz", **arrays)
+    return tmp_path / "scores.npz"
+
+
+def test_agreement_with_the_same_scores_is_one_and_with_shuffled_ones_less(tmp_path, run):
+    same = np.arange(1.0, 91)
+    shuffled = np.random.default_rng(0).permutation(same)
+    file = scores(tmp_path, same=same, shuffled=shuffled)
+    found = {}
+    for key in ("same", "shuffled"):
+        result = curvaudit.reproduce("agreement", tmp_path / key, from_runs=(str(run.path),), scores=f"{file}:{key}")
+        page = check_files(tmp_path / key, result)
+        found[key] = {row["name"]: row for row in table(tmp_path / key, "agreement")}
+    with_decay = "weight decay 0.0001: curvature (equation 6)"
+    assert float(found["same"][with_decay]["all"]) == pytest.approx(1)
+    assert float(found["same"][with_decay]["top 9"]) == pytest.approx(1)
+    assert float(found["shuffled"][with_decay]["all"]) < 0.9
+    assert float(found["same"]["weight decay 0: curvature (equation 6)"]["all"]) < 0.95
+    assert found["same"][with_decay]["paper, all"] == "0.82" and "0.82" in page
+    each = table(tmp_path / "same", "agreement-epochs")
+    assert {row["epoch"] for row in each if row["name"] == with_decay} == {"1", "2"}
+
+
+def test_cosine_is_not_centred():
+    assert agreement.cosine(np.array([1.0, 1, 1]), np.array([1.0, 1, 1])) == pytest.approx(1)
+    assert agreement.cosine(np.array([1.0, 0]), np.array([0, 2.0])) == 0
+    assert np.isnan(agreement.cosine(np.zeros(2), np.ones(2)))
+
+
+def test_agreement_leaves_out_what_the_mask_and_nan_leave_out(tmp_path, run):
+    values = np.arange(1.0, 91)
+    values[3], values[5] = 1e9, np.nan
+    mask = np.ones(90, bool)
+    mask[3] = False
+    file = scores(tmp_path, values=values, mask=mask)
+    result = curvaudit.reproduce(
+        "agreement", tmp_path / "a", from_runs=(str(run.path),), scores=f"{file}:values", mask="mask"
+    )
+    assert any("2 pictures are left out" in text for text in result.outcome.caveats)
+    rows = {row["name"]: row for row in table(tmp_path / "a", "agreement")}
+    assert float(rows["weight decay 0.0001: curvature (equation 6)"]["all"]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, "needs memorization scores"),
+        ("scores.npz", "names no array"),
+        ("gone.npz:x", "cannot be read"),
+        ("{file}:y", "has no array 'y'"),
+        ("{file}:short", "has \\(5,\\) values, and .* 90 pictures"),
+        ("{text}:x", "cannot be read"),
+    ],
+)
+def test_agreement_names_scores_that_do_not_fit(tmp_path, run, given, message):
+    file = scores(tmp_path, x=np.ones(90), short=np.ones(5))
+    (tmp_path / "text.npz").write_text("no archive")
+    given = None if given is None else given.format(file=file, text=tmp_path / "text.npz")
+    with pytest.raises(CurvauditError, match=message):
+        curvaudit.reproduce("agreement", tmp_path / "a", from_runs=(str(run.path),), scores=given)
+    assert not (tmp_path / "a" / "index.html").exists()
+
+
+def test_a_subset_keeps_its_rows_and_agreement_matches_by_them(tmp_path):
+    draw_folder(tmp_path / "images", ("circle", "square"), each=20)
+    whole = sources.load(tmp_path / "images")
+    part = draw(whole, 20, seed=3)
+    assert np.bincount(part.labels).tolist() == [10, 10]
+    assert part.columns[ROW] == tuple(str(whole.ids.index(one)) for one in part.ids)
+    file = scores(tmp_path, x=np.arange(40.0))
+    chosen = curvaudit.scan(part, tmp_path / "r.h5", epochs=1, width=4, device="cpu")
+    settings = experiments.interface.Settings(out=tmp_path, scores=f"{file}:x")
+    reference = agreement.read(settings, experiments.runs.Chosen(chosen, chosen.trainings[0]))
+    np.testing.assert_array_equal(reference.values, part.rows)
+
+
+def test_duplicates_counts_pictures_under_two_labels(tmp_path, run):
+    result = curvaudit.reproduce("duplicates", tmp_path / "d", from_runs=(str(run.path),))
+    page = check_files(tmp_path / "d", result)
+    rows = {row["name"]: row for row in table(tmp_path / "d", "duplicates")}
+    # Pictures 3 and 7 are identical and stand under "ant" and "bee"; by the second training they are
+    # the 87th and 83rd of 90.
+    second = rows["weight decay 0.0001: identical (CA101)"]
+    assert (second["pictures"], second["in the top 60"], second["median rank"]) == ("2", "0", "85")
+    assert rows["weight decay 0: identical or near (CA101, CA102)"]["paper, CIFAR-100, top 60"] == "36"
+    assert 0 <= int(rows["weight decay 0: identical (CA101)"]["in the top 60"]) <= 2
+    (pair,) = (row for row in table(tmp_path / "d", "duplicates-pairs") if row["rule"] == "CA101")
+    assert sorted(pair["weight decay 0.0001"].split()) == ["83", "87"] and pair["weight decay 0.0001"] in page
+
+
+def test_dynamics_finds_peak_and_the_most_memorized(tmp_path, run):
+    result = curvaudit.reproduce("dynamics", tmp_path / "d", from_runs=(str(run.path),))
+    check_files(tmp_path / "d", result)
+    rows = table(tmp_path / "d", "dynamics-1")
+    assert [float(row["curvature"]) for row in rows] == pytest.approx([45.5, 91])
+    assert [float(row["curvature, second split"]) for row in rows] == [0.5, 0.5]
+    settings = experiments.interface.Settings(
+        out=tmp_path, scores=f"{scores(tmp_path, x=np.arange(90.0))}:x", from_runs=(str(run.path),)
+    )
+    one = dynamics.course(settings, experiments.runs.opened((str(run.path),))[1])
+    assert one.memorized[0] == pytest.approx(np.arange(82, 91).mean()) and one.peak == one.last == 1
+
+
+# --- experiments that train ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> str:
+    root = tmp_path_factory.mktemp("pictures") / "images"
+    draw_folder(root, ("circle", "square", "stripe"), each=16)
+    return str(root)
+
+
+def test_classes_show_both_ends_of_both_splits(tmp_path, folder):
+    result = curvaudit.reproduce("classes", tmp_path / "c", source=(folder,), **TINY)
+    check_files(tmp_path / "c", result)
+    assert len(result.outcome.figures) == 2  # the training split and the held-out fifth
+    rows = table(tmp_path / "c", "classes-0")
+    assert [row["name"] for row in rows] == ["circle", "square", "stripe"]
+    for row in rows:
+        assert float(row["median of the 10 lowest"]) < float(row["median of the 10 highest"])
+        assert not set(row["rows of the highest"].split()) & set(row["rows of the lowest"].split())
+    assert sum(int(row["pictures"]) for row in rows + table(tmp_path / "c", "classes-1")) == 48
+    # Again from its own run files: the same numbers, and nothing is trained.
+    paths = tuple(str(path) for path in sorted((tmp_path / "c" / "runs").glob("*.h5")))
+    curvaudit.reproduce("classes", tmp_path / "again", from_runs=paths)
+    # In the order of the files: first that of the held-out fifth.
+    assert (tmp_path / "again" / "classes-1.csv").read_bytes() == (tmp_path / "c" / "classes-0.csv").read_bytes()
+
+
+def test_dynamics_trains_with_a_second_split_and_measures_every_epoch(tmp_path, folder):
+    result = curvaudit.reproduce("dynamics", tmp_path / "d", source=(folder,), **{**TINY, "epochs": 3})
+    rows = table(tmp_path / "d", "dynamics-0")
+    assert len(rows) == 3 and all(row["curvature"] and row["curvature, second split"] for row in rows)
+    assert {one["memorized"] for one in result.outcome.trainings} <= {"yes", "no"}
+
+
+def test_corruption_finds_planted_errors_above_chance(tmp_path, folder):
+    pytest.importorskip("cleanlab")
+    result = curvaudit.reproduce(
+        "corruption", tmp_path / "c", source=(folder,), rates=(0.1,), seeds=2, folds=2, noise=("pairs",),
+        **{**TINY, "epochs": 5, "width": "8"},
+    )  # fmt: skip
+    check_files(tmp_path / "c", result)
+    rows = {row["name"]: row for row in table(tmp_path / "c", "corruption-0-pairs-auroc")}
+    # The classes differ in colour: a network tells them apart at once.
+    assert float(rows["loss"]["10 %"]) > 0.8 and float(rows["consensus"]["10 %"]) > 0.8
+    assert all(0 <= float(row["10 %"]) <= 1 and float(row["±"]) >= 0 for row in rows.values())
+    assert {"inconfidence *", "confident-learning *", "curvature"} <= set(rows)
+    assert "consensus is at least as good" in result.outcome.sentences[-1]
+    told = table(tmp_path / "c", "corruption-0-pairs-suggested")
+    assert [row["name"] for row in told] == ["CA201, 10 %", "confident-learning, 10 %"]
+    assert all(float(row["planted errors whose true class is suggested"]) <= 1 for row in told)
+
+
+def test_subsets_keep_pairs_and_match_scores_when_trained(tmp_path, folder):
+    root = shutil.copytree(folder, tmp_path / "images")
+    shutil.copy(root / "circle" / "003.png", root / "square" / "copy.png")
+    given = {"source": (str(root),), "samples": 12, **TINY, "epochs": 1}
+    curvaudit.reproduce("duplicates", tmp_path / "d", **given)
+    rows = table(tmp_path / "d", "duplicates")
+    assert [row["pictures"] for row in rows] == ["2"] * 4  # two weight decays, two kinds of copies
+    made = curvaudit.open_run(tmp_path / "d" / "runs" / "duplicates.h5")
+    assert {"circle/003.png", "square/copy.png"} <= set(made.samples.ids) and len(made.samples) <= 14
+    file = scores(tmp_path, x=np.random.default_rng(0).random(49))
+    curvaudit.reproduce("agreement", tmp_path / "a", scores=f"{file}:x", **given)
+    found = {row["name"]: row for row in table(tmp_path / "a", "agreement")}
+    assert 0 < float(found["weight decay 0: curvature (equation 6)"]["all"]) < 1
+    assert float(found["the same value for every picture"]["all"]) > 0.7
+    with pytest.raises(CurvauditError, match="holds an earlier result"):
+        curvaudit.reproduce("agreement", tmp_path / "a", scores=f"{file}:x", **given)
+
+
+def test_the_paper_stands_beside_data_sets_of_its_own_alone():
+    assert corruption.paper_of("mnist") is corruption.PAPER["mnist"]
+    assert corruption.paper_of("data/cifar100-train.parquet") is corruption.PAPER["cifar100"]
+    assert corruption.paper_of("fashion-mnist") is None and corruption.paper_of("./flowers") is None
+
+
+def test_sensitivity_compares_with_the_base(tmp_path, folder):
+    result = curvaudit.reproduce("sensitivity", tmp_path / "s", source=folder, rates=0.1, **TINY)
+    check_files(tmp_path / "s", result)
+    rows = {row["name"]: row for row in table(tmp_path / "s", "sensitivity")}
+    assert float(rows["base: h = 0.001, n = 5, 2 epochs, width 4"]["Spearman with the base"]) == pytest.approx(1)
+    for name in ("h = 0.01", "h = 0.0001", "n = 1", "n = 3", "1 epochs", "another seed", "every 2nd epoch measured"):
+        assert -1 <= float(rows[name]["Spearman with the base"]) <= 1 and 0 <= float(rows[name]["AUROC"]) <= 1
+    # The same network, measured with fewer probes.
+    assert float(rows["n = 3"]["Spearman with the base"]) > 0.5
+
+
+# --- noise between classes that look alike -------------------------------------------
+
+
+def test_pairs_are_the_classes_that_look_alike():
+    labels = np.repeat([0, 1, 3], 20)
+    looks = np.random.default_rng(0).normal(0, 0.1, (60, 4))
+    looks[labels == 1] += 5
+    looks[labels == 3] += 4
+    partner = lookalikes(labels, looks, 4)
+    assert partner.tolist() == [3, 3, -1, 1]
+    planted = plant(labels, 0.2, 0, partner)
+    assert planted.wrong.sum() == 12
+    assert set(zip(labels[planted.wrong].tolist(), planted.labels[planted.wrong].tolist(), strict=True)) == {
+        (0, 3), (1, 3), (3, 1),
+    }  # fmt: skip
+
+
+# --- what surrounds them -------------------------------------------------------------
+
+
+def test_every_experiment_is_complete():
+    for name in experiments.NAMES:
+        one = experiments.named(name)
+        assert one.name == name and len(one.paper) > 40 and ("igure" in one.paper or "able" in one.paper
+                                                             or "ppendix" in one.paper)  # fmt: skip
+    with pytest.raises(CurvauditError, match="no experiment 'toaster'"):
+        experiments.named("toaster")
+
+
+def test_an_earlier_result_is_not_replaced_unasked(tmp_path):
+    curvaudit.reproduce("spiral", tmp_path / "s", seeds=1, epochs=1)
+    with pytest.raises(CurvauditError, match="holds an earlier result"):
+        curvaudit.reproduce("spiral", tmp_path / "s", seeds=1, epochs=1)
+    for name in ("mine.png", "mine.csv"):
+        (tmp_path / "s" / name).write_text("of somebody else")
+    (tmp_path / "s" / "spiral-panel.svg").write_text("of an earlier result")
+    curvaudit.reproduce("spiral", tmp_path / "s", seeds=1, epochs=1, overwrite=True)
+    assert (tmp_path / "s" / "mine.png").read_text() == (tmp_path / "s" / "mine.csv").read_text() == "of somebody else"
+    assert (tmp_path / "s" / "spiral-panel.svg").read_bytes().startswith(b"<?xml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["toaster"], "There is no experiment 'toaster'"),
+        (["spiral", "--samples", "50"], "--samples says nothing to the experiment spiral"),
+        (["spiral", "--scale", "huge"], "--scale 'huge' is not known"),
+        (["spiral", "--seeds", "0"], "--seeds 0 is too small"),
+        (["corruption", "--noise", "loud"], "--noise 'loud' is not known"),
+        (["sensitivity", "--rates", "0"], "--rates: not all are above 0"),
+        (["agreement"], "needs memorization scores"),
+        (["duplicates", "--from", "gone.h5"], "gone.h5"),
+        (["duplicates", "--from", "x.h5", "--samples", "50"], "--samples says nothing about run files"),
+    ],
+)
+def test_bad_options_are_told(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["curvaudit", "reproduce", *arguments])
+    with pytest.raises(SystemExit) as leave:
+        main()
+    assert leave.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.rglob("index.html"))
+
+
+def test_without_matplotlib_the_install_command_is_named(tmp_path, monkeypatch):
+    def missing(module: str) -> None:
+        raise ImportError(f"No module named {module!r}")
+
+    monkeypatch.setattr(extras, "import_module", missing)
+    with pytest.raises(CurvauditError, match="needs the package matplotlib") as told:
+        curvaudit.reproduce("spiral", tmp_path / "s", seeds=1)
+    assert "pip install 'curvaudit[reproduce]'" in told.value.hint
+    assert not (tmp_path / "s").exists()
+
+
+def test_the_command_line_prints_json(tmp_path, monkeypatch, capsys):
+    out = str(tmp_path / "s")
+    monkeypatch.setattr("sys.argv", ["curvaudit", "reproduce", "spiral", "--seeds", "1", "--epochs", "2", "-o", out,
+                                     "--format", "json", "-q"])  # fmt: skip
+    with pytest.raises(SystemExit) as leave:
+        main()
+    assert not leave.value.code
+    said = json.loads(capsys.readouterr().out)
+    assert said["experiment"] == "spiral" and said["command"].endswith(f"-o {out}")
+
+
+def test_figures_are_the_same_bytes_each_time():
+    def drawn():
+        figure, axes = plots.canvas(1, 1, 3, 2)
+        plots.curves(axes[0, 0], [plots.Line("a", np.arange(3), np.array([1.0, np.nan, 3]))], "x", "y", log=True)
+        return figure
+
+    assert plots.svg(drawn()) == plots.svg(drawn()) and plots.png(drawn()) == plots.png(drawn())
+
+
+def test_the_command_says_what_was_given(tmp_path):
+    one = experiments.named("corruption")
+    told = experiments.interface.Settings(
+        out=tmp_path, source=("mnist", "my data"), rates=(0.01, 0.1), noise=("pairs",), baselines=False
+    )
+    assert reproducing.command(one, told, named=False) == (
+        "curvaudit reproduce corruption --source mnist --source 'my data' --rates 1,10 --noise pairs --no-baselines"
+    )
+    assert duplicates.TOP == 60
