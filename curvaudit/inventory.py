@@ -183,12 +183,17 @@ def _kept_lines(source: Source, rows: np.ndarray) -> np.ndarray:
 
 
 def load_pixels(
-    inventory: Inventory, resolution: int, scratch: Path, workers: int, on_done: Callable[[int], None]
+    inventory: Inventory,
+    resolution: int,
+    scratch: Path,
+    workers: int,
+    on_done: Callable[[int], None],
+    on_disk: bool = False,
 ) -> np.ndarray:
     """Every picture at training resolution, (N, C, resolution, resolution) uint8.
 
-    In memory where it takes less than a third of what is free, otherwise in the file
-    `scratch`, mapped into memory; the caller removes it.
+    In memory where it takes less than a third of what is free, otherwise (and with `on_disk`) in the
+    file `scratch`, mapped into memory; the caller removes it.
 
     Raises
     ------
@@ -198,7 +203,7 @@ def load_pixels(
     channels = 1 if inventory.grey else 3
     shape = (len(inventory.samples), channels, resolution, resolution)
     pixels: np.ndarray
-    if int(np.prod(shape, dtype=np.int64)) * 3 < _free_memory():
+    if not on_disk and int(np.prod(shape, dtype=np.int64)) * 3 < _free_memory():
         pixels = np.empty(shape, np.uint8)
     else:
         pixels = _on_disk(scratch, shape)

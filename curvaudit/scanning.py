@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,10 +24,9 @@ from .records import (
     Thumbnails,
 )
 from .scan_settings import ScanSettings, settings_from, with_overrides
+from .teamwork import brief, followed
+from .training.processes import Processes, joined, local_device
 from .training_run import Pixels, Training, Work, flat
-
-if TYPE_CHECKING:
-    pass
 
 DEFAULT_RUN = "curvaudit.h5"
 
@@ -70,22 +69,32 @@ def scan(
         pictures that change meanwhile, no space, diverged training. Finished epochs are kept.
     """
     wanted = settings_from(settings)
+    wanted = replace(wanted, device=local_device(wanted.device))
     path = Path(out)
-    _check_folder(path, resume, overwrite)
-    with locking.locked(path), images.pixel_limit(wanted.max_pixels):
-        _check_existing(path, resume, overwrite)
-        return _scan(source, path, resume, overwrite, wanted, on_event)
+    with joined(wanted.device) as processes:
+        if not processes.first:
+            return _follow(path, wanted, processes)
+        _check_folder(path, resume, overwrite)
+        with locking.locked(path), images.pixel_limit(wanted.max_pixels):
+            _check_existing(path, resume, overwrite)
+            return _scan(source, path, resume, overwrite, wanted, processes, on_event)
 
 
 def _scan(
-    source: Any, path: Path, resume: bool, overwrite: bool, wanted: ScanSettings, on_event: Callable[[Event], None]
+    source: Any,
+    path: Path,
+    resume: bool,
+    overwrite: bool,
+    wanted: ScanSettings,
+    processes: Processes,
+    on_event: Callable[[Event], None],
 ) -> store.Run:
     loaded = sources.load(source, wanted.source_options())
     second = _second_split(source, wanted)
     workers = wanted.workers or min(8, os.cpu_count() or 1)
     stock = _take(loaded, workers, "reading pictures", on_event)
     with _Scratch(path) as scratch:
-        work = _prepare(source, stock, second, wanted, path, scratch, workers, on_event)
+        work = _prepare(source, stock, second, wanted, path, scratch, workers, processes, on_event)
         if resume:
             _check_same(store.open_run(path), work.info)
         else:
@@ -94,9 +103,8 @@ def _scan(
             store.create(
                 path, work.info, stock.samples, work.skipped, stock.thumbnails or _NO_THUMBNAILS, overwrite=overwrite
             )
-        with _memory_named(path):
-            for index, (weight_decay, seed) in enumerate(wanted.trainings):
-                Training(work, index, weight_decay, seed, on_event).run()
+        brief(work)
+        _train_all(work, on_event)
     if stock.thumbnails is None:
         rows = gallery.rows_worth_showing(store.open_run(path))
         thumbnails = gallery.draw(stock.open, rows)
@@ -105,7 +113,23 @@ def _scan(
             on_event(Notice(f"{lost} pictures changed since they were scanned; the report cannot show them", "warning"))
         store.set_thumbnails(path, thumbnails)
     _checkpoint_path(path).unlink(missing_ok=True)
+    processes.told(dict)  # the others may go
     return store.open_run(path)
+
+
+def _follow(path: Path, wanted: ScanSettings, processes: Processes) -> store.Run:
+    """What every process but the first one does: train and measure what that one prepares."""
+    with images.pixel_limit(wanted.max_pixels):
+        work = followed(path, wanted, processes)
+        _train_all(work, lambda event: None)
+    processes.told(dict)
+    return store.open_run(path)
+
+
+def _train_all(work: Work, on_event: Callable[[Event], None]) -> None:
+    with _memory_named(work.path):
+        for index, (weight_decay, seed) in enumerate(work.settings.trainings):
+            Training(work, index, weight_decay, seed, on_event).run()
 
 
 _NO_THUMBNAILS = Thumbnails(np.zeros(0, np.int64), ())
@@ -203,6 +227,7 @@ def _prepare(
     path: Path,
     scratch: _Scratch,
     workers: int,
+    processes: Processes,
     on_event: Callable[[Event], None],
 ) -> Work:
     import torch
@@ -224,8 +249,10 @@ def _prepare(
 
     def load(what: inventory.Inventory, file: Path, phase: str) -> Pixels:
         on_event(PhaseStarted(phase, len(what.samples), "pictures"))
-        array = inventory.load_pixels(what, resolution.value, file, workers, lambda done: on_event(Advanced(done)))
-        return Pixels(torch.from_numpy(array), torch.from_numpy(what.samples.labels.astype(np.int64)))
+        array = inventory.load_pixels(
+            what, resolution.value, file, workers, lambda done: on_event(Advanced(done)), on_disk=processes.size > 1
+        )
+        return Pixels(torch.from_numpy(array), torch.from_numpy(what.samples.labels.astype(np.int64)), file)
 
     data = load(stock, scratch.path, "loading pixels")
     validation, validation_fingerprint, skipped = None, None, stock.skipped
@@ -270,6 +297,7 @@ def _prepare(
             "numpy": np.__version__,
             "platform": platform.platform(),
             "threads": torch.get_num_threads(),
+            "processes": processes.size,
             "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         },
         created_by=f"curvaudit {__version__}",
@@ -288,6 +316,7 @@ def _prepare(
         validation=validation,
         memorizable=memorizable(stock.samples),
         skipped=skipped,
+        processes=processes,
     )
 
 
