@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, clock, gallery, images, inventory, locking, sources, store
+from . import __version__, clock, gallery, images, inventory, locking, pixels, sources, store
 from .errors import CurvauditError
 from .memorization import memorizable
 from .records import (
@@ -37,6 +37,7 @@ def scan(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    cache: str | os.PathLike[str] | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     **settings: Any,
 ) -> store.Run:
@@ -53,6 +54,8 @@ def scan(
         Continue the run at `out`; its settings and its source must be the same.
     overwrite:
         Replace an existing file at `out`.
+    cache:
+        The folder in which pixels that do not fit into memory are kept from run to run, see `pixels`; None: nowhere.
     on_event:
         Called with what happens, see `records.Event`.
     settings:
@@ -77,7 +80,7 @@ def scan(
         _check_folder(path, resume, overwrite)
         with locking.locked(path), images.pixel_limit(wanted.max_pixels):
             _check_existing(path, resume, overwrite)
-            return _scan(source, path, resume, overwrite, wanted, processes, on_event)
+            return _scan(source, path, resume, overwrite, wanted, cache, processes, on_event)
 
 
 def _scan(
@@ -86,15 +89,17 @@ def _scan(
     resume: bool,
     overwrite: bool,
     wanted: ScanSettings,
+    cache: str | os.PathLike[str] | None,
     processes: Processes,
     on_event: Callable[[Event], None],
 ) -> store.Run:
     loaded = sources.load(source, wanted.source_options())
     second = _second_split(source, wanted)
     workers = wanted.workers or min(8, os.cpu_count() or 1)
+    kept = None if cache is None else Path(cache)
     stock = _take(loaded, workers, "reading pictures", on_event)
     with _Scratch(path) as scratch:
-        work = _prepare(source, stock, second, wanted, path, scratch, workers, processes, on_event)
+        work = _prepare(source, stock, second, wanted, path, scratch, workers, kept, processes, on_event)
         if resume:
             _check_same(store.open_run(path), work.info)
         else:
@@ -227,6 +232,7 @@ def _prepare(
     path: Path,
     scratch: _Scratch,
     workers: int,
+    cache: Path | None,
     processes: Processes,
     on_event: Callable[[Event], None],
 ) -> Work:
@@ -249,10 +255,10 @@ def _prepare(
 
     def load(what: inventory.Inventory, file: Path, phase: str) -> Pixels:
         on_event(PhaseStarted(phase, len(what.samples), "pictures"))
-        array = inventory.load_pixels(
-            what, resolution.value, file, workers, lambda done: on_event(Advanced(done)), on_disk=processes.size > 1
-        )
-        return Pixels(torch.from_numpy(array), torch.from_numpy(what.samples.labels.astype(np.int64)), file)
+        place = pixels.Place(file, cache, always=processes.size > 1)
+        buffer = inventory.load_pixels(what, resolution.value, place, workers, lambda done: on_event(Advanced(done)))
+        labels = torch.from_numpy(what.samples.labels.astype(np.int64))
+        return Pixels(torch.from_numpy(buffer.values), labels, buffer.file)
 
     data = load(stock, scratch.path, "loading pixels")
     validation, validation_fingerprint, skipped = None, None, stock.skipped

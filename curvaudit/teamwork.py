@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from . import pixels
 from .errors import CurvauditError
 from .records import RunInfo
 from .scan_settings import ScanSettings, with_overrides
@@ -22,7 +23,7 @@ def brief(work: Work) -> None:
         lambda: {
             "info": asdict(work.info),
             "classes": work.classes,
-            "pixels": [{"file": str(one.file.resolve()), "shape": list(one.pixels.shape)} for one in data],
+            "pixels": [{"file": str(one.file and one.file.resolve()), "shape": list(one.pixels.shape)} for one in data],
         }
     )
     for one in data:
@@ -67,12 +68,12 @@ def _mapped(file: Path, shape: list[int], labels: np.ndarray, run: Path) -> Pixe
 
     try:
         # Copy on write: torch wants memory that may be written, the file must not be.
-        pixels: Any = np.lib.format.open_memmap(file, "c")
+        values: Any = pixels.mapped(file)
     except (OSError, ValueError) as error:
         raise CurvauditError(
             f"The pixels in {file} cannot be read: {error}.",
             f"Put the run file {run} where all machines see it under the same name.",
         ) from error
-    if list(pixels.shape) != shape:
+    if list(values.shape) != shape:
         raise CurvauditError(f"{file} holds other pixels than the first process says.", "Start again with --resume.")
-    return Pixels(torch.from_numpy(pixels), torch.from_numpy(labels), file)
+    return Pixels(torch.from_numpy(values), torch.from_numpy(labels), file)

@@ -31,7 +31,7 @@ _VALIDATION_ROWS = 1 << 40  # probes of validation samples must not repeat those
 class Pixels:
     pixels: torch.Tensor  # (N, C, H, W) uint8
     labels: torch.Tensor  # (N,) int64
-    file: Path  # where other processes find the pixels
+    file: Path | None  # where other processes find the pixels; None: in memory
 
 
 @dataclass(frozen=True)

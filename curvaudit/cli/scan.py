@@ -13,6 +13,7 @@ import typer
 
 from ..errors import CurvauditError
 from .app import COULD_NOT_RUN, INTERRUPTED, RUN_FILE, app
+from .caching import Cache, NoCache, cache_folder
 from .interrupts import terminate_like_interrupt
 from .numbers import numbers
 from .text import safe
@@ -62,6 +63,8 @@ def scan(
     ] = 178_956_970,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run file.")] = False,
+    cache: Cache = None,
+    no_cache: NoCache = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
 ) -> None:
     """Train to full memorization and log every score of every picture in every epoch."""
@@ -69,6 +72,7 @@ def scan(
     from ..training.processes import launched
     from .display import Display
 
+    kept = cache_folder(cache, no_cache)
     decays = numbers("--weight-decay", weight_decay, "0,1e-4")
     terminate_like_interrupt()
     rank, _ = launched()
@@ -78,6 +82,7 @@ def scan(
             out,
             resume=resume,
             overwrite=overwrite,
+            cache=kept,
             on_event=display.show,
             split=split,
             data_dir=data_dir,

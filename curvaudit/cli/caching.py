@@ -1,0 +1,35 @@
+"""The options of the cache, spelled alike in every command that has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import CurvauditError
+
+Cache = Annotated[
+    Path | None,
+    typer.Option("--cache", help="Where decoded pictures are kept; default: the user's cache folder.", metavar="DIR"),
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Decode every picture anew, and keep nothing.")]
+
+
+def cache_folder(cache: Path | None, no_cache: bool) -> Path | None:
+    """The folder, None for none.
+
+    Raises
+    ------
+    CurvauditError
+        Both options are given.
+    """
+    if cache is not None and no_cache:
+        raise CurvauditError("--cache and --no-cache contradict each other.", "Leave out one.")
+    if no_cache:
+        return None
+    if cache is not None:
+        return cache
+    from platformdirs import user_cache_path
+
+    return user_cache_path("curvaudit", appauthor=False)
