@@ -1,6 +1,7 @@
 """A run file of ImageNet's size, made by our own store: what its commits, `report`, `check` and `compare` cost.
 
     python benchmarks/report_at_scale.py make FOLDER --samples 1281167 --epochs 200
+    python benchmarks/report_at_scale.py stream FOLDER      what every command reads of the epochs
     python benchmarks/report_at_scale.py report FOLDER      (also: check, compare)
 
 Scores are drawn at random, pictures have no near-copies and no thumbnails are kept: what is measured
@@ -19,10 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
-from curvaudit import store
+from curvaudit import ranking, store
+from curvaudit.memorization import memorizable
 from curvaudit.records import EpochRow, RunInfo, Samples, Thumbnails
 from curvaudit.scores import build
+from curvaudit.suggestion import suggest
 from curvaudit.training import presets
+from curvaudit.trajectory import trajectories
 
 
 def samples(count: int, classes: int, chance: np.random.Generator) -> Samples:
@@ -87,6 +91,27 @@ def _written() -> int:
         return next(int(line.split()[1]) for line in counters if line.startswith("write_bytes"))
 
 
+def stream(folder: Path) -> None:
+    started = time.monotonic()
+    run = store.open_run(folder / "run.h5")
+    can = memorizable(run.samples)
+    rows = list(range(0, len(run.samples), max(1, len(run.samples) // 5000)))
+    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"samples: {time.monotonic() - started:.1f} s, {base / 2**20:.2f} GiB")
+    for name, part in (
+        ("scores reduced over epochs", lambda: ranking.reduced(run, 0)),
+        ("share memorized in each epoch", lambda: ranking.memorized_share(run, 0, can)),
+        ("suggested labels", lambda: suggest(run, 0, can)),
+        ("mean curvature in each epoch", lambda: run.epoch_means(0, "curvature")),
+        ("curves of 5,000 pictures, medians of classes", lambda: trajectories(run, 0, rows)),
+    ):
+        before = time.monotonic()
+        part()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(f"{name}: {time.monotonic() - before:.1f} s, peak so far {peak / 2**20:.2f} GiB", flush=True)
+    print(f"all: {time.monotonic() - started:.0f} s")
+
+
 def command(folder: Path, name: str) -> None:
     run = str(folder / "run.h5")
     arguments = {
@@ -109,7 +134,7 @@ def command(folder: Path, name: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("step", choices=["make", "report", "check", "compare"])
+    parser.add_argument("step", choices=["make", "stream", "report", "check", "compare"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--samples", type=int, default=1_281_167)
     parser.add_argument("--classes", type=int, default=1000)
@@ -118,6 +143,8 @@ def main() -> None:
     if given.step == "make":
         given.folder.mkdir(parents=True, exist_ok=True)
         make(given.folder, given.samples, given.classes, given.epochs)
+    elif given.step == "stream":
+        stream(given.folder)
     else:
         command(given.folder, given.step)
 

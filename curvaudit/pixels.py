@@ -94,14 +94,14 @@ def room_for(shape: tuple[int, int, int, int], ids: Sequence[str], place: Place)
 
 
 def mapped(file: Path) -> np.ndarray:
-    """The pixels in a file that another process has filled; what is written to them stays here.
+    """The pixels in a file that another process has filled, to be read.
 
     Raises
     ------
     OSError, ValueError
         It cannot be read.
     """
-    return np.lib.format.open_memmap(file, "c")
+    return np.lib.format.open_memmap(file, "r")
 
 
 def free_memory() -> int:
@@ -126,7 +126,7 @@ def _key(ids: Sequence[str]) -> str:
 def _existing(file: Path, shape: tuple[int, int, int, int]) -> Buffer | None:
     """The buffer in a file; None where there is none, or another thing."""
     try:
-        values = np.lib.format.open_memmap(file, "c")
+        values = mapped(file)
         place = _place_of_hashes(values.offset, shape)
         # NumPy would lengthen a file that was cut.
         whole = file.stat().st_size == place + 8 * shape[0] and values.flags.c_contiguous

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,6 @@ def _mapped(file: Path, shape: list[int], labels: np.ndarray, run: Path) -> Pixe
     import torch
 
     try:
-        # Copy on write: torch wants memory that may be written, the file must not be.
         values: Any = pixels.mapped(file)
     except (OSError, ValueError) as error:
         raise CurvauditError(
@@ -76,4 +76,6 @@ def _mapped(file: Path, shape: list[int], labels: np.ndarray, run: Path) -> Pixe
         ) from error
     if list(values.shape) != shape:
         raise CurvauditError(f"{file} holds other pixels than the first process says.", "Start again with --resume.")
-    return Pixels(torch.from_numpy(values), torch.from_numpy(labels), file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch would rather write to it
+        return Pixels(torch.from_numpy(values), torch.from_numpy(labels), file)

@@ -163,12 +163,16 @@ class Processes:
 
     def _others_live(self) -> bool:
         """False where one of this machine's processes has gone."""
-        with suppress(RuntimeError, ValueError):
-            for rank in range(self.size):
-                host, number = self.store.get(f"process/{rank}").decode().rsplit(" ", 1)
-                if host == socket.gethostname():
-                    os.kill(int(number), 0)
-            return True
+        with suppress(RuntimeError):
+            for key in (f"process/{rank}" for rank in range(self.size)):
+                if not self.store.check([key]):
+                    continue
+                host, number = self.store.get(key).decode().rsplit(" ", 1)
+                try:
+                    if host == socket.gethostname():
+                        os.kill(int(number), 0)
+                except ProcessLookupError:
+                    return False
         return True
 
 
@@ -242,19 +246,14 @@ def joined(device: str) -> Iterator[Processes]:
     try:
         yield team
     except BaseException as error:
-        if not team.first:
-            with suppress(RuntimeError):
-                _leave_word(team, error)
-            raise
-        if isinstance(error, KeyboardInterrupt):
+        lost = isinstance(error, RuntimeError) and _concerns_others(error)
+        if team.first and isinstance(error, KeyboardInterrupt):
             # torchrun ends the others by SIGTERM as soon as one has died.
-            try:
-                team._others_live()
-            except ProcessLookupError:
-                raise team._lost() from error
-            raise
-        if isinstance(error, RuntimeError) and _concerns_others(error):
+            lost = not team._others_live()
+        if lost:
             raise team._lost() from error
+        if not team.first and not isinstance(error, KeyboardInterrupt):
+            _leave_word(team, error)
         raise
     else:
         with suppress(RuntimeError):
@@ -269,11 +268,10 @@ def _rendezvous() -> Any:
 
 
 def _leave_word(team: Processes, error: BaseException) -> None:
-    """Tell the first process why this one ends, unless it only follows another."""
-    if isinstance(error, KeyboardInterrupt) or (isinstance(error, RuntimeError) and _concerns_others(error)):
-        return
+    """Tell the first process why this one ends."""
     said = error.message if isinstance(error, CurvauditError) else f"{type(error).__name__}: {error}"
-    team.store.set("failed", f"process {team.rank}: {said}")
+    with suppress(RuntimeError):
+        team.store.set("failed", f"process {team.rank}: {said}")
 
 
 def _concerns_others(error: RuntimeError) -> bool:
