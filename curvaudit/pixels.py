@@ -93,7 +93,7 @@ def room_for(shape: tuple[int, int, int, int], ids: Sequence[str], place: Place)
         ) from error
 
 
-def mapped(file: Path) -> np.ndarray:
+def mapped(file: Path) -> np.memmap:
     """The pixels in a file that another process has filled, to be read.
 
     Raises

@@ -269,7 +269,7 @@ def _rendezvous() -> Any:
 
 def _leave_word(team: Processes, error: BaseException) -> None:
     """Tell the first process why this one ends."""
-    said = error.message if isinstance(error, CurvauditError) else f"{type(error).__name__}: {error}"
+    said = error.message.rstrip(".") if isinstance(error, CurvauditError) else f"{type(error).__name__}: {error}"
     with suppress(RuntimeError):
         team.store.set("failed", f"process {team.rank}: {said}")
 
