@@ -36,7 +36,7 @@ WORKERS = 2
 def multiplied(folder: Path, target: Path, pictures: int) -> None:
     files = sorted(path for path in folder.glob("*/*") if path.is_file())
     for number in range(pictures):
-        file = files[number % len(files)]
+        file = files[number * 7919 % len(files)]  # every class, however few pictures
         place = target / file.parent.name
         place.mkdir(parents=True, exist_ok=True)
         os.link(file, place / f"{number}{file.suffix}") if _same_disk(file, target) else (
