@@ -15,6 +15,7 @@ from . import __version__, clock, confident, detection, images, inventory, plant
 from .calibration import BASELINE, SCAN, Calibration, Distribution, Method, Trial
 from .errors import CurvauditError
 from .exports import calibrations
+from .pixels import Place
 from .records import Advanced, Event, MeasureInfo, Notice, PhaseStarted, Samples, Skipped
 from .scan_settings import ScanSettings, settings_from
 from .scanning import scan
@@ -355,8 +356,12 @@ class _Trials:
         if self._pixels is None:
             self.on_event(PhaseStarted("loading pixels", len(self.stock.samples), "pictures"))
             self._pixels = inventory.load_pixels(
-                self.stock, resolution, self._scratch, self.workers, lambda done: self.on_event(Advanced(done))
-            )
+                self.stock,
+                resolution,
+                Place(self._scratch),
+                self.workers,
+                lambda done: self.on_event(Advanced(done)),
+            ).values
         return self._pixels
 
 

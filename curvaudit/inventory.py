@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from PIL.Image import Image
 
-from . import hash_cache, images, portraits
+from . import hash_cache, images, pixels, portraits
 from .copies import hashing
 from .errors import CurvauditError, UnreadableImage
 from .hash_cache import HashCache
@@ -267,60 +266,33 @@ def _kept_lines(source: Source, rows: np.ndarray) -> np.ndarray:
 
 
 def load_pixels(
-    inventory: Inventory, resolution: int, scratch: Path, workers: int, on_done: Callable[[int], None]
-) -> np.ndarray:
-    """Every picture at training resolution, (N, C, resolution, resolution) uint8.
+    inventory: Inventory, resolution: int, place: pixels.Place, workers: int, on_done: Callable[[int], None]
+) -> pixels.Buffer:
+    """Every picture at training resolution, (N, C, resolution, resolution) uint8, decoded by several threads.
 
-    In memory where it takes less than a third of what is free, otherwise in the file
-    `scratch`, mapped into memory; the caller removes it.
+    What the cache holds already is not decoded again. A kill loses at most a block of pictures.
 
     Raises
     ------
     CurvauditError
-        A picture is not what it was when the inventory was taken, or there is no space for `scratch`.
+        A picture is not what it was when the inventory was taken, or there is no space for the pixels.
     """
     channels = 1 if inventory.grey else 3
-    shape = (len(inventory.samples), channels, resolution, resolution)
-    pixels: np.ndarray
-    if int(np.prod(shape, dtype=np.int64)) * 3 < _free_memory():
-        pixels = np.empty(shape, np.uint8)
-    else:
-        pixels = _on_disk(scratch, shape)
+    samples = inventory.samples
+    buffer = pixels.room_for((len(samples), channels, resolution, resolution), samples.ids, place)
+    missing = buffer.missing(samples.content_hash)  # (M,) rows
+    on_done(len(samples) - len(missing))
 
-    def load(row: int) -> None:
-        pixels[row] = images.to_array(inventory.open(row), resolution, channels)
+    def load(position: int) -> None:
+        row = int(missing[position])
+        buffer.values[row] = images.to_array(inventory.open(row), resolution, channels)
 
-    for _ in _in_parallel(load, shape[0], workers):
+    for done, _ in _in_parallel(load, len(missing), workers):
         on_done(1)
-    return pixels
-
-
-def _on_disk(scratch: Path, shape: tuple[int, ...]) -> np.ndarray:
-    try:
-        pixels = np.lib.format.open_memmap(scratch, "w+", np.uint8, shape)
-        # Without space behind it, the first write to a page of a mapped file kills the process.
-        if hasattr(os, "posix_fallocate"):
-            with scratch.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, scratch.stat().st_size)
-    except OSError as error:
-        size = int(np.prod(shape, dtype=np.int64)) / 2**30
-        raise CurvauditError(
-            f"The pixels need {size:.1f} GiB and find no room in {scratch}: {error.strerror or error}.",
-            "Choose a smaller --resolution, or a place with more space with -o.",
-        ) from error
-    return pixels
-
-
-def _free_memory() -> int:
-    """Free bytes; 4 GiB where the system does not say."""
-    try:
-        with open("/proc/meminfo") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 4 * 2**30
+        if (done + 1) % _BLOCK == 0 or done + 1 == len(missing):
+            block = missing[done - done % _BLOCK : done + 1]
+            buffer.keep(block, samples.content_hash[block])
+    return buffer
 
 
 def _in_parallel(

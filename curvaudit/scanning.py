@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from . import __version__, clock, gallery, hash_cache, images, inventory, locking, sources, store
+from . import __version__, clock, gallery, hash_cache, images, inventory, locking, pixels, sources, store
 from .errors import CurvauditError
 from .memorization import memorizable
 from .records import (
@@ -24,10 +24,9 @@ from .records import (
     Thumbnails,
 )
 from .scan_settings import ScanSettings, settings_from, with_overrides
+from .teamwork import brief, followed
+from .training.processes import Processes, joined, local_device
 from .training_run import Pixels, Training, Work, flat
-
-if TYPE_CHECKING:
-    pass
 
 DEFAULT_RUN = "curvaudit.h5"
 
@@ -56,7 +55,8 @@ def scan(
     overwrite:
         Replace an existing file at `out`.
     cache:
-        The folder in which hashes of pictures are kept from run to run, see `hash_cache`; None: nowhere.
+        The folder in which hashes of pictures (see `hash_cache`), and pixels that do not fit into memory
+        (see `pixels`), are kept from run to run; None: nowhere.
     on_event:
         Called with what happens, see `records.Event`.
     settings:
@@ -73,11 +73,15 @@ def scan(
         pictures that change meanwhile, no space, diverged training. Finished epochs are kept.
     """
     wanted = settings_from(settings)
+    wanted = replace(wanted, device=local_device(wanted.device))
     path = Path(out)
-    _check_folder(path, resume, overwrite)
-    with locking.locked(path), images.pixel_limit(wanted.max_pixels):
-        _check_existing(path, resume, overwrite)
-        return _scan(source, path, resume, overwrite, wanted, cache, on_event)
+    with joined(wanted.device) as processes:
+        if not processes.first:
+            return _follow(path, wanted, processes)
+        _check_folder(path, resume, overwrite)
+        with locking.locked(path), images.pixel_limit(wanted.max_pixels):
+            _check_existing(path, resume, overwrite)
+            return _scan(source, path, resume, overwrite, wanted, cache, processes, on_event)
 
 
 def _scan(
@@ -87,18 +91,20 @@ def _scan(
     overwrite: bool,
     wanted: ScanSettings,
     cache: str | os.PathLike[str] | None,
+    processes: Processes,
     on_event: Callable[[Event], None],
 ) -> store.Run:
     loaded = sources.load(source, wanted.source_options())
     second = _second_split(source, wanted)
     workers = wanted.workers or min(8, os.cpu_count() or 1)
+    kept = None if cache is None else Path(cache)
     other = None
-    with hash_cache.opened(cache, on_event) as hashes:
+    with hash_cache.opened(kept, on_event) as hashes:
         stock = inventory.read(loaded, workers, "reading pictures", on_event, cache=hashes)
         if second is not None:
             other = inventory.read(second, workers, f"reading {wanted.validation} pictures", on_event, cache=hashes)
     with _Scratch(path) as scratch:
-        work = _prepare(source, stock, other, wanted, path, scratch, workers, on_event)
+        work = _prepare(source, stock, other, wanted, path, scratch, workers, kept, processes, on_event)
         if resume:
             _check_same(store.open_run(path), work.info)
         else:
@@ -107,9 +113,8 @@ def _scan(
             store.create(
                 path, work.info, stock.samples, work.skipped, stock.thumbnails or _NO_THUMBNAILS, overwrite=overwrite
             )
-        with _memory_named(path):
-            for index, (weight_decay, seed) in enumerate(wanted.trainings):
-                Training(work, index, weight_decay, seed, on_event).run()
+        brief(work)
+        _train_all(work, on_event)
     if stock.thumbnails is None:
         rows = gallery.rows_worth_showing(store.open_run(path))
         thumbnails = gallery.draw(stock.open, rows)
@@ -119,6 +124,7 @@ def _scan(
         store.set_thumbnails(path, thumbnails)
     _keep_previews(path, stock, on_event)
     _checkpoint_path(path).unlink(missing_ok=True)
+    processes.told(dict)  # the others may go
     return store.open_run(path)
 
 
@@ -130,6 +136,21 @@ def _keep_previews(path: Path, stock: inventory.Inventory, on_event: Callable[[E
     on_event(PhaseStarted("keeping pictures", len(rows), "pictures"))
     previews = gallery.draw(stock.open, rows, images.preview, lambda done: on_event(Advanced(done)))
     store.set_previews(path, previews)
+
+
+def _follow(path: Path, wanted: ScanSettings, processes: Processes) -> store.Run:
+    """What every process but the first one does: train and measure what that one prepares."""
+    with images.pixel_limit(wanted.max_pixels):
+        work = followed(path, wanted, processes)
+        _train_all(work, lambda event: None)
+    processes.told(dict)
+    return store.open_run(path)
+
+
+def _train_all(work: Work, on_event: Callable[[Event], None]) -> None:
+    with _memory_named(work.path):
+        for index, (weight_decay, seed) in enumerate(work.settings.trainings):
+            Training(work, index, weight_decay, seed, on_event).run()
 
 
 _NO_THUMBNAILS = Thumbnails(np.zeros(0, np.int64), ())
@@ -222,6 +243,8 @@ def _prepare(
     path: Path,
     scratch: _Scratch,
     workers: int,
+    cache: Path | None,
+    processes: Processes,
     on_event: Callable[[Event], None],
 ) -> Work:
     import torch
@@ -243,8 +266,10 @@ def _prepare(
 
     def load(what: inventory.Inventory, file: Path, phase: str) -> Pixels:
         on_event(PhaseStarted(phase, len(what.samples), "pictures"))
-        array = inventory.load_pixels(what, resolution.value, file, workers, lambda done: on_event(Advanced(done)))
-        return Pixels(torch.from_numpy(array), torch.from_numpy(what.samples.labels.astype(np.int64)))
+        place = pixels.Place(file, cache, always=processes.size > 1)
+        buffer = inventory.load_pixels(what, resolution.value, place, workers, lambda done: on_event(Advanced(done)))
+        labels = torch.from_numpy(what.samples.labels.astype(np.int64))
+        return Pixels(torch.from_numpy(buffer.values), labels, buffer.file)
 
     data = load(stock, scratch.path, "loading pixels")
     validation, validation_fingerprint, skipped = None, None, stock.skipped
@@ -288,6 +313,7 @@ def _prepare(
             "numpy": np.__version__,
             "platform": platform.platform(),
             "threads": torch.get_num_threads(),
+            "processes": processes.size,
             "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         },
         created_by=f"curvaudit {__version__}",
@@ -306,6 +332,7 @@ def _prepare(
         validation=validation,
         memorizable=memorizable(stock.samples),
         skipped=skipped,
+        processes=processes,
     )
 
 

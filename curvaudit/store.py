@@ -4,6 +4,10 @@ HDF5 changes a file in place by many writes, and a file cut between two of them 
 every change is made on a copy beside the run file, which then takes its name: whoever opens the
 run, at whatever moment, sees it before or after an epoch, never within. docs/durability.md says
 what was tried. An epoch counts once its row in `number` is written.
+
+Copying a large file for every epoch would cost more than the epoch. There an epoch first becomes a
+file of its own beside the run, and those are taken in together once they are as large as the run:
+what is written stays within a few times the final size. Readers see both as one.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -45,6 +49,9 @@ _FEATURES = 4096  # rows of features a chunk, and a block
 _TEXT_DIGEST = "text_digest"
 # With checksums on everything that is not data: a flipped byte is an error, not another number.
 _LIBRARY = ("v110", "v110")
+_COPIED = 64 << 20  # bytes; up to here the run file is copied for every epoch
+_WAITING = ".epoch-"  # between the name of the run file and training and number of an epoch beside it
+_ATTEMPTS = 5  # to read a run that is being written
 _SLACK = 1 << 20  # bytes that HDF5 may need beside the data of an epoch
 # What h5py raises on damaged files, now at opening, now at reading; MemoryError for sizes made up by damage.
 _DAMAGE = (OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError, MemoryError)
@@ -84,6 +91,8 @@ def create(
             _write_pictures(file, "thumbnails", thumbnails)
             file.create_group("trainings")
         _sync(temporary)
+        for leftover in _waiting(path):  # of a run that had this name
+            leftover.file.unlink()
         if overwrite:
             os.replace(temporary, _real(path))
         else:
@@ -178,16 +187,101 @@ def add_training(
 
 def append_epoch(path: Path, training: int, row: EpochRow) -> None:
     """Append one epoch, durable when this returns."""
-    with _writing(path, _room(row)) as file:
-        group = file[f"trainings/{training}"]
-        position = _committed(group)
-        for name in _CURVES:
-            _put(group[name], position, getattr(row, name))
-        for name, data in group["measures"].items():
-            _put(data, position, row.measures.get(name, np.nan))
-        if row.features is not None:
-            _put_features(group, row.features, row.number)
-        _put(group["number"], position, row.number)
+    real = _real(path)
+    try:
+        size = real.stat().st_size
+    except OSError:
+        size = 0  # `_writing` says what is wrong
+    if size <= _COPIED:
+        with _writing(path, _room(row)) as file:
+            _append(file[f"trainings/{training}"], row)
+        return
+    _write_beside(path, training, row)
+    if _enough(sum(one.file.stat().st_size for one in _waiting(path)), size):
+        with _writing(path):
+            pass  # takes them in
+
+
+def _enough(waiting: int, size: int) -> bool:
+    """Whether to take in `waiting` bytes beside a run file of `size`: so often that it is copied a few times in all."""
+    return waiting >= size
+
+
+def _append(group: h5py.Group, row: EpochRow) -> None:
+    position = _committed(group)
+    for name in _CURVES:
+        _put(group[name], position, getattr(row, name))
+    for name, data in group["measures"].items():
+        _put(data, position, row.measures.get(name, np.nan))
+    if row.features is not None:
+        _put_features(group, row.features, row.number)
+    _put(group["number"], position, row.number)
+
+
+@dataclass(frozen=True, order=True)
+class _Waiting:
+    """An epoch in a file of its own, not yet taken into the run file."""
+
+    training: int
+    number: int
+    file: Path
+
+
+def _waiting(path: Path) -> list[_Waiting]:
+    """The epochs beside a run file, in order; also such as it has taken in already."""
+    real = _real(path)
+    prefix, found = real.name + _WAITING, []
+    with suppress(OSError), os.scandir(real.parent) as entries:
+        for entry in entries:
+            training, _, number = entry.name.removeprefix(prefix).partition("-")
+            if entry.name.startswith(prefix) and training.isdecimal() and number.isdecimal():
+                found.append(_Waiting(int(training), int(number), real.parent / entry.name))
+    return sorted(found)
+
+
+def _beside(path: Path, training: int, number: int) -> Path:
+    real = _real(path)
+    return real.with_name(f"{real.name}{_WAITING}{training}-{number}")
+
+
+def _write_beside(path: Path, training: int, row: EpochRow) -> None:
+    """Write an epoch as a file laid out like the run, with one row in every dataset."""
+    temporary = _partial(path)
+    try:
+        with _reading(path) as run:
+            measures = run[f"trainings/{training}/measures"]
+            names, columns = list(measures), int(run.attrs["n_samples"])
+        temporary.unlink(missing_ok=True)
+        temporary.write_bytes(_empty())
+        _reserve(temporary, _room(row) + _SLACK)
+        with h5py.File(temporary, "r+", libver=_LIBRARY) as file:
+            group = file.create_group(f"trainings/{training}")
+            for name in _CURVES:
+                _growing(group, name, (0,), np.float64)
+            for name in names:
+                _growing(group, f"measures/{name}", (0, columns), np.float32)
+            _growing(group, "number", (0,), np.int32)
+            _append(group, row)
+        _sync(temporary)
+        os.replace(temporary, _beside(path, training, row.number))
+        _sync_folder(temporary.parent)
+    except (OSError, RuntimeError, LookupError, ValueError) as error:
+        raise _unwritten(path, error) from error
+    finally:
+        _discard(temporary)
+
+
+def _take_in(file: h5py.File, waiting: Sequence[_Waiting]) -> None:
+    for one in waiting:
+        group = file[f"trainings/{one.training}"] if str(one.training) in file["trainings"] else None
+        if group is None or one.number != _committed(group) + 1:
+            continue  # of an epoch that is in the run already
+        with h5py.File(one.file, "r") as beside:
+            rows = beside[f"trainings/{one.training}"]
+            curves = {name: float(rows[name][0]) for name in _CURVES}
+            measures = {name: data[0] for name, data in rows["measures"].items()}
+            features = rows["features"][()] if "features" in rows else None
+            _append(group, EpochRow(number=one.number, measures=measures, features=features, **curves))
 
 
 def _room(row: EpochRow) -> int:
@@ -226,6 +320,8 @@ def _set_pictures(path: Path, name: str, pictures: Thumbnails) -> None:
 def _writing(path: Path, room: int = 0) -> Iterator[h5py.File]:
     """The run file, to be changed: what is done takes effect as a whole at the end, or not at all.
 
+    Epochs that wait beside it are in it.
+
     Parameters
     ----------
     room:
@@ -238,22 +334,31 @@ def _writing(path: Path, room: int = 0) -> Iterator[h5py.File]:
     """
     real, temporary = _real(path), _partial(path)
     try:
+        waiting = _waiting(path)
+        room += sum(one.file.stat().st_size for one in waiting)
         temporary.unlink(missing_ok=True)
         shutil.copyfile(real, temporary)
         shutil.copymode(real, temporary)
         _reserve(temporary, room + _SLACK)
         with h5py.File(temporary, "r+", libver=_LIBRARY) as file:
+            _take_in(file, waiting)
             yield file
         _sync(temporary)
         os.replace(temporary, real)
         _sync_folder(real.parent)
+        for one in waiting:
+            one.file.unlink()
     except (OSError, RuntimeError, LookupError, ValueError) as error:
-        raise CurvauditError(
-            f"The run file {path} cannot be written: {_reason(error)}.",
-            "Finished epochs are kept; mend the cause (space, permissions, a folder that is gone), then use --resume.",
-        ) from error
+        raise _unwritten(path, error) from error
     finally:
         _discard(temporary)
+
+
+def _unwritten(path: Path, error: BaseException) -> CurvauditError:
+    return CurvauditError(
+        f"The run file {path} cannot be written: {_reason(error)}.",
+        "Finished epochs are kept; mend the cause (space, permissions, a folder that is gone), then use --resume.",
+    )
 
 
 def _reserve(path: Path, room: int) -> None:
@@ -460,29 +565,42 @@ class Run:
 
     def measure(self, training: int, name: str) -> np.ndarray:
         """All logged values of a score, (E, N) float32. Raises `DamagedRun`, as all that follow."""
-        with _reading(self.path) as file:
-            return file[f"trainings/{training}/measures/{name}"][: self._epochs(training)]
+        return self._rows(training, name, 0, self._epochs(training), slice(None))
+
+    def _rows(self, training: int, name: str, first: int, last: int, columns: slice) -> np.ndarray:
+        """Rows `first` to `last` of a score, (last − first, n) float32, from the run file and what waits beside it."""
+        place = f"trainings/{training}/measures/{name}"
+        for attempt in range(_ATTEMPTS):
+            with _reading(self.path) as file:
+                inside = _committed(file[f"trainings/{training}"])
+                if inside >= last:
+                    return file[place][first:last, columns]
+                parts = [file[place][first : max(first, inside), columns]]
+            for epoch in range(max(first, inside), last):
+                beside = _beside(self.path, training, epoch + 1)
+                if not beside.exists() and attempt + 1 < _ATTEMPTS:
+                    break  # it has been taken in meanwhile
+                with _reading(beside) as file:
+                    parts.append(file[place][:, columns])
+            else:
+                return np.concatenate(parts)
+        raise AssertionError
 
     def measure_blocks(self, training: int, name: str) -> Iterator[tuple[slice, np.ndarray]]:
         """(columns, values (E, n)) block after block of samples: memory stays bounded."""
         for start in range(0, len(self.samples), _COLUMNS):
             columns = slice(start, min(start + _COLUMNS, len(self.samples)))
-            with _reading(self.path) as file:
-                data = file[f"trainings/{training}/measures/{name}"]
-                block = data[: self._epochs(training), columns]
-            yield columns, block
+            yield columns, self._rows(training, name, 0, self._epochs(training), columns)
 
     def measure_epochs(self, training: int, name: str) -> Iterator[np.ndarray]:
         """One finished epoch after another, (N,) float32 each: memory stays bounded."""
-        with _reading(self.path) as file:
-            data = file[f"trainings/{training}/measures/{name}"]
-            for epoch in range(self._epochs(training)):
-                yield data[epoch]
+        for epoch in range(self._epochs(training)):
+            yield self._rows(training, name, epoch, epoch + 1, slice(None))[0]
 
     def last(self, training: int, name: str) -> np.ndarray:
         """The last finished epoch of a score, (N,) float32."""
-        with _reading(self.path) as file:
-            return file[f"trainings/{training}/measures/{name}"][self._epochs(training) - 1]
+        epochs = self._epochs(training)
+        return self._rows(training, name, epochs - 1, epochs, slice(None))[0]
 
     def epoch_means(self, training: int, name: str) -> np.ndarray:
         """Mean over the samples in each epoch, (E,) float64; NaN where it was not measured."""
@@ -553,6 +671,29 @@ def open_run(path: str | os.PathLike[str]) -> Run:
         Missing, damaged, another program's file, or written by a newer curvaudit.
     """
     path = Path(path)
+    for _ in range(_ATTEMPTS):
+        before = _identity(path)
+        try:
+            run = _open_run(path)
+        except DamagedRun:
+            if _identity(path) == before:
+                raise
+        else:
+            if _identity(path) == before:
+                return run
+        # Epochs beside it may have been taken in meanwhile.
+    return _open_run(path)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_ino, found.st_mtime_ns
+
+
+def _open_run(path: Path) -> Run:
     if not path.exists():
         raise CurvauditError(f"There is no run file {path}.", "Make one with `curvaudit scan SOURCE`, or name it.")
     if path.is_dir():
@@ -585,7 +726,8 @@ def open_run(path: str | os.PathLike[str]) -> Run:
             samples=samples,
             skipped=_read_skipped(file),
             trainings=tuple(
-                _read_training(trainings[key], int(key), len(samples)) for key in sorted(trainings, key=int)
+                _with_waiting(path, _read_training(trainings[key], int(key), len(samples)))
+                for key in sorted(trainings, key=int)
             ),
         )
 
@@ -661,6 +803,24 @@ def _read_samples(group: h5py.Group) -> Samples:
         lines=group["line"][:] if "line" in group else np.zeros(0, np.int32),
         signature=group["signature"][:] if "signature" in group else np.zeros((0, signatures.LENGTH), np.int8),
     )
+
+
+def _with_waiting(path: Path, training: TrainingInfo) -> TrainingInfo:
+    """The training with the epochs that lie beside the run file."""
+    curves = {name: [getattr(training.curves, name)] for name in (*_CURVES, "number")}
+    for one in _waiting(path):
+        if one.training != training.index or one.number <= training.epochs:
+            continue
+        with _reading(one.file) as file:
+            for name, parts in curves.items():
+                parts.append(file[f"trainings/{one.training}/{name}"][:1])
+    joined = {name: np.concatenate(parts) for name, parts in curves.items()}
+    if not np.array_equal(joined["number"], np.arange(1, len(joined["number"]) + 1)):
+        raise DamagedRun(
+            f"{path} is damaged: an epoch of training {training.index} that lay beside it is missing.",
+            f"Restore the files {path.name}{_WAITING}*, or scan again with --overwrite.",
+        )
+    return replace(training, curves=TrainingCurves(**joined))
 
 
 def _read_skipped(file: h5py.File) -> tuple[Skipped, ...]:

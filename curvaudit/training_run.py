@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -13,13 +13,15 @@ import numpy as np
 
 from . import clock, store
 from .errors import CurvauditError
-from .records import Advanced, EpochDone, EpochRow, Event, Notice, PhaseStarted, RunInfo, Skipped, TrainingInfo
+from .records import Advanced, EpochDone, EpochRow, Event, Notice, PhaseStarted, RunInfo, Skipped
 from .scan_settings import ScanSettings
 from .scores import ScoreSettings, build
+from .training.processes import ALONE, Processes
 
 if TYPE_CHECKING:
     import torch
 
+    from .scores import Score
     from .training.recipe import Recipe
 
 _VALIDATION_ROWS = 1 << 40  # probes of validation samples must not repeat those of the training set
@@ -29,6 +31,7 @@ _VALIDATION_ROWS = 1 << 40  # probes of validation samples must not repeat those
 class Pixels:
     pixels: torch.Tensor  # (N, C, H, W) uint8
     labels: torch.Tensor  # (N,) int64
+    file: Path | None  # where other processes find the pixels; None: in memory
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Work:
     validation: Pixels | None
     memorizable: np.ndarray  # (N,) bool
     skipped: tuple[Skipped, ...]
+    processes: Processes = ALONE
 
     @property
     def identity(self) -> str:
@@ -76,18 +80,9 @@ class Training:
         from .training.model import build_model, pixel_statistics
 
         work = self.work
-        known = self._known()
-        if known is not None and known.finished:
+        standing = work.processes.told(self._standing)
+        if standing["finished"]:
             return
-        if known is None:
-            store.add_training(
-                work.path,
-                self.index,
-                self.weight_decay,
-                self.seed,
-                work.recipe.as_dict(),
-                {score.name: score.info for score in self.scores},
-            )
         mean, std = pixel_statistics(work.data.pixels)
         if work.device.type == "cuda":
             torch.backends.cudnn.deterministic = True
@@ -102,13 +97,23 @@ class Training:
             seed=self.seed,
         ).to(work.device)
         optimizer = build_optimizer(model, work.recipe, self.weight_decay)
-        self._continue(model, optimizer, 0 if known is None else known.epochs)
+        self._continue(model, optimizer, standing["epochs"])
 
-    def _known(self) -> TrainingInfo | None:
-        for training in store.open_run(self.work.path).trainings:
+    def _standing(self) -> dict[str, Any]:
+        """How far the run file has this training, which is added if need be."""
+        work = self.work
+        for training in store.open_run(work.path).trainings:
             if training.index == self.index:
-                return training
-        return None
+                return {"finished": training.finished, "epochs": training.epochs}
+        store.add_training(
+            work.path,
+            self.index,
+            self.weight_decay,
+            self.seed,
+            work.recipe.as_dict(),
+            {score.name: score.info for score in self.scores},
+        )
+        return {"finished": False, "epochs": 0}
 
     def _continue(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: int) -> None:
         from .training import checkpoint as checkpoints
@@ -137,7 +142,7 @@ class Training:
                 # Killed between training and measuring: the checkpoint holds what to measure.
                 remembered = self._log(model, saved)
             elif rows >= recipe.epochs:
-                remembered = self._memorized_at_end()
+                remembered = work.processes.told(lambda: {"all": self._memorized_at_end()})["all"]
         if self._over(done, remembered):
             self._finish(bool(remembered), done)
             return
@@ -153,6 +158,7 @@ class Training:
             first_epoch=done + 1,
             device=work.device,
             bf16=work.bf16,
+            processes=work.processes,
             on_batch=lambda count: self.on_event(Advanced(count)),
         ):
             if not np.isfinite(epoch.train_loss):
@@ -171,7 +177,8 @@ class Training:
                 model=model.state_dict(),
                 optimizer=optimizer.state_dict(),
             )
-            checkpoints.save(file, state)
+            if work.processes.first:
+                checkpoints.save(file, state)
             remembered = self._log(model, state)
             if self._over(epoch.number, remembered):
                 self._finish(remembered, epoch.number)
@@ -191,6 +198,8 @@ class Training:
         return bool(correct[self.work.memorizable].all())
 
     def _finish(self, memorized: bool, epochs: int) -> None:
+        if not self.work.processes.first:
+            return
         store.finish_training(self.work.path, self.index, memorized)
         if not memorized:
             correct = store.open_run(self.work.path).last(self.index, "correct") > 0  # (N,)
@@ -217,37 +226,49 @@ class Training:
         scores = [score for score in self.scores if full or score.needs == "forward"]
         batch_size = 256 if work.data.pixels.shape[-1] <= 64 else 64
         self.on_event(PhaseStarted(f"measuring epoch {number}", len(work.data.labels), "pictures"))
-        calibrate(model, work.data.pixels, batch_size, work.device)
+        calibrate(model, work.data.pixels, batch_size, work.device, work.processes)
         measured = folded(model)
-        values = measure(
-            measured,
-            work.data.pixels,
-            work.data.labels,
-            scores,
-            epoch=number,
-            batch_size=batch_size,
-            device=work.device,
-            on_batch=lambda count: self.on_event(Advanced(count)),
-        )
-        val_loss = val_curvature = float("nan")
-        if work.validation is not None:
-            second = measure(
+
+        def measure_all(
+            data: Pixels, scores: Sequence[Score], first_row: int, say: Callable[[int], None] | None
+        ) -> Any:
+            count = len(data.labels)
+            rows = work.processes.batches(count, batch_size)
+            mine = measure(
                 measured,
-                work.validation.pixels,
-                work.validation.labels,
-                [score for score in scores if score.name in ("loss", "curvature")],
+                data.pixels[rows],
+                data.labels[rows],
+                scores,
                 epoch=number,
                 batch_size=batch_size,
                 device=work.device,
-                first_row=_VALIDATION_ROWS,
+                first_row=first_row + rows.start,
+                on_batch=say,
+            )
+            return work.processes.merged(mine, rows, count)
+
+        values = measure_all(work.data, scores, 0, lambda count: self.on_event(Advanced(count * work.processes.size)))
+        val_loss = val_curvature = float("nan")
+        if work.validation is not None:
+            second = measure_all(
+                work.validation,
+                [score for score in scores if score.name in ("loss", "curvature")],
+                _VALIDATION_ROWS,
+                None,
             )
             val_loss = float(second["loss"].mean(dtype=np.float64))
             if full:
                 val_curvature = float(second["curvature"].mean(dtype=np.float64))
         kept = None
         if number == features.logged_in(recipe):
-            kept = features.features(measured, work.data.pixels, batch_size=batch_size, device=work.device)
+            count = len(work.data.labels)
+            rows = work.processes.batches(count, batch_size)
+            part = features.features(measured, work.data.pixels[rows], batch_size=batch_size, device=work.device)
+            kept = work.processes.merged({"features": part}, rows, count)["features"]  # (N, D)
         correct = values["correct"] > 0  # (N,)
+        memorized = bool(correct[work.memorizable].all())
+        if not work.processes.first:
+            return memorized
         seconds = state.seconds + clock.seconds() - begun
         store.append_epoch(
             work.path,
@@ -281,7 +302,7 @@ class Training:
                 seconds_left=left * seconds,
             )
         )
-        return bool(correct[work.memorizable].all())
+        return memorized
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,8 +51,8 @@ def class_medians(values: np.ndarray, labels: np.ndarray, classes: int) -> np.nd
     measured = ~np.isnan(values)
     if not measured.any():
         return np.full(classes, np.nan)
-    kept, of = values[measured], labels[measured]
-    ascending = kept[np.lexsort((kept, of))]  # class after class, each ascending
+    kept, of = values[measured].astype(np.float32), labels[measured]
+    ascending = _sorted_within(kept, of)  # class after class, each ascending
     sizes = np.bincount(of, minlength=classes)  # (K,)
     first = np.cumsum(sizes) - sizes
     some = sizes > 0
@@ -60,3 +60,12 @@ def class_medians(values: np.ndarray, labels: np.ndarray, classes: int) -> np.nd
     found = np.full(classes, np.nan)
     found[some] = (ascending[low[some]].astype(float) + ascending[high[some]]) / 2
     return found
+
+
+def _sorted_within(values: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """float32 `values` (n,) class after class, each ascending, by one sort of integers: faster than `lexsort`."""
+    bits = values.view(np.uint32)
+    # Floats sort like these: negative ones with every bit turned, the others with the sign set.
+    turned = np.where(bits >> 31 == 1, ~bits, bits | np.uint32(1 << 31))
+    keys = np.sort((of.astype(np.uint64) << np.uint64(32)) | turned).astype(np.uint32)
+    return np.where(keys >> 31 == 1, keys & np.uint32((1 << 31) - 1), ~keys).view(np.float32)

@@ -225,10 +225,10 @@ def test_large_sets_keep_the_pictures_that_a_report_needs(image_folder, tmp_path
 
 
 def test_pixels_that_do_not_fit_into_memory_give_the_same_scores(image_folder, tmp_path, monkeypatch):
-    from curvaudit import inventory
+    from curvaudit import pixels
 
     usual = curvaudit.scan(image_folder, tmp_path / "usual.h5", **SMALL)
-    monkeypatch.setattr(inventory, "_free_memory", lambda: 0)
+    monkeypatch.setattr(pixels, "free_memory", lambda: 0)
     mapped = curvaudit.scan(image_folder, tmp_path / "odd[1]*.h5", **SMALL)
     for name in ("loss", "curvature"):
         np.testing.assert_array_equal(mapped.measure(0, name), usual.measure(0, name))

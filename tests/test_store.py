@@ -364,3 +364,73 @@ def test_the_specification_names_everything_in_the_file(path):
     dynamic = {"0", "samples", "skipped", "thumbnails", "trainings", "measures"}
     assert {name for name in names if name not in dynamic} <= named
     assert {score.name for score in build()} <= named
+
+
+@pytest.fixture
+def large(path, monkeypatch):
+    """The run with two more epochs that lie beside it, as for a run too large to be copied for each."""
+    monkeypatch.setattr(store, "_COPIED", 0)
+    monkeypatch.setattr(store, "_enough", lambda waiting, size: waiting >= 3 * size)
+    store.append_epoch(path, 0, epoch(3, curvature=5, margin=6))
+    store.append_epoch(path, 0, epoch(4, margin=8))
+    return path
+
+
+def beside(path):
+    return sorted(file.name for file in path.parent.iterdir() if file != path)
+
+
+def everything(run):
+    measured = {name: run.measure(0, name) for name in MEASURES}
+    for name, values in measured.items():
+        blocks = np.concatenate([block for _, block in run.measure_blocks(0, name)], axis=1)
+        for other in (blocks, np.stack(list(run.measure_epochs(0, name)))):
+            np.testing.assert_array_equal(other, values)
+        np.testing.assert_array_equal(run.last(0, name), values[-1])
+        np.testing.assert_array_equal(run.epoch_means(0, name), values.mean(axis=1))
+    return measured, vars(run.trainings[0].curves)
+
+
+def test_epochs_beside_a_large_run_are_read_as_if_they_were_in_it(large):
+    assert beside(large) == ["run.h5.epoch-0-3", "run.h5.epoch-0-4"]
+    with h5py.File(large) as file:
+        assert file["trainings/0/number"].shape == (2,)
+    with h5py.File(f"{large}.epoch-0-3") as file:
+        assert file["trainings/0/measures/margin"][:].tolist() == [[6] * N]
+    run = store.open_run(large)
+    assert run.trainings[0].curves.number.tolist() == [1, 2, 3, 4]
+    assert run.measure(0, "margin")[:, 0].tolist() == [2, 4, 6, 8]
+    before = everything(run)
+    store.finish_training(large, 0, memorized=True)
+    assert beside(large) == []
+    np.testing.assert_equal(everything(run), before)  # of a reader that came before they were taken in
+    np.testing.assert_equal(everything(store.open_run(large)), before)
+
+
+def test_epochs_are_taken_in_when_they_are_large_enough_together(large):
+    number = 4
+    while beside(large):
+        number += 1
+        store.append_epoch(large, 0, epoch(number, margin=number))
+    assert number < 40
+    with h5py.File(large) as file:
+        assert file["trainings/0/number"][:].tolist() == list(range(1, number + 1))
+        assert file["trainings/0/measures/margin"][-1].tolist() == [number] * N
+
+
+def test_an_epoch_that_is_in_the_run_already_counts_once(large, tmp_path):
+    kept = {name: (tmp_path / name).read_bytes() for name in beside(large)}
+    store.finish_training(large, 0, memorized=True)
+    for name, content in kept.items():  # a kill came before they were removed
+        (tmp_path / name).write_bytes(content)
+    assert store.open_run(large).trainings[0].epochs == 4
+    store.append_epoch(large, 0, epoch(5, margin=10))
+    assert store.open_run(large).measure(0, "margin")[:, 0].tolist() == [2, 4, 6, 8, 10]
+
+
+def test_a_missing_epoch_beside_the_run_is_damage(large):
+    Path(f"{large}.epoch-0-3").unlink()
+    with pytest.raises(CurvauditError, match="an epoch of training 0 that lay beside it is missing"):
+        store.open_run(large)
+    store.create(large, INFO, SAMPLES, SKIPPED, THUMBNAILS, overwrite=True)
+    assert beside(large) == [] and store.open_run(large).trainings == ()

@@ -1,4 +1,4 @@
-"""The options of the cache of hashes, spelled alike in every command that has them."""
+"""The options of the cache, spelled alike in every command that has them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from ..errors import CurvauditError
 
 Cache = Annotated[
     Path | None,
-    typer.Option("--cache", help="Where hashes of pictures are kept; default: the user's cache folder.", metavar="DIR"),
+    typer.Option(
+        "--cache",
+        help="Where hashes, and pixels that do not fit into memory, are kept; default: the user's cache folder.",
+        metavar="DIR",
+    ),
 ]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Hash every picture anew, and keep nothing.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Decode every picture anew, and keep nothing.")]
 
 
 def cache_folder(cache: Path | None, no_cache: bool) -> Path | None:

@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from .app import INTERRUPTED, RUN_FILE, app
+from ..errors import CurvauditError
+from .app import COULD_NOT_RUN, INTERRUPTED, RUN_FILE, app
 from .caching import Cache, NoCache, cache_folder
 from .interrupts import terminate_like_interrupt
 from .numbers import numbers
@@ -68,12 +69,14 @@ def scan(
 ) -> None:
     """Train to full memorization and log every score of every picture in every epoch."""
     from ..scanning import scan as run_scan
+    from ..training.processes import launched
     from .display import Display
 
     kept = cache_folder(cache, no_cache)
     decays = numbers("--weight-decay", weight_decay, "0,1e-4")
     terminate_like_interrupt()
-    with Display(quiet) as display, _interruptible(out, resume):
+    rank, _ = launched()
+    with _silent(rank > 0), Display(quiet or rank > 0) as display, _interruptible(out, resume, rank > 0):
         run = run_scan(
             source,
             out,
@@ -109,12 +112,25 @@ def scan(
 
 
 @contextmanager
-def _interruptible(out: Path, resume: bool) -> Iterator[None]:
+def _silent(follows: bool) -> Iterator[None]:
+    """Leave it to the first of several processes to say what went wrong."""
+    try:
+        yield
+    except CurvauditError:
+        if not follows:
+            raise
+        raise typer.Exit(COULD_NOT_RUN) from None
+
+
+@contextmanager
+def _interruptible(out: Path, resume: bool, follows: bool) -> Iterator[None]:
     """Say how to go on; caught here because typer swallows the interrupt further up."""
     before = _identity(out)
     try:
         yield
     except KeyboardInterrupt:
+        if follows:
+            raise typer.Exit(INTERRUPTED) from None
         if resume or _identity(out) not in (None, before):
             arguments = [a for a in sys.argv[1:] if a not in ("--resume", "--overwrite")] + ["--resume"]
             typer.echo("Interrupted. Every finished epoch is kept. Continue with:", err=True)

@@ -11,12 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from ..scores.measure import as_images
+from .processes import ALONE, Processes
 
 _PICTURES = 1024  # enough for stable statistics, a fraction of an epoch's cost
 
 
 @torch.no_grad()
-def calibrate(model: nn.Module, pixels: Tensor, batch_size: int, device: torch.device) -> None:
+def calibrate(
+    model: nn.Module, pixels: Tensor, batch_size: int, device: torch.device, processes: Processes = ALONE
+) -> None:
     """Replace the running statistics by averages over evenly spread, unaugmented pictures.
 
     Training is not affected: it never reads running statistics.
@@ -36,7 +39,8 @@ def calibrate(model: nn.Module, pixels: Tensor, batch_size: int, device: torch.d
     batches = max(1, round(len(chosen) / batch_size))
     model.train()
     for number in range(batches):
-        model(as_images(pixels[chosen[number::batches]], device))
+        batch = chosen[number::batches]
+        model(as_images(pixels[batch[processes.share(len(batch))]], device))
     model.eval()
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..scores.measure import as_images
 from .augment import augment
+from .processes import ALONE, Processes
 from .recipe import Recipe
 
 
@@ -46,6 +47,7 @@ def train(
     first_epoch: int,
     device: torch.device,
     bf16: bool = False,
+    processes: Processes = ALONE,
     on_batch: Callable[[int], None] | None = None,
 ) -> Iterator[TrainedEpoch]:
     """Train epoch after epoch, for as long as the caller asks for more.
@@ -57,21 +59,39 @@ def train(
     ----------
     pixels, labels:
         (N, C, H, W) uint8 and (N,) int64.
+    processes:
+        Each trains on its part of every batch; the gradient is that of the whole batch.
     on_batch:
         Called with the number of samples finished.
+
+    Raises
+    ------
+    CurvauditError
+        There are more processes than samples in a batch.
     """
     epoch = first_epoch
+    parallel = processes.parallel(model)
     while True:
         model.train()
         order = np.random.default_rng([seed, epoch]).permutation(len(labels))
         # Nearly equal batches of at least two: one sample alone would break batch normalization.
         count = min(round(len(order) / recipe.batch_size), len(order) // 2)
         batches = np.array_split(order, max(1, count))
+        processes.check_batches(len(batches[-1]))
         total = torch.zeros((), dtype=torch.float64)
         rate = 0.0
         for number, chosen in enumerate(batches):
-            rows = torch.from_numpy(chosen)
-            raw = augment(pixels[rows.to(pixels.device)], recipe.augmentation_in(epoch), seed, epoch, number)
+            part = processes.share(len(chosen))
+            rows = torch.from_numpy(chosen[part])
+            raw = augment(
+                pixels[rows.to(pixels.device)],
+                recipe.augmentation_in(epoch),
+                seed,
+                epoch,
+                number,
+                part=part,
+                whole=len(chosen),
+            )
             images = as_images(raw, device)  # (B, C, H, W)
             given = labels[rows].to(device)  # (B,)
             rate = recipe.learning_rate_at(epoch - 1 + number / len(batches))
@@ -79,12 +99,13 @@ def train(
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                logits = model(images)  # (B, K)
+                logits = parallel(images)  # (B, K)
             loss = F.cross_entropy(logits.float(), given)
-            loss.backward()
+            # Gradients are averaged over the processes: each counts by its share of the batch.
+            (loss * (processes.size * len(rows) / len(chosen))).backward()
             optimizer.step()
             total += loss.detach().cpu().double() * len(rows)  # not every device has float64
             if on_batch is not None:
-                on_batch(len(rows))
-        yield TrainedEpoch(epoch, float(total) / len(labels), rate)
+                on_batch(len(chosen))
+        yield TrainedEpoch(epoch, float(processes.total(total)) / len(labels), rate)
         epoch += 1

@@ -54,11 +54,29 @@ def commit(path, number: int) -> None:
     store.append_epoch(path, 0, epoch_row(number))
 
 
-def test_a_kill_before_any_system_call_of_a_commit_loses_nothing(run_file, tmp_path, long_form):
+@pytest.fixture(params=["copied", "beside", "taken in"])
+def way(request, monkeypatch):
+    """A small run is copied for each epoch. Of a large one epochs lie beside it until they are taken in."""
+    if request.param != "copied":
+        monkeypatch.setattr(store, "_COPIED", 0)
+    if request.param == "taken in":  # whatever lies there is taken in at once
+        monkeypatch.setattr(store, "_enough", lambda waiting, size: True)
+    return request.param
+
+
+def settle(path) -> None:
+    """Take in what lies beside the run file."""
+    with store._writing(path):
+        pass
+
+
+def test_a_kill_before_any_system_call_of_a_commit_loses_nothing(run_file, tmp_path, long_form, way):
     traced.needed()
     whole = tmp_path / "whole"
     shutil.copytree(run_file.parent, whole)
     commit(whole / "run.h5", EPOCHS + 1)
+    assert (len(list(whole.iterdir())) == 3) == (way == "beside")
+    settle(whole / "run.h5")
     after, kills = {EPOCHS: 0, EPOCHS + 1: 0}, 0
     for call in itertools.count(1, 1 if long_form else 4):
         folder = tmp_path / "killed"
@@ -82,6 +100,7 @@ def test_a_kill_before_any_system_call_of_a_commit_loses_nothing(run_file, tmp_p
         assert saved is not None and saved.epoch in (epochs, epochs + 1)
         if epochs == EPOCHS:
             commit(path, EPOCHS + 1)
+        settle(path)
         # Going on gives the very bytes of a commit that nobody killed.
         assert path.read_bytes() == (whole / "run.h5").read_bytes(), f"call {call}"
         assert sorted(file.name for file in folder.iterdir()) == ["run.h5", "run.h5.checkpoint"]

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 import curvaudit
-from curvaudit import gallery, inventory, records, store
+from curvaudit import gallery, inventory, pixels, records, store
 from curvaudit.errors import CurvauditError
 from curvaudit.training import checkpoint
 
@@ -76,7 +76,7 @@ def test_a_disk_that_fills(victim, image_folder, tmp_path, whole):
 def test_no_room_for_the_pixels_or_the_first_file(image_folder, tmp_path, monkeypatch):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    monkeypatch.setattr(inventory, "_free_memory", lambda: 0)
+    monkeypatch.setattr(pixels, "free_memory", lambda: 0)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
         with pytest.raises(CurvauditError, match=r"The pixels need .*run\.h5\.pixels"):
@@ -91,7 +91,7 @@ def test_no_room_for_the_pixels_or_the_first_file(image_folder, tmp_path, monkey
 
 
 def test_pixels_on_disk_give_the_same_scores_and_are_removed(image_folder, tmp_path, whole, monkeypatch):
-    monkeypatch.setattr(inventory, "_free_memory", lambda: 0)
+    monkeypatch.setattr(pixels, "free_memory", lambda: 0)
     out = tmp_path / "out" / "run[1].h5"
     out.parent.mkdir()
     curvaudit.scan(image_folder, out, **SMALL)

@@ -1,0 +1,62 @@
+"""The cost table of docs/scale.md: computed from operations and stated utilisation, not measured.
+
+    python benchmarks/cost_table.py
+
+A forward pass is F = 2 × 1.82 G multiplications and additions for ResNet18 of width 64 at 224 px. Training costs
+3 F, a measured epoch 2 F (1 + probes) for the clean gradient and the probes, any other epoch F.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from curvaudit.training import presets
+from curvaudit.training.recipe import Recipe
+
+FORWARD = 2 * 1.82e9  # of one picture at 224 px
+SETS = {"ImageNet-1k": 1_281_167, "ImageNet-21k": 14_197_122}
+PRICE = 2.5  # $ for a GPU and hour
+TRAINING = 0.10 * 989e12  # operations a second: share of an H100's bf16 peak
+MEASURING = 0.40 * 67e12  # share of its float32 peak, without TF32
+EIGHT = 0.9  # of eight times the speed
+
+
+@dataclass(frozen=True)
+class Passes:
+    """In forward passes for each picture."""
+
+    training: float
+    measuring: float
+
+
+def passes(recipe: Recipe, epochs: int) -> Passes:
+    measured = sum(recipe.measures_curvature(epoch) for epoch in range(1, epochs + 1))
+    return Passes(3.0 * epochs, measured * 2.0 * (1 + recipe.probes) + (epochs - measured))
+
+
+def hours(pictures: int, wanted: Passes) -> tuple[float, float]:
+    work = pictures * FORWARD / 3600
+    return work * wanted.training / TRAINING, work * wanted.measuring / MEASURING
+
+
+def main() -> None:
+    print("| set | schedule | F a picture | training, h | measuring, h | 1 GPU, h | 8 GPUs, h | 8 GPUs, $ |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, pictures in SETS.items():
+        fast, paper = (presets.named(preset, pictures, 3) for preset in ("fast", "paper-imagenet"))
+        for label, recipe, epochs in (
+            (f"`fast`, {fast.epochs} epochs", fast, fast.epochs),
+            (f"`fast`, extended to {fast.epochs + fast.extension}", fast, fast.epochs + fast.extension),
+            (f"`paper-imagenet`, {paper.epochs} epochs", paper, paper.epochs),
+        ):
+            wanted = passes(recipe, epochs)
+            training, measuring = hours(pictures, wanted)
+            together = (training + measuring) / (8 * EIGHT)
+            print(
+                f"| {name} | {label} | {wanted.training + wanted.measuring:,.0f} | {training:,.1f} | {measuring:,.1f} "
+                f"| {training + measuring:,.0f} | {together:,.1f} | {together * 8 * PRICE:,.0f} |"
+            )
+
+
+if __name__ == "__main__":
+    main()
