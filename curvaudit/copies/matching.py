@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from PIL import Image
@@ -38,6 +39,7 @@ _STANDS_OUT = 0.8
 _SURELY = 0.15
 _CROPPED = 0.02  # of the side: scale or shift beyond is called a crop
 _BLOCK = 4096  # pairs at once
+_LOOKED_UP = 1 << 16  # signatures at once
 _BRIGHTER = 0.06  # gain beyond is called a change of brightness
 
 
@@ -82,7 +84,7 @@ def candidates(samples: Samples, audited: int | None = None) -> Candidates:
     _, first = np.unique(key, axis=0, return_index=True)
     rows = able[np.sort(first)]
     if len(samples.signature):
-        found = _by_signature(samples.signature[rows])
+        found = _by_signature(samples.signature, rows)
     else:
         pairs = hashing.neighbour_pairs(samples.phash[rows], NEAR_RADIUS)
         found = Candidates(pairs, np.zeros(len(pairs), np.int64), np.zeros(len(pairs)), np.ones(len(pairs), bool))
@@ -93,14 +95,20 @@ def candidates(samples: Samples, audited: int | None = None) -> Candidates:
     return Candidates(pairs[distinct], found.change[distinct], found.distance[distinct], found.stands_out[distinct])
 
 
-def _by_signature(signature: np.ndarray) -> Candidates:
+def _by_signature(signature: np.ndarray, chosen: np.ndarray) -> Candidates:
+    """Among the rows `chosen`, (C,); pairs are places in it."""
     none = np.zeros((0, 5))
-    if len(signature) < 2:
+    if len(chosen) < 2:
         return _tabled(none)
-    index = Index.build(signatures.vectors(signature, UPRIGHT))
+    blocks = [slice(start, start + _LOOKED_UP) for start in range(0, len(chosen), _LOOKED_UP)]
+
+    def looks(block: slice, change: Change) -> np.ndarray:
+        return signatures.vectors(signature[chosen[block]], change)
+
+    index = Index.build(np.concatenate([looks(block, UPRIGHT) for block in blocks]))
     parts = [none]
-    for number, change in enumerate(CHANGES):
-        query, rows, distance = index.search(signatures.vectors(signature, change), _NEIGHBOURS + 1, _RADIUS)
+    for (number, change), block in product(enumerate(CHANGES), blocks):
+        query, rows, distance = index.search(looks(block, change), _NEIGHBOURS + 1, _RADIUS, block.start)
         near, beyond = distance[:, :_NEIGHBOURS], distance[:, _NEIGHBOURS:]
         i, j = np.nonzero((near <= _RADIUS) & ((near <= _STANDS_OUT * beyond) | (near <= _SURELY)))
         left, right = query[i], rows[i, j]
