@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from . import exports, findings, gallery, ranking, scores, store
+from . import exports, findings, gallery, ranking, store
 from .anonymizing import anonymized
+from .damage import ReadableParts
 from .errors import CurvauditError, DamagedRun
 from .findings.interface import Evidence
 from .memorization import memorizable
 from .records import Caveat, Report, Stability, TrainingInfo
 from .stability import averaged, repeats, stability
-from .suggestion import suggest
 from .trajectory import trajectories
 
 DEFAULT_FOLDER = "curvaudit-report"
@@ -62,7 +62,7 @@ def report(
     chosen = _choose(run, training)
     if anonymize:
         run = anonymized(run)
-    damage = _Damage(run)
+    damage = ReadableParts(run)
     group = repeats(run, chosen) if training is None else (chosen,)
     each = [damage.reduced(one) for one in group]
     found = averaged(each)
@@ -134,58 +134,6 @@ def report(
         spread=tuple(spread),
         stability=stable,
     )
-
-
-class _Damage:
-    """Reads a run part by part, and keeps what could not be read."""
-
-    def __init__(self, run: store.Run) -> None:
-        self.run = run
-        self.scores: set[str] = set()
-        self.parts: set[str] = set()
-
-    def reduced(self, training: TrainingInfo) -> dict[str, np.ndarray]:
-        """As `ranking.reduced`."""
-        found = ranking.reduced(self.run, training.index)
-        lost = {score.name for score in scores.build() if score.reduce and score.name in training.measures} - set(found)
-        self.scores |= lost
-        return found
-
-    def suggest(self, training: TrainingInfo, eligible: np.ndarray) -> np.ndarray:
-        """As `suggestion.suggest`; nothing where the predictions are damaged."""
-        try:
-            return suggest(self.run, training.index, eligible)
-        except DamagedRun:
-            self.parts.add("the predictions (no labels are suggested, CA201 was not checked)")
-            return np.full(len(eligible), -1, np.int32)
-
-    def thumbnails(self, rows: Sequence[int]) -> dict[int, bytes]:
-        """As `Run.thumbnails`."""
-        try:
-            return self.run.thumbnails(rows)
-        except DamagedRun:
-            self.parts.add("the pictures")
-            return {}
-
-    def mean_curvature(self, training: TrainingInfo) -> np.ndarray:
-        """(E,), NaN where it cannot be read."""
-        try:
-            return self.run.epoch_means(training.index, "curvature")
-        except DamagedRun:
-            return np.full(training.epochs, np.nan)
-
-    def caveats(self) -> tuple[Caveat, ...]:
-        """One if anything was damaged."""
-        lost = [*(f"the score {name}" for name in sorted(self.scores)), *sorted(self.parts)]
-        if not lost:
-            return ()
-        return (
-            Caveat(
-                "error",
-                f"The run file is damaged. Left out: {', '.join(lost)}. Restore it from a copy, or scan again.",
-                "damaged",
-            ),
-        )
 
 
 def _agreed(suggested: Sequence[np.ndarray]) -> np.ndarray:
@@ -261,7 +209,7 @@ def _extreme_rows(run: store.Run, order: np.ndarray) -> set[int]:
     return rows
 
 
-def _other_trainings(run: store.Run, group: Sequence[TrainingInfo], damage: _Damage) -> dict[str, np.ndarray]:
+def _other_trainings(run: store.Run, group: Sequence[TrainingInfo], damage: ReadableParts) -> dict[str, np.ndarray]:
     """Scores of trainings that do not rank, as extra columns: `curvature@wd=0.0001`."""
     used = {training.index for training in group}
     columns: dict[str, np.ndarray] = {}

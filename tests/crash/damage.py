@@ -45,7 +45,10 @@ def mutate(content: bytes, chance: random.Random) -> tuple[str, bytes]:
 
 
 def try_all(good: Path, folder: Path, numbers: range) -> None:
-    """Report on the mutations of `good` with these numbers; one line of tried.jsonl each, so that a crash names itself."""
+    """Report on the mutations of `good` with these numbers.
+
+    One line of tried.jsonl each, so that a crash names itself.
+    """
     content, before = good.read_bytes(), _report(good, folder / "good")[3]
     with open(folder / "tried.jsonl", "w") as log:
         for number in numbers:
