@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 
@@ -38,6 +39,8 @@ _RADIUS = 0.5  # of signatures; a crop by 2 of 32 px stays below
 _STANDS_OUT = 0.8
 _SURELY = 0.15
 _CROPPED = 0.02  # of the side: scale or shift beyond is called a crop
+_THUMBNAILS = ("PNG", "WEBP", "JPEG")
+_LARGEST_THUMBNAIL = 512  # px, several times what a scan keeps
 _BLOCK = 4096  # pairs at once
 _LOOKED_UP = 1 << 16  # signatures at once
 _BRIGHTER = 0.06  # gain beyond is called a change of brightness
@@ -186,8 +189,10 @@ def _small(encoded: Mapping[int, bytes]) -> dict[int, np.ndarray]:
     """row -> (SIDE, SIDE, 3) uint8."""
     side, found = registration.SIDE, {}
     for row, content in encoded.items():
-        with Image.open(io.BytesIO(content)) as image:
-            found[row] = np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
+        # They come from a run file, perhaps of somebody else: what is no small picture counts as not kept.
+        with suppress(Exception), Image.open(io.BytesIO(content), formats=_THUMBNAILS) as image:
+            if max(image.size) <= _LARGEST_THUMBNAIL:
+                found[row] = np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
     return found
 
 
