@@ -175,8 +175,11 @@ def save(
         target.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             temporary = target / f".{name}.partial"
-            temporary.write_bytes(content)
-            os.replace(temporary, target / name)
+            try:
+                temporary.write_bytes(content)
+                os.replace(temporary, target / name)
+            finally:
+                temporary.unlink(missing_ok=True)  # of a full disk; the earlier report stays
     except OSError as error:
         raise CurvauditError(
             f"The report folder {target} cannot be written: {error.strerror or error}.",

@@ -169,6 +169,7 @@ TABLE: list[tuple[list[str], str]] = [
     (scan(""), "source is empty"),
     (scan("missing"), "missing"),
     (scan("digit"), "Did you mean digits?"),
+    (scan("~nobody-of-this-name/x"), "~nobody-of-this-name"),
     (scan("file.jpg"), "file.jpg"),
     (scan("small", "--image-column", "x"), "--image-column"),
     (scan("empty"), "empty"),
