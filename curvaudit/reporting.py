@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from . import exports, findings, gallery, ranking, scores, store
+from . import exports, findings, gallery, ranking, store
 from .anonymizing import anonymized
+from .damage import ReadableParts
 from .errors import CurvauditError, DamagedRun
 from .findings.interface import Evidence
 from .memorization import memorizable
-from .neighbourhood import at_most, neighbours
-from .records import Advanced, Caveat, Event, Finding, Neighbours, PhaseStarted, Report, Stability, TrainingInfo
+from .neighbourhood import at_most
+from .records import Advanced, Caveat, Event, Finding, PhaseStarted, Report, Stability, TrainingInfo
 from .stability import averaged, repeats, stability
-from .suggestion import suggest
 from .trajectory import trajectories
 
 DEFAULT_FOLDER = "curvaudit-report"
@@ -66,7 +66,7 @@ def report(
     chosen = _choose(run, training)
     if anonymize:
         run = anonymized(run)
-    damage = _Damage(run)
+    damage = ReadableParts(run)
     group = repeats(run, chosen) if training is None else (chosen,)
     on_event(PhaseStarted("reading scores", len(group), "trainings"))
     each = []
@@ -153,68 +153,6 @@ def report(
     )
 
 
-class _Damage:
-    """Reads a run part by part, and keeps what could not be read."""
-
-    def __init__(self, run: store.Run) -> None:
-        self.run = run
-        self.scores: set[str] = set()
-        self.parts: set[str] = set()
-
-    def reduced(self, training: TrainingInfo) -> dict[str, np.ndarray]:
-        """As `ranking.reduced`."""
-        found = ranking.reduced(self.run, training.index)
-        lost = {score.name for score in scores.build() if score.reduce and score.name in training.measures} - set(found)
-        self.scores |= lost
-        return found
-
-    def suggest(self, training: TrainingInfo, eligible: np.ndarray) -> np.ndarray:
-        """As `suggestion.suggest`; nothing where the predictions are damaged."""
-        try:
-            return suggest(self.run, training.index, eligible)
-        except DamagedRun:
-            self.parts.add("the predictions (no labels are suggested, CA201 was not checked)")
-            return np.full(len(eligible), -1, np.int32)
-
-    def pictures(self, read: Callable[[Sequence[int]], dict[int, bytes]], rows: Sequence[int]) -> dict[int, bytes]:
-        """As `Run.thumbnails` or `Run.previews`; none where they are damaged."""
-        try:
-            return read(rows)
-        except DamagedRun:
-            self.parts.add("the pictures")
-            return {}
-
-    def neighbours(
-        self, training: TrainingInfo, rows: Sequence[int], on_done: Callable[[int], None]
-    ) -> Neighbours | None:
-        """As `neighbourhood.neighbours`; None where the features are damaged."""
-        try:
-            return neighbours(self.run, training.index, rows, on_done=on_done)
-        except DamagedRun:
-            self.parts.add("the features (no nearest neighbours)")
-            return None
-
-    def mean_curvature(self, training: TrainingInfo) -> np.ndarray:
-        """(E,), NaN where it cannot be read."""
-        try:
-            return self.run.epoch_means(training.index, "curvature")
-        except DamagedRun:
-            return np.full(training.epochs, np.nan)
-
-    def caveats(self) -> tuple[Caveat, ...]:
-        """One if anything was damaged."""
-        lost = [*(f"the score {name}" for name in sorted(self.scores)), *sorted(self.parts)]
-        if not lost:
-            return ()
-        return (
-            Caveat(
-                "error",
-                f"The run file is damaged. Left out: {', '.join(lost)}. Restore it from a copy, or scan again.",
-                "damaged",
-            ),
-        )
-
-
 def _agreed(suggested: Sequence[np.ndarray]) -> np.ndarray:
     """The class that more than half of the trainings suggest, (N,) int32, -1 where there is none."""
     if len(suggested) == 1:
@@ -254,8 +192,11 @@ def save(
         target.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             temporary = target / f".{name}.partial"
-            temporary.write_bytes(content)
-            os.replace(temporary, target / name)
+            try:
+                temporary.write_bytes(content)
+                os.replace(temporary, target / name)
+            finally:
+                temporary.unlink(missing_ok=True)  # of a full disk; the earlier report stays
     except OSError as error:
         raise CurvauditError(
             f"The report folder {target} cannot be written: {error.strerror or error}.",
@@ -294,7 +235,7 @@ def _extreme_rows(run: store.Run, order: np.ndarray) -> set[int]:
     return rows
 
 
-def _other_trainings(run: store.Run, group: Sequence[TrainingInfo], damage: _Damage) -> dict[str, np.ndarray]:
+def _other_trainings(run: store.Run, group: Sequence[TrainingInfo], damage: ReadableParts) -> dict[str, np.ndarray]:
     """Scores of trainings that do not rank, as extra columns: `curvature@wd=0.0001`."""
     used = {training.index for training in group}
     columns: dict[str, np.ndarray] = {}

@@ -53,6 +53,9 @@ _COPIED = 64 << 20  # bytes; up to here the run file is copied for every epoch
 _WAITING = ".epoch-"  # between the name of the run file and training and number of an epoch beside it
 _ATTEMPTS = 5  # to read a run that is being written
 _SLACK = 1 << 20  # bytes that HDF5 may need beside the data of an epoch
+_DEPTH = 5  # groups within groups
+_SPARE = 64 << 20  # bytes that an array may claim beyond what the file could hold
+_PACKED = 1100  # times its size that deflate can unpack to, at most
 # What h5py raises on damaged files, now at opening, now at reading; MemoryError for sizes made up by damage.
 _DAMAGE = (OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError, MemoryError)
 
@@ -698,6 +701,10 @@ def _open_run(path: Path) -> Run:
         raise CurvauditError(f"There is no run file {path}.", "Make one with `curvaudit scan SOURCE`, or name it.")
     if path.is_dir():
         raise CurvauditError(f"{path} is a folder, not a run file.", "Name the .h5 file that `curvaudit scan` wrote.")
+    if not path.is_file():  # a pipe would block for ever, a device never end
+        raise CurvauditError(
+            f"{path} is no file and thus no run file.", "Name the .h5 file that `curvaudit scan` wrote."
+        )
     with _reading(path) as file:
         if "format" not in file.attrs or _said(file, "format") != FORMAT:
             raise CurvauditError(
@@ -708,6 +715,7 @@ def _open_run(path: Path) -> Run:
             raise CurvauditError(
                 f"{path} has format {version}; this curvaudit reads format {_MAJOR}.", "Install a newer curvaudit."
             )
+        _check_parts(file, os.path.getsize(path))
         _check_texts(file)
         trainings = file["trainings"]
         samples = _read_samples(file["samples"])
@@ -755,6 +763,26 @@ def _committed(group: h5py.Group) -> int:
     number = group["number"][:]
     unwritten = np.flatnonzero(number == 0)
     return int(unwritten[0]) if len(unwritten) else len(number)
+
+
+def _check_parts(group: h5py.Group, stored: int, depth: int = 0) -> None:
+    """Refuse what no scan writes: parts that lie in other files, and arrays far larger than the file.
+
+    HDF5 would follow a link, or an array kept elsewhere, to whatever file of this machine it names.
+    """
+    if depth > _DEPTH:
+        raise ValueError(f"{group.name} lies too deep")
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{name} is a link to another place")
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            _check_parts(item, stored, depth + 1)
+        elif isinstance(item, h5py.Dataset):
+            if item.external or item.is_virtual:
+                raise ValueError(f"the values of {item.name} lie in another file")
+            if item.nbytes > _SPARE + stored * (_PACKED if item.compression else 2):
+                raise ValueError(f"{item.name} claims {item.nbytes:,} bytes in a file of {stored:,}")
 
 
 def _check_texts(item: h5py.Group | h5py.Dataset) -> None:

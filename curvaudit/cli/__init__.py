@@ -5,6 +5,7 @@ To add a command, write a file here that registers it with `app`, and name it in
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from importlib import import_module
@@ -39,9 +40,12 @@ def main() -> None:
     except MemoryError:
         _out_of_memory()
     except OSError as error:
-        typer.echo(f"Error: {safe(str(error))}.", err=True)
-        if _scanning():
-            typer.echo("Finished epochs are kept; mend the cause, then use --resume.", err=True)
+        typer.echo(f"Error: {_said(error)}.", err=True)
+        kept = "Finished epochs are kept; mend the cause, then use --resume."
+        typer.echo(kept if _scanning() else "Mend the cause, then start again.", err=True)
+        sys.exit(COULD_NOT_RUN)
+    except SystemExit:
+        # Whoever read our output has gone (`| head`). Typer says 1, which means that a policy is violated.
         sys.exit(COULD_NOT_RUN)
     except Exception as error:
         # Usage errors of the bundled click carry their own way of showing themselves.
@@ -56,6 +60,15 @@ def main() -> None:
             show()
         sys.exit(COULD_NOT_RUN)
     sys.exit(result if isinstance(result, int) else CLEAN)
+
+
+def _said(error: OSError) -> str:
+    try:
+        os.getcwd()
+    except OSError:
+        return "The folder that curvaudit was started in is gone"
+    name = f": {error.filename}" if error.filename else ""
+    return safe(f"{error.strerror or error}{name}")
 
 
 def _out_of_memory() -> NoReturn:

@@ -6,7 +6,9 @@ import io
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from typing import TypeVar
 
 import numpy as np
@@ -40,7 +42,10 @@ _RADIUS = 0.5  # of signatures; a crop by 2 of 32 px stays below
 _STANDS_OUT = 0.8
 _SURELY = 0.15
 _CROPPED = 0.02  # of the side: scale or shift beyond is called a crop
+_THUMBNAILS = ("PNG", "WEBP", "JPEG")
+_LARGEST_THUMBNAIL = 512  # px, several times what a scan keeps
 _BLOCK = 512  # pairs at once
+_LOOKED_UP = 1 << 16  # signatures at once
 _THREADS = 8  # at most; each holds some tens of MB
 _BRIGHTER = 0.06  # gain beyond is called a change of brightness
 
@@ -90,7 +95,7 @@ def candidates(samples: Samples, audited: int | None = None) -> Candidates:
     _, first = np.unique(key, axis=0, return_index=True)
     rows = able[np.sort(first)]
     if len(samples.signature):
-        found = _by_signature(samples.signature[rows])
+        found = _by_signature(samples.signature, rows)
     else:
         pairs = hashing.neighbour_pairs(samples.phash[rows], NEAR_RADIUS)
         found = Candidates(pairs, np.zeros(len(pairs), np.int64), np.zeros(len(pairs)), np.ones(len(pairs), bool))
@@ -101,18 +106,25 @@ def candidates(samples: Samples, audited: int | None = None) -> Candidates:
     return Candidates(pairs[distinct], found.change[distinct], found.distance[distinct], found.stands_out[distinct])
 
 
-def _by_signature(signature: np.ndarray) -> Candidates:
+def _by_signature(signature: np.ndarray, chosen: np.ndarray) -> Candidates:
+    """Among the rows `chosen`, (C,); pairs are places in it."""
     none = np.zeros((0, 5))
-    if len(signature) < 2:
+    if len(chosen) < 2:
         return _tabled(none)
-    index = Index.build(signatures.vectors(signature, UPRIGHT))
+    blocks = [slice(start, start + _LOOKED_UP) for start in range(0, len(chosen), _LOOKED_UP)]
+
+    def looks(block: slice, change: Change) -> np.ndarray:
+        return signatures.vectors(signature[chosen[block]], change)
+
+    index = Index.build(np.concatenate([looks(block, UPRIGHT) for block in blocks]))
     parts = [none]
+    asked = list(product(enumerate(CHANGES), blocks))
 
-    def search(change: Change) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return index.search(signatures.vectors(signature, change), _NEIGHBOURS + 1, _RADIUS)
+    def search(item: tuple[tuple[int, Change], slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        (_, change), block = item
+        return index.search(looks(block, change), _NEIGHBOURS + 1, _RADIUS, block.start)
 
-    for number, (query, rows, distance) in enumerate(_on_all_cores(search, CHANGES)):
-        change = CHANGES[number]
+    for ((number, change), _), (query, rows, distance) in zip(asked, _on_all_cores(search, asked), strict=True):
         near, beyond = distance[:, :_NEIGHBOURS], distance[:, _NEIGHBOURS:]
         i, j = np.nonzero((near <= _RADIUS) & ((near <= _STANDS_OUT * beyond) | (near <= _SURELY)))
         left, right = query[i], rows[i, j]
@@ -190,8 +202,10 @@ def _small(encoded: Mapping[int, bytes]) -> dict[int, np.ndarray]:
     """row -> (SIDE, SIDE, 3) uint8."""
     side, found = registration.SIDE, {}
     for row, content in encoded.items():
-        with Image.open(io.BytesIO(content)) as image:
-            found[row] = np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
+        # They come from a run file, perhaps of somebody else: what is no small picture counts as not kept.
+        with suppress(Exception), Image.open(io.BytesIO(content), formats=_THUMBNAILS) as image:
+            if max(image.size) <= _LARGEST_THUMBNAIL:
+                found[row] = np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
     return found
 
 

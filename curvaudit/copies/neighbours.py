@@ -13,7 +13,8 @@ import numpy as np
 _PROBED = 6  # cells a query looks into; copies lie so near that they share one of them
 _SAMPLED = 64  # points a cell that k-means sees
 _ROUNDS = 6
-_BLOCK = 1 << 15  # queries at once: bounds memory to tens of MB
+_BLOCK = 1 << 15  # queries at once
+_PRODUCTS = 1 << 22  # similarities at once: bounds memory to tens of MB, also where one cell holds everything
 _SMALL = 2048  # points below which one cell is faster
 
 
@@ -31,32 +32,34 @@ class Index:
         """Divide `points`, (N, D) float32; the same every time."""
         count = 1 if len(points) < _SMALL else int(np.sqrt(len(points)))
         centres = _centres(points, count)
-        cell = np.concatenate(
-            [_nearest(points[s : s + _BLOCK], centres, 1)[:, 0] for s in range(0, len(points), _BLOCK)]
-        )
+        cell = _nearest(points, centres, 1)[:, 0]
         sizes = np.bincount(cell, minlength=count)
         return Index(points, centres, np.argsort(cell, kind="stable"), np.concatenate([[0], np.cumsum(sizes)]))
 
-    def search(self, queries: np.ndarray, k: int, radius: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def search(
+        self, queries: np.ndarray, k: int, radius: float, first: int = 0
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The `k` nearest points of each query that has one within `radius`, nearest first.
 
-        Query i is not compared with point i, so the points themselves can be asked. Approximate:
+        Query i is not compared with point `first` + i, so the points themselves can be asked. Approximate:
         neighbours are missed in cells that are not probed, or hold nothing within the radius.
 
         Returns
         -------
-        query (H,) int64, rows (H, k) int64, -1 where there are fewer than k, and Euclidean
-        distances (H, k) float32, inf there.
+        query (H,) int64, counted from `first`, rows (H, k) int64, -1 where there are fewer than k,
+        and Euclidean distances (H, k) float32, inf there.
         """
-        blocks = [self._search(queries, s, k, 1 - radius**2 / 2) for s in range(0, len(queries), _BLOCK)]
+        least = 1 - radius**2 / 2
+        blocks = [
+            self._search(queries[s : s + _BLOCK], first + s, k, least) for s in range(0, max(1, len(queries)), _BLOCK)
+        ]
         query, rows, similar = (np.concatenate(part) for part in zip(*blocks, strict=True))
         distance = np.sqrt(np.maximum(2 - 2 * similar, 0))
         return query, rows, np.where(rows < 0, np.inf, distance).astype(np.float32)
 
     def _search(
-        self, all_queries: np.ndarray, first: int, k: int, least: float
+        self, queries: np.ndarray, first: int, k: int, least: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        queries = all_queries[first : first + _BLOCK]
         probed = min(_PROBED, len(self.centres))
         cells = _nearest(queries, self.centres, probed)  # (Q, probed)
         rows = np.full((len(queries), probed, k), -1, np.int64)
@@ -67,17 +70,19 @@ class Index:
             mine = self.members[self.starts[cell] : self.starts[cell + 1]]
             if len(mine) == 0:
                 continue
-            query, place = np.divmod(order[bounds[cell] : bounds[cell + 1]], probed)
-            alike = queries[query] @ self.points[mine].T  # (q, members)
-            column = np.minimum(np.searchsorted(mine, first + query), len(mine) - 1)  # members of a cell ascend
-            itself = np.flatnonzero(mine[column] == first + query)
-            alike[itself, column[itself]] = -2
-            hit = np.flatnonzero(alike.max(axis=1) >= least)
-            kept = min(k, len(mine))
-            best = np.argpartition(alike[hit], len(mine) - kept, axis=1)[:, len(mine) - kept :]
-            found = np.take_along_axis(alike[hit], best, 1)
-            rows[query[hit], place[hit], :kept] = np.where(found > -2, mine[best], -1)
-            similar[query[hit], place[hit], :kept] = np.where(found > -2, found, -np.inf)
+            asked = order[bounds[cell] : bounds[cell + 1]]
+            for part in np.split(asked, range(step := max(1, _PRODUCTS // len(mine)), len(asked), step)):
+                query, place = np.divmod(part, probed)
+                alike = queries[query] @ self.points[mine].T  # (q, members)
+                column = np.minimum(np.searchsorted(mine, first + query), len(mine) - 1)  # members of a cell ascend
+                itself = np.flatnonzero(mine[column] == first + query)
+                alike[itself, column[itself]] = -2
+                hit = np.flatnonzero(alike.max(axis=1) >= least)
+                kept = min(k, len(mine))
+                best = np.argpartition(alike[hit], len(mine) - kept, axis=1)[:, len(mine) - kept :]
+                found = np.take_along_axis(alike[hit], best, 1)
+                rows[query[hit], place[hit], :kept] = np.where(found > -2, mine[best], -1)
+                similar[query[hit], place[hit], :kept] = np.where(found > -2, found, -np.inf)
         hits = np.flatnonzero(similar.max(axis=(1, 2)) >= least)
         width = probed * k
         flat_rows, flat_similar = rows[hits].reshape(-1, width), similar[hits].reshape(-1, width)
@@ -87,10 +92,17 @@ class Index:
 
 def _nearest(points: np.ndarray, centres: np.ndarray, count: int) -> np.ndarray:
     """The `count` nearest centres, (P, count), in no order."""
-    nearness = points @ centres.T - (centres**2).sum(axis=1) / 2
-    if count == 1:
-        return nearness.argmax(axis=1)[:, None]
-    return np.argpartition(-nearness, count - 1, axis=1)[:, :count]
+    found = np.empty((len(points), count), np.int64)
+    half_square = (centres**2).sum(axis=1) / 2
+    step = max(1, _PRODUCTS // len(centres))
+    for start in range(0, len(points), step):
+        block = slice(start, start + step)
+        distant = half_square - points[block] @ centres.T
+        if count == 1:
+            found[block, 0] = distant.argmin(axis=1)
+        else:
+            found[block] = np.argpartition(distant, count - 1, axis=1)[:, :count]
+    return found
 
 
 def _centres(points: np.ndarray, count: int) -> np.ndarray:
@@ -100,9 +112,7 @@ def _centres(points: np.ndarray, count: int) -> np.ndarray:
     sample = points[random.permutation(len(points))[: count * _SAMPLED]]
     centres = sample[:count].copy()
     for _ in range(_ROUNDS):
-        cell = np.concatenate(
-            [_nearest(sample[s : s + _BLOCK], centres, 1)[:, 0] for s in range(0, len(sample), _BLOCK)]
-        )
+        cell = _nearest(sample, centres, 1)[:, 0]
         total = np.zeros_like(centres)
         np.add.at(total, cell, sample)
         size = np.bincount(cell, minlength=count)

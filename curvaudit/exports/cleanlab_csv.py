@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 
 import numpy as np
 
 from ..records import Report
+from .rows import Rows
 
 _LABEL_RULES = ("CA101", "CA102", "CA201")
 
@@ -48,7 +48,7 @@ def render(report: Report) -> bytes:
                 copies[row].update(other for other in rows if other != row)
                 distance[row] = min(distance[row], far)
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = Rows(buffer)
     writer.writerow(
         [
             "id",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..decisions import Decision
 from ..records import Samples
+from .rows import Rows
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def render(samples: Samples, decisions: Mapping[int, Decision]) -> Fixed:
     are unchanged.
     """
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = Rows(buffer)
     # Where a manifest named one path twice, ids are not paths and the paths are a column.
     paths = samples.columns.get("path", samples.ids)
     further = {name: texts for name, texts in samples.columns.items() if name not in ("path", "label")}

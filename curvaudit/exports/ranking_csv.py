@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import io
 
 import numpy as np
 
 from ..records import Neighbours, Report
+from .rows import Rows
 
 _COLUMNS = ("rank", "index", "id", "label", "score", "suggested_label", "rules")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -30,7 +30,7 @@ def render(report: Report) -> bytes:
     strip one leading apostrophe before comparing ids with file names.
     """
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = Rows(buffer)
     names = list(report.scores)
     further = report.samples.columns
     stable = report.stability

@@ -54,6 +54,7 @@ def load(spec: Any, options: SourceOptions | None = None) -> Source:
     CurvauditError
         There is no such thing, nobody reads it, or it holds nothing to audit.
     """
+    _require_home(spec)
     for module in _modules():
         if module.matches(spec):
             options = options or SourceOptions()
@@ -103,6 +104,17 @@ def other_splits(spec: Any, options: SourceOptions) -> tuple[str, ...]:
 def names() -> tuple[str, ...]:
     """Known data sets by name, sorted."""
     return tuple(sorted(name for module in _modules() for name in getattr(module, "NAMES", ())))
+
+
+def _require_home(spec: Any) -> None:
+    """`~somebody` needs a home folder."""
+    try:
+        if isinstance(spec, (str, os.PathLike)):
+            Path(spec).expanduser()
+    except RuntimeError as error:
+        raise CurvauditError(
+            f"{os.fspath(spec)} names a home folder that is not known.", "Write the path out, or ./~ for that name."
+        ) from error
 
 
 def _refuse_columns(module: SourceModule, spec: Any, options: SourceOptions) -> None:

@@ -37,7 +37,7 @@ def choose_device(wanted: str) -> torch.device:
     except Exception as error:  # torch raises RuntimeError, AssertionError, NotImplementedError here
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CurvauditError(
-            f"Device {wanted!r} cannot be used: {reason}", "Use --device cpu, cuda or auto."
+            f"Device {wanted!r} cannot be used: {reason.rstrip('.')}.", "Use --device cpu, cuda or auto."
         ) from error
     return device
 

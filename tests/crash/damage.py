@@ -44,11 +44,14 @@ def mutate(content: bytes, chance: random.Random) -> tuple[str, bytes]:
     return f"{kind} at {place}", bytes(data)
 
 
-def try_all(good: Path, folder: Path, count: int) -> None:
-    """Report on `count` mutations of `good`; one line of tried.jsonl each, so that a crash names itself."""
+def try_all(good: Path, folder: Path, numbers: range) -> None:
+    """Report on the mutations of `good` with these numbers.
+
+    One line of tried.jsonl each, so that a crash names itself.
+    """
     content, before = good.read_bytes(), _report(good, folder / "good")[3]
     with open(folder / "tried.jsonl", "w") as log:
-        for number in range(count):
+        for number in numbers:
             what, data = mutate(content, random.Random(number))
             bad = folder / "bad.h5"
             bad.write_bytes(data)

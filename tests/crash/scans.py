@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import time
 from pathlib import Path
 
@@ -16,9 +17,15 @@ from curvaudit.training import checkpoint
 
 SETTINGS = {"epochs": 3, "width": 4, "batch_size": 16, "device": "cpu", "workers": 1, "weight_decay": (0, 0.01)}
 
+PATIENCE = 1200  # seconds; only a scan that hangs takes as long, however busy the machine
+
 # A fork of a process that has torch loaded starts at once; one that has used torch's threads would hang.
+# The optimizer and the network load the others when they are first made.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["torch", "curvaudit.scanning", "curvaudit.training.loop", "scans"])
+processes.set_forkserver_preload(
+    ["torch", "torch._dynamo", "torchvision", "imagehash", "curvaudit.scanning", "curvaudit.training.model",
+     "curvaudit.training.loop", "scans"]
+)  # fmt: skip
 
 
 def scan(folder: Path, out: Path) -> None:
@@ -34,7 +41,7 @@ def in_process(function, *arguments):
 
 def finish(function, *arguments) -> None:
     process = in_process(function, *arguments)
-    process.join(120)
+    process.join(PATIENCE)
     assert process.exitcode == 0, f"exit code {process.exitcode}"
 
 
@@ -44,7 +51,21 @@ def timed_scan(folder: Path, out: Path) -> float:
     return time.monotonic() - started
 
 
-def kill_in_commit(folder: Path, out: Path, epoch: int, call: int, queue) -> None:
+def scan_in_steps(folder: Path, out: Path, steps: Path) -> None:
+    """Scan, and keep in `steps/<training>-<epoch>` what a kill after each epoch would leave behind."""
+    torch.set_num_threads(1)
+
+    def keep(event) -> None:
+        if isinstance(event, records.EpochDone):
+            step = steps / f"{event.training}-{event.epoch}"
+            step.mkdir(parents=True)
+            for file in (out, checkpoint.path_for(out)):
+                shutil.copy(file, step / file.name)
+
+    scanning.scan(folder, out, on_event=keep, **SETTINGS)
+
+
+def kill_in_commit(folder: Path, out: Path, training: int, epoch: int, call: int, queue) -> None:
     """Resume the scan and die before system call `call` of the commit of `epoch`; tell (killed, calls)."""
 
     def child(begin) -> None:
@@ -58,20 +79,20 @@ def kill_in_commit(folder: Path, out: Path, epoch: int, call: int, queue) -> Non
                 begin()
 
         def save_traced(path, state):
-            if state.epoch == epoch:
+            if (state.training, state.epoch) == (training, epoch):
                 trace()
             save(path, state)
 
-        def append_traced(path, training, row):
+        def append_traced(path, index, row):
             # First here where the scan was killed between checkpoint and run file.
-            if row.number == epoch:
+            if (index, row.number) == (training, epoch):
                 trace()
-            append(path, training, row)
+            append(path, index, row)
 
         checkpoint.save, store.append_epoch = save_traced, append_traced
 
         def stop_after(event) -> None:
-            if isinstance(event, records.EpochDone) and event.epoch == epoch:
+            if isinstance(event, records.EpochDone) and (event.training, event.epoch) == (training, epoch):
                 raise SystemExit
 
         try:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 
 import damage
 import h5py
+import numpy as np
 import pytest
 from made import write_run
+from test_mutated_images import png_that_claims
 
+from curvaudit.copies import matching, signatures
 from curvaudit.errors import CurvauditError, DamagedRun
+from curvaudit.records import Samples
 from curvaudit.reporting import report
 from curvaudit.store import open_run
 
@@ -23,11 +28,12 @@ def run_file(tmp_path):
     return path
 
 
-def test_mutated_run_files(run_file, tmp_path, long_form):
+def test_mutated_run_files(run_file, tmp_path, long_form, crash_seed):
     wanted = 2000 if long_form else 100
-    process = damage.processes.Process(target=damage.try_all, args=(run_file, tmp_path, wanted))
+    numbers = range(crash_seed * wanted, (crash_seed + 1) * wanted)
+    process = damage.processes.Process(target=damage.try_all, args=(run_file, tmp_path, numbers))
     process.start()
-    process.join(20 * 60)
+    process.join(3 * 3600)  # one that hangs ends itself much earlier
     tried = [json.loads(line) for line in (tmp_path / "tried.jsonl").read_text().splitlines()]
     assert process.exitcode == 0, f"exit code {process.exitcode} after {tried[-1:]}"
     wrong = [one for one in tried if one["wrong"]]
@@ -125,3 +131,56 @@ def test_a_run_of_before_the_checksums_is_read(run_file, tmp_path):
         for group in ("samples", "skipped"):
             del file[group].attrs["digest"]
     assert (report(old).order == report(run_file).order).all()
+
+
+def claim(group, name, shape, kind, **how):
+    del group[name]
+    group.create_dataset(name, shape=shape, dtype=kind, **how)
+
+
+# Whole files by somebody hostile: (what was changed, what is said).
+HOSTILE = [
+    (lambda f: claim(f["trainings/0"], "number", (4 << 30,), "i4", chunks=(1 << 20,), maxshape=(None,)), "claims"),
+    (lambda f: claim(f["samples"], "label", (10**12,), "i4", chunks=(1 << 20,)), "claims"),
+    (lambda f: claim(f["samples"], "id", (90,), h5py.string_dtype("utf-8", 1 << 30), chunks=(1,)), "claims"),
+    (lambda f: claim(f["thumbnails"], "data", (10**12,), "u1", chunks=(1 << 20,)), "claims"),
+    (lambda f: claim(f["samples"], "label", (90,), "i4", external=[("/etc/passwd", 0, 360)]), "another file"),
+    (lambda f: f.__setitem__("samples/columns", h5py.SoftLink("/samples")), "link"),
+    (lambda f: f.__setitem__("trainings/1", h5py.ExternalLink("other.h5", "/trainings/0")), "link"),
+    (lambda f: f.__setitem__("samples/columns", f["samples"]), "too deep"),
+    (lambda f: f.attrs.__setitem__("config", "[" * 100_000), "run.h5"),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), HOSTILE)
+def test_files_that_no_scan_would_write_are_refused(change, says, run_file):
+    with h5py.File(run_file, "r+") as file:
+        change(file)
+        for group in (file, file["samples"]):
+            for name in ("digest", "text_digest"):
+                group.attrs.pop(name, None)
+    with pytest.raises(CurvauditError, match=says):
+        report(run_file)
+
+
+@pytest.mark.parametrize("size", [None, (30_000, 30_000), (600, 8)])
+def test_kept_pictures_that_are_none_or_bombs_count_as_not_kept(size):
+    content = b"<script>"
+    if size:
+        content = png_that_claims(*size)
+    count = np.arange(2)
+    same = np.full((2, signatures.LENGTH), 9, np.int8)
+    samples = Samples(
+        ("a", "b"), count, ("a", "b"), count.astype(np.uint64), count.astype(np.uint64),
+        np.full(2, 32), np.full(2, 32), np.ones(2), signature=same,
+    )  # fmt: skip
+    found = matching.near_pairs(samples, lambda rows: dict.fromkeys(rows, content))
+    assert len(found.pairs) == 0 and found.unverified == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_or_device_is_no_run_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.h5")
+    for path in (tmp_path / "pipe.h5", "/dev/zero"):
+        with pytest.raises(CurvauditError, match="no run file"):
+            open_run(path)

@@ -300,3 +300,47 @@ def test_the_run_file_behind_a_link_is_what_changes(image_folder, tmp_path, whol
     store.set_thumbnails(link, records.Thumbnails(np.array([3]), (b"picture",)))
     assert link.is_symlink()
     assert store.open_run(real).thumbnails([3]) == {3: b"picture"}
+
+
+def test_no_room_for_a_report_leaves_the_earlier_one(image_folder, tmp_path):
+    run = curvaudit.scan(image_folder, tmp_path / "run.h5", **SMALL)
+    curvaudit.save(curvaudit.report(run, top=5), tmp_path / "report")
+    earlier = {path.name: path.read_bytes() for path in (tmp_path / "report").iterdir()}
+    made = curvaudit.report(run, top=50)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+        with pytest.raises(CurvauditError, match=r"report cannot be written: File too large"):
+            curvaudit.save(made, tmp_path / "report")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "report").iterdir()} == earlier
+
+
+PROGRAM = f"{sys.executable} -m curvaudit"
+
+
+@pytest.mark.parametrize(
+    ("shell", "code", "says"),
+    [
+        # A reader that goes away, a full terminal log, a folder that is gone: never 1, which means a violation.
+        (f"{PROGRAM} check data --format json | true; exit ${{PIPESTATUS[0]}}", 2, ""),
+        (f"{PROGRAM} check data --format json > /dev/full", 2, "No space left on device"),
+        (f"mkdir gone; cd gone; rmdir ../gone; {PROGRAM} check ../data", 2, "started in is gone"),
+        # Nothing depends on home, terminal, language or temporary folder.
+        (f"env -u HOME LC_ALL=C PYTHONUTF8=0 COLUMNS=1 TMPDIR=/nowhere {PROGRAM} check data", 0, "Checked data"),
+    ],
+)
+def test_odd_surroundings(shell, code, says, tmp_path):
+    from made import draw_folder
+
+    draw_folder(tmp_path / "data", ("a", "é"), each=12)
+    # Devices, pipes and links in circles are no pictures and stop nobody.
+    (tmp_path / "data" / "a" / "zero.png").symlink_to("/dev/zero")
+    (tmp_path / "data" / "a" / "up").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "data" / "a" / "pipe.png")
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert done.returncode == code, done.stderr
+    assert says in done.stdout + done.stderr and "Traceback" not in done.stderr

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import io
 
 from ...calibration import Calibration
+from ..rows import Rows
 
 _QUALITY = ("auroc", "average_precision", "precision_at_planted", "recall_at_planted", "precision_at_top")
 _FLAGS = ("flagged", "precision", "recall", "suggestion_right")
@@ -18,7 +18,7 @@ def render(result: Calibration) -> bytes:
     was not measured.
     """
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = Rows(buffer)
     writer.writerow(["rate", "seed", "planted", "method", "kind", *_QUALITY, "top", "cost", *_FLAGS])
     kinds = {method.name: method.kind for method in result.methods}
     for trial in result.trials:

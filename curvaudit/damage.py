@@ -1,0 +1,75 @@
+"""What is left of a run file that is damaged: a report on the rest says what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from . import ranking, scores, store
+from .errors import DamagedRun
+from .neighbourhood import neighbours
+from .records import Caveat, Neighbours, TrainingInfo
+from .suggestion import suggest
+
+
+class ReadableParts:
+    """Reads a run part by part, and keeps what could not be read."""
+
+    def __init__(self, run: store.Run) -> None:
+        self.run = run
+        self.scores: set[str] = set()
+        self.parts: set[str] = set()
+
+    def reduced(self, training: TrainingInfo) -> dict[str, np.ndarray]:
+        """As `ranking.reduced`."""
+        found = ranking.reduced(self.run, training.index)
+        lost = {score.name for score in scores.build() if score.reduce and score.name in training.measures} - set(found)
+        self.scores |= lost
+        return found
+
+    def suggest(self, training: TrainingInfo, eligible: np.ndarray) -> np.ndarray:
+        """As `suggestion.suggest`; nothing where the predictions are damaged."""
+        try:
+            return suggest(self.run, training.index, eligible)
+        except DamagedRun:
+            self.parts.add("the predictions (no labels are suggested, CA201 was not checked)")
+            return np.full(len(eligible), -1, np.int32)
+
+    def pictures(self, read: Callable[[Sequence[int]], dict[int, bytes]], rows: Sequence[int]) -> dict[int, bytes]:
+        """As `Run.thumbnails` or `Run.previews`; none where they are damaged."""
+        try:
+            return read(rows)
+        except DamagedRun:
+            self.parts.add("the pictures")
+            return {}
+
+    def neighbours(
+        self, training: TrainingInfo, rows: Sequence[int], on_done: Callable[[int], None]
+    ) -> Neighbours | None:
+        """As `neighbourhood.neighbours`; None where the features are damaged."""
+        try:
+            return neighbours(self.run, training.index, rows, on_done=on_done)
+        except DamagedRun:
+            self.parts.add("the features (no nearest neighbours)")
+            return None
+
+    def mean_curvature(self, training: TrainingInfo) -> np.ndarray:
+        """(E,), NaN where it cannot be read."""
+        try:
+            return self.run.epoch_means(training.index, "curvature")
+        except DamagedRun:
+            return np.full(training.epochs, np.nan)
+
+    def caveats(self) -> tuple[Caveat, ...]:
+        """One if anything was damaged."""
+        lost = [*(f"the score {name}" for name in sorted(self.scores)), *sorted(self.parts)]
+        if not lost:
+            return ()
+        return (
+            Caveat(
+                "error",
+                f"The run file is damaged. Left out: {', '.join(lost)}. Restore it from a copy, or scan again.",
+                "damaged",
+            ),
+        )
