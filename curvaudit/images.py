@@ -411,7 +411,8 @@ def _deep_to_8_bit(values: np.ndarray) -> np.ndarray:
     if high == low:
         return np.zeros(values.shape, np.uint8)
     numbers = np.clip(np.nan_to_num(numbers, nan=low, posinf=high, neginf=low), low, high)
-    return np.rint((numbers - low) / (high - low) * 255).astype(np.uint8)
+    found: np.ndarray = np.rint((numbers - low) / (high - low) * 255).astype(np.uint8)
+    return found
 
 
 def _array_to_8_bit(values: np.ndarray) -> np.ndarray:
@@ -426,7 +427,8 @@ def _array_to_8_bit(values: np.ndarray) -> np.ndarray:
             raise UnreadableImage(
                 f"floating-point pixels from {low:.3g} to {high:.3g}, not 0 to 1: leave out normalization"
             )
-        return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+        found: np.ndarray = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+        return found
     if np.issubdtype(values.dtype, np.integer) and low >= 0 and high <= 255:
         return values.astype(np.uint8)
     raise UnreadableImage(f"{values.dtype} pixels from {low} to {high}: give 0 to 255, or floats from 0 to 1")

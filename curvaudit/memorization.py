@@ -17,4 +17,5 @@ def memorizable(samples: Samples) -> np.ndarray:
     high = np.full_like(low, -1)
     np.minimum.at(low, group, samples.labels)
     np.maximum.at(high, group, samples.labels)
-    return low[group] == high[group]
+    found: np.ndarray = low[group] == high[group]
+    return found

@@ -72,7 +72,8 @@ def neighbours(
 def _directions(features: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Unit vectors of (n, D), zero where there is no direction."""
     centred = (features - mean).astype(np.float32)
-    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    found: np.ndarray = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    return found
 
 
 def _largest(values: np.ndarray, known: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

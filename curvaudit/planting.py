@@ -64,7 +64,8 @@ def _counts(sizes: np.ndarray, rate: float, random: np.random.Generator) -> np.n
         if missing > 0 and counts[place] < most[place] and exact[place] > counts[place]:
             counts[place] += 1
             missing -= 1
-    return np.minimum(counts, most)
+    found: np.ndarray = np.minimum(counts, most)
+    return found
 
 
 def lookalikes(labels: np.ndarray, looks: np.ndarray, classes: int) -> np.ndarray:

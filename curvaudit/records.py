@@ -303,7 +303,8 @@ class Report:
 
     def _repr_html_(self) -> str:
         """A compact contact sheet for notebooks."""
-        return _export("notebook").render(self)
+        found: str = _export("notebook").render(self)
+        return found
 
     @property
     def _rules(self) -> Mapping[int, tuple[str, ...]]:

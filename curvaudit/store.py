@@ -577,7 +577,8 @@ class Run:
             with _reading(self.path) as file:
                 inside = _committed(file[f"trainings/{training}"])
                 if inside >= last:
-                    return file[place][first:last, columns]
+                    found: np.ndarray = file[place][first:last, columns]
+                    return found
                 parts = [file[place][first : max(first, inside), columns]]
             for epoch in range(max(first, inside), last):
                 beside = _beside(self.path, training, epoch + 1)
@@ -603,7 +604,8 @@ class Run:
     def last(self, training: int, name: str) -> np.ndarray:
         """The last finished epoch of a score, (N,) float32."""
         epochs = self._epochs(training)
-        return self._rows(training, name, epochs - 1, epochs, slice(None))[0]
+        found: np.ndarray = self._rows(training, name, epochs - 1, epochs, slice(None))[0]
+        return found
 
     def epoch_means(self, training: int, name: str) -> np.ndarray:
         """Mean over the samples in each epoch, (E,) float64; NaN where it was not measured."""

@@ -93,6 +93,7 @@ def check(
     """Gate a data set: exit 0 clean, 1 the policy is violated, 2 could not check everything."""
     from .. import checking
     from ..policy.settings import from_flags
+    from ..targets import Target
     from .display import Display
 
     flags = from_flags(
@@ -107,7 +108,7 @@ def check(
     )
     settled = _policy(policy, no_policy, flags)
     wanted = checking.outputs(format or ())
-    what = checking.Target(
+    what = Target(
         target,
         split=split,
         data_dir=data_dir,

@@ -182,7 +182,8 @@ _BITS_OF_BYTE = np.array([value.bit_count() for value in range(256)], np.uint8)
 def _popcount_by_table(values: np.ndarray) -> np.ndarray:
     """(P,) uint64 -> (P,) number of set bits."""
     octets = np.ascontiguousarray(values).view(np.uint8).reshape(-1, 8)
-    return _BITS_OF_BYTE[octets].sum(axis=1, dtype=np.uint8)
+    found: np.ndarray = _BITS_OF_BYTE[octets].sum(axis=1, dtype=np.uint8)
+    return found
 
 
 _popcount = getattr(np, "bitwise_count", _popcount_by_table)  # numpy 2 has its own

@@ -77,7 +77,8 @@ class Candidates:
 
 def has_content(samples: Samples) -> np.ndarray:
     """(N,) bool: neither flat nor a single line of pixels."""
-    return (samples.contrast >= FLAT) & (np.minimum(samples.width, samples.height) > 1)
+    found: np.ndarray = (samples.contrast >= FLAT) & (np.minimum(samples.width, samples.height) > 1)
+    return found
 
 
 def candidates(samples: Samples, audited: int | None = None) -> Candidates:
@@ -188,7 +189,7 @@ def near_pairs(
 
 def _same(fit: registration.Fit) -> np.ndarray:
     """(P,) bool"""
-    return (
+    found: np.ndarray = (
         (fit.distance <= LARGEST_DISTANCE)
         & (fit.detail >= LEAST_DETAIL)
         & (fit.worst <= LARGEST_DIFFERENCE)
@@ -196,6 +197,7 @@ def _same(fit: registration.Fit) -> np.ndarray:
         & (np.abs(fit.scale).max(axis=1) <= _LARGEST_CROP)
         & (np.abs(fit.shift).max(axis=1) <= _LARGEST_SHIFT)
     )
+    return found
 
 
 def _small(encoded: Mapping[int, bytes]) -> dict[int, np.ndarray]:

@@ -120,7 +120,8 @@ def _compare(first: np.ndarray, second: np.ndarray, place: np.ndarray, coarse: n
 def _structure(pictures: np.ndarray) -> np.ndarray:
     """Share of blocks with more than _PLAIN grey levels of standard deviation, (P, SIDE, SIDE) -> (P,)."""
     spread = pictures.reshape(len(pictures), SIDE // 4, 4, SIDE // 4, 4).std(axis=(2, 4))
-    return (spread > _PLAIN).mean(axis=(1, 2))
+    found: np.ndarray = (spread > _PLAIN).mean(axis=(1, 2))
+    return found
 
 
 def _difference(first: np.ndarray, laid: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -176,4 +177,5 @@ def _blur(pictures: np.ndarray, sigma: float) -> np.ndarray:
     matrix = np.zeros((SIDE, SIDE), np.float32)
     for row in range(SIDE):
         np.add.at(matrix[row], np.clip(row + reach, 0, SIDE - 1), (kernel / kernel.sum()).astype(np.float32))
-    return matrix @ pictures @ matrix.T
+    found: np.ndarray = matrix @ pictures @ matrix.T
+    return found

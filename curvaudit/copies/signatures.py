@@ -57,7 +57,8 @@ CHANGES = (
 def _cosines(positions: np.ndarray) -> np.ndarray:
     """(M,) positions in [0, 1] -> (M, _KEPT) values of the cosines of unit norm."""
     order = np.arange(_KEPT)
-    return np.cos(np.pi * order * positions[:, None]) * np.where(order == 0, 1, np.sqrt(2))
+    found: np.ndarray = np.cos(np.pi * order * positions[:, None]) * np.where(order == 0, 1, np.sqrt(2))
+    return found
 
 
 def _centres(count: int) -> np.ndarray:
@@ -86,12 +87,14 @@ def signatures(grey: np.ndarray) -> np.ndarray:
     """
     waves = (_FORWARD @ grey.astype(np.float32) @ _FORWARD.T * _WEIGHT).reshape(len(grey), -1)[:, 1:]  # (B, 99)
     largest = np.abs(waves).max(axis=1, keepdims=True)
-    return np.rint(waves * (127 / np.maximum(largest, 1e-6))).astype(np.int8)
+    found: np.ndarray = np.rint(waves * (127 / np.maximum(largest, 1e-6))).astype(np.int8)
+    return found
 
 
 def signature(image: Image.Image) -> np.ndarray:
     """`signatures` of one picture, (99,)."""
-    return signatures(reduced(image.convert("L"))[None])[0]
+    found: np.ndarray = signatures(reduced(image.convert("L"))[None])[0]
+    return found
 
 
 def vectors(signatures: np.ndarray, change: Change) -> np.ndarray:
@@ -103,7 +106,8 @@ def vectors(signatures: np.ndarray, change: Change) -> np.ndarray:
         (N, 99) int8.
     """
     looks = signatures.astype(np.float32) @ _matrix(change)
-    return looks / np.maximum(np.linalg.norm(looks, axis=1, keepdims=True), 1e-6)
+    found: np.ndarray = looks / np.maximum(np.linalg.norm(looks, axis=1, keepdims=True), 1e-6)
+    return found
 
 
 def _matrix(change: Change) -> np.ndarray:

@@ -11,6 +11,7 @@ from .. import plots
 from ..errors import CurvauditError
 from ..records import Notice
 from ..reproduction import Cell, Figure, Outcome, Table
+from ..sources.subset import ROW, draw
 from . import runs
 from .interface import SOURCES, Experiment, Settings
 from .runs import Chosen
@@ -69,7 +70,7 @@ def read(settings: Settings, chosen: Chosen) -> Reference:
         usable &= mask.astype(bool)
     run = chosen.run
     rows = runs.source_rows(run)
-    noted = runs.ROW in run.samples.columns
+    noted = ROW in run.samples.columns
     if values.ndim != 1 or (len(values) != len(rows) and not noted) or rows.max() >= len(values):
         raise CurvauditError(
             f"{file}: {key} has {values.shape} values, and {run.path} {len(rows)} pictures.",
@@ -146,7 +147,7 @@ def run(settings: Settings) -> Outcome:
         data = runs.source(settings, runs.only(settings, "cifar100"))
         count = settings.samples or (_SMALL if settings.small else None)
         told = {} if settings.small else {"preset": "paper-cifar"}
-        drawn = runs.draw(data, count, settings.seed)
+        drawn = draw(data, count, settings.seed)
         chosen = runs.trained(
             settings, drawn, "agreement", weight_decay=_DECAYS, seed=settings.seed, repeats=settings.seeds, **told
         )

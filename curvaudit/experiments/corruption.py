@@ -12,6 +12,7 @@ from ..calibrating import calibrate
 from ..calibration import BASELINE, CURVATURE, Calibration, Spread
 from ..ranking import CONSENSUS
 from ..reproduction import Cell, Figure, Outcome, Table
+from ..sources.subset import draw
 from . import runs
 from .interface import SOURCES, Experiment, Settings
 
@@ -49,7 +50,7 @@ def run(settings: Settings) -> Outcome:
     trainings: list[dict[str, Cell]] = []
     for number, name in enumerate(names):
         data = runs.source(settings, name)
-        drawn = runs.draw(data, settings.samples or (_SMALL if settings.small else None), settings.seed)
+        drawn = draw(data, settings.samples or (_SMALL if settings.small else None), settings.seed)
         for noise in settings.noise:
             file = f"corruption-{number}-{noise}"
             told = {"device": settings.device, "workers": settings.workers, "epochs": settings.epochs}

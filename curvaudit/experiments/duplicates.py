@@ -12,6 +12,8 @@ from ..errors import CurvauditError, UnreadableImage
 from ..records import Report
 from ..reporting import report
 from ..reproduction import Cell, Figure, Outcome, Table
+from ..sources import Source
+from ..sources.subset import Subset, draw
 from . import runs
 from .interface import SOURCES, Experiment, Settings
 from .runs import Chosen
@@ -76,10 +78,10 @@ def run(settings: Settings) -> Outcome:
     )
 
 
-def _with_conflicts(data: runs.Source, count: int | None, seed: int) -> runs.Subset:
+def _with_conflicts(data: Source, count: int | None, seed: int) -> Subset:
     """A share of the source by lot, and every picture that stands under two labels: few as they are, a lot would
     draw none of them with its twin."""
-    drawn = runs.draw(data, count, seed)
+    drawn = draw(data, count, seed)
     if len(drawn.rows) == len(data.ids):
         return drawn
     hashes: dict[int, list[int]] = {}
@@ -90,7 +92,7 @@ def _with_conflicts(data: runs.Source, count: int | None, seed: int) -> runs.Sub
             continue
     labels = np.asarray(data.labels)
     twins = [row for rows in hashes.values() if len(set(labels[rows].tolist())) > 1 for row in rows]
-    return runs.Subset(data, np.union1d(drawn.rows, np.array(twins, np.int64)), {}, drawn.skipped)
+    return Subset(data, np.union1d(drawn.rows, np.array(twins, np.int64)), {}, drawn.skipped)
 
 
 def _sentences(found: list[Found]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from ..inventory import take
 from ..reproduction import Cell, Figure, Outcome, Table
 from ..scanning import scan
 from ..scores.interface import mean_over_epochs
+from ..sources.subset import draw
 from . import runs
 from .interface import SOURCES, Experiment, Settings
 
@@ -49,9 +50,7 @@ def variants(base: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def run(settings: Settings) -> Outcome:
     """Plant errors once, scan the same labels with each variant."""
     name = runs.only(settings, "mnist" if settings.small else "cifar100")
-    data = runs.draw(
-        runs.source(settings, name), settings.samples or (_SMALL if settings.small else None), settings.seed
-    )
+    data = draw(runs.source(settings, name), settings.samples or (_SMALL if settings.small else None), settings.seed)
     stock = take(data, settings.workers or 1, lambda done: None)
     rate = settings.rates[0] if settings.rates else _RATE
     errors = plant_all(stock.samples, [(rate, settings.seed)], "uniform")[0]

@@ -107,7 +107,7 @@ def trace(seed: int, epochs: int = EPOCHS, shots: tuple[int, ...] = SNAPSHOTS) -
     for epoch in range(1, epochs + 1):
         model.train()
         optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(model(x), y).backward()  # one batch an epoch
+        torch.autograd.backward(F.cross_entropy(model(x), y))  # one batch an epoch
         optimizer.step()
         _settle(model, x)
         found = measure(model, x, y, scores, epoch=epoch, batch_size=len(x), device=cpu)

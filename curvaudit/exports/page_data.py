@@ -147,7 +147,8 @@ def _places(known: Trajectories, rows: list[int]) -> list[int]:
     if len(known.rows) == 0:
         return [-1] * len(rows)
     found = np.minimum(np.searchsorted(known.rows, rows), len(known.rows) - 1)
-    return np.where(known.rows[found] == rows, found, -1).tolist()
+    places: list[int] = np.where(known.rows[found] == rows, found, -1).tolist()
+    return places
 
 
 def _numbers(values: Iterable[float], digits: int = _DIGITS) -> list[float | None]:

@@ -57,7 +57,8 @@ class Tiles:
         """Rows of the contact sheet: the top of the ranking; without a ranking, the pictures of the findings."""
         report = self._report
         if chosen_training(report) is not None:
-            return report.order[: report.top].tolist()
+            ranked: list[int] = report.order[: report.top].tolist()
+            return ranked
         place = {rule: number for number, rule in enumerate(ORDER)}
         found = sorted(report.findings, key=lambda finding: place.get(finding.rule.id, len(place)))
         rows = [sample.index for finding in found for sample in finding.samples if sample.index is not None]

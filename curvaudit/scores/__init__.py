@@ -5,6 +5,8 @@ from __future__ import annotations
 from . import correct, curvature, el2n, gradient, loss, margin, prediction
 from .interface import Score, ScoreSettings
 
+__all__ = ["Score", "ScoreSettings", "build"]
+
 _BUILDERS = (
     curvature.score,
     gradient.score,

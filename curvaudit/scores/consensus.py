@@ -21,7 +21,8 @@ def consensus(suspicion: Mapping[str, np.ndarray]) -> np.ndarray:
         score -> (N,), higher is more suspicious.
     """
     parts = [percentile(suspicion[name]) for name in PARTS if name in suspicion]
-    return np.mean(parts, axis=0)
+    found: np.ndarray = np.mean(parts, axis=0)
+    return found
 
 
 def percentile(values: np.ndarray) -> np.ndarray:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def _measure(batch: Batch) -> Tensor:
     error = batch.logits.softmax(1)  # (B, K)
     error.scatter_add_(1, batch.labels[:, None], error.new_full((len(error), 1), -1.0))
-    return error.norm(dim=1)  # (B,)
+    found: Tensor = error.norm(dim=1)  # (B,)
+    return found
 
 
 def score(settings: ScoreSettings) -> Score:

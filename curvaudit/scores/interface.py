@@ -64,4 +64,5 @@ def mean_over_epochs(values: np.ndarray) -> np.ndarray:
     measured = ~np.isnan(values)
     count = measured.sum(axis=0)
     total = np.where(measured, values, 0.0).sum(axis=0, dtype=np.float64)
-    return np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)
+    found: np.ndarray = np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)
+    return found

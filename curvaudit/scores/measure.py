@@ -99,8 +99,10 @@ def _measure(
             gradient = torch.autograd.grad(loss.sum(), x)[0] if grad else None
             return logits.detach(), loss.detach(), gradient
 
-        def input_gradient(x: Tensor, run: Callable = run) -> Tensor:
-            return run(x, True)[2]
+        def input_gradient(x: Tensor, run: Callable[..., tuple[Tensor, Tensor, Tensor | None]] = run) -> Tensor:
+            found = run(x, True)[2]
+            assert found is not None
+            return found
 
         logits, loss, gradient = run(images, differentiate)
         batch = Batch(

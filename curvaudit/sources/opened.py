@@ -25,7 +25,8 @@ def load(spec: Source, options: SourceOptions) -> Source:
     """
     splits = getattr(spec, "splits", None) or {}
     if options.split in splits:
-        return splits[options.split]
+        found: Source = splits[options.split]
+        return found
     if options.split is not None:
         raise CurvauditError(
             f"A split of {spec.name} cannot be chosen after it was opened.", "Open the source of that split."

@@ -61,7 +61,8 @@ def choose_bf16(wanted: str, device: torch.device) -> bool:
 
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        found: bool = torch.cuda.is_bf16_supported(including_emulation=False)
+        return found
     # Private, so a torch without them means "no", not an error.
     asked = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("amx_tile", "avx512_bf16"))
     return device.type == "cpu" and any(ask is not None and ask() for ask in asked)

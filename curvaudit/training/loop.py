@@ -102,7 +102,7 @@ def train(
                 logits = parallel(images)  # (B, K)
             loss = F.cross_entropy(logits.float(), given)
             # Gradients are averaged over the processes: each counts by its share of the batch.
-            (loss * (processes.size * len(rows) / len(chosen))).backward()
+            torch.autograd.backward(loss * (processes.size * len(rows) / len(chosen)))
             optimizer.step()
             total += loss.detach().cpu().double() * len(rows)  # not every device has float64
             if on_batch is not None:

@@ -27,7 +27,8 @@ class Normalized(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         normalized = (images - self.mean) / self.std  # (B, C, H, W)
-        return self.network(normalized.contiguous(memory_format=self.layout))  # (B, K)
+        found: Tensor = self.network(normalized.contiguous(memory_format=self.layout))  # (B, K)
+        return found
 
 
 class ResNet18(nn.Module):
@@ -57,7 +58,8 @@ class ResNet18(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # (B, width, H', W')
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (B, 8 width, h, w)
-        return self.fc(self.avgpool(x).flatten(1))  # (B, K)
+        found: Tensor = self.fc(self.avgpool(x).flatten(1))  # (B, K)
+        return found
 
 
 def _stage(inputs: int, planes: int, stride: int) -> nn.Sequential:

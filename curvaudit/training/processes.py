@@ -227,12 +227,13 @@ def joined(device: str) -> Iterator[Processes]:
         return
     import torch
     import torch.distributed as dist
+    from torch.distributed.distributed_c10d import PrefixStore
 
     global _joined
     _joined += 1
     cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
     try:
-        store = dist.PrefixStore(f"curvaudit/{_joined}", _rendezvous())
+        store = PrefixStore(f"curvaudit/{_joined}", _rendezvous())
         store.set(f"process/{rank}", f"{socket.gethostname()} {os.getpid()}")
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if cuda else "gloo", store=store, rank=rank, world_size=size, timeout=_PATIENCE
@@ -262,9 +263,9 @@ def joined(device: str) -> Iterator[Processes]:
 
 @cache
 def _rendezvous() -> Any:
-    import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
 
-    return next(iter(dist.rendezvous("env://")))[0]
+    return next(iter(rendezvous("env://")))[0]
 
 
 def _leave_word(team: Processes, error: BaseException) -> None:

@@ -27,7 +27,8 @@ def render(result: CheckResult, places: Places) -> bytes:
     said = [wording.verdict(result), wording.subject(result), *wording.asides(result)]
     output.text = "\n".join(printable(line) for line in said)
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    found: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    return found
 
 
 def _rules(result: CheckResult, places: Places) -> list[ElementTree.Element]:
