@@ -336,7 +336,8 @@ def test_large_view_shows_the_nearest_neighbours(page):
     assert "8 of 8 alike are " + CLASSES[1] in page.text("#t29")
     assert "alike" not in page.text("#t0")
     page.click("#tiles .pic[data-row='25']")
-    assert f"4 labelled circle, 4 labelled {CLASSES[1]}." in page.text("#detail-more") and "after epoch 4" in page.text("#detail-more")
+    told = page.text("#detail-more")
+    assert f"4 labelled circle, 4 labelled {CLASSES[1]}." in told and "after epoch 4" in told
     near = [int(pic.get_attribute("data-row")) for pic in page.all("#detail .near .pic")]
     assert near == report.neighbours.of(25) == list(range(26, 34))
     assert len(page.all("#detail .near .differs")) == len(page.all("#detail .near .agrees")) == 4
