@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test crash docs lint samples screenshots clean
+.PHONY: demo test bench crash docs lint samples screenshots clean
 
 demo: $(INSTALLED)  ## audit the embedded digits, leave a report in demo/
 	mkdir -p demo
@@ -14,6 +14,9 @@ demo: $(INSTALLED)  ## audit the embedded digits, leave a report in demo/
 
 test: lint  ## lint, types, import rules and the test suite
 	$(BIN)/python -m pytest
+
+bench: $(INSTALLED)  ## what training and measuring cost here, in minutes; tables in benchmarks/results/
+	$(BIN)/python benchmarks/speed.py --quick --out benchmarks/results
 
 crash: $(INSTALLED)  ## the long crash and fuzz trials
 	CURVAUDIT_CRASH=long $(BIN)/python -m pytest tests/crash -s

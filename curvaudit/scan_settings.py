@@ -133,6 +133,7 @@ def with_overrides(recipe: Recipe, settings: ScanSettings) -> Recipe:
     if settings.curvature_every is not None:
         every = settings.curvature_every
         changes |= {"curvature_every": every, "curvature_every_augmented": every, "curvature_from": 1}
+        changes["curvature_least_loss"] = 0.0
     if settings.augment is False:
         changes["augmentation"] = "none"
     elif settings.augment is True and recipe.augmentation == "none":

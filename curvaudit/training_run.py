@@ -69,7 +69,12 @@ class Training:
         self.index = index
         self.weight_decay = weight_decay
         self.seed = seed
-        self.scores = build(ScoreSettings(probes=work.recipe.probes, step=work.settings.step, seed=seed))
+        recipe = work.recipe
+        self.scores = build(
+            ScoreSettings(
+                probes=recipe.probes, step=work.settings.step, seed=seed, least_loss=recipe.curvature_least_loss
+            )
+        )
         self.on_event = on_event
 
     def run(self) -> None:
@@ -217,6 +222,7 @@ class Training:
         from .scores.measure import measure
         from .training import features
         from .training.calibrate import calibrate
+        from .training.device import measuring_batch
         from .training.folding import folded
 
         work, recipe = self.work, self.work.recipe
@@ -224,7 +230,7 @@ class Training:
         number = state.epoch
         full = recipe.measures_curvature(number)
         scores = [score for score in self.scores if full or score.needs == "forward"]
-        batch_size = 256 if work.data.pixels.shape[-1] <= 64 else 64
+        batch_size = measuring_batch(work.data.pixels.shape[-1], work.width, work.device)
         self.on_event(PhaseStarted(f"measuring epoch {number}", len(work.data.labels), "pictures"))
         calibrate(model, work.data.pixels, batch_size, work.device, work.processes)
         measured = folded(model)

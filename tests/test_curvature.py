@@ -191,3 +191,19 @@ def test_unmeasured_epochs_are_left_out_of_the_mean():
     reduced = mean_over_epochs(values)
     assert reduced[0] == 2.0
     assert np.isnan(reduced[1])
+
+
+def test_samples_below_the_least_loss_are_not_probed_and_the_others_stay_the_same():
+    model, pixels, labels = resnet_case()
+    whole = measure(model, pixels, labels, build(ScoreSettings(probes=2)), epoch=1, batch_size=5, device=CPU)
+    bound = float(np.median(whole["loss"]))
+    some = build(ScoreSettings(probes=2, least_loss=bound))
+    found = measure(model, pixels, labels, some, epoch=1, batch_size=5, device=CPU)
+    quiet = found["loss"] < bound
+    assert 0 < quiet.sum() < len(quiet)
+    assert (found["curvature"][quiet] == 0).all() and (whole["curvature"] > 0).all()
+    np.testing.assert_allclose(found["curvature"][~quiet], whole["curvature"][~quiet], rtol=2e-3)
+    for name in set(whole) - {"curvature"}:
+        np.testing.assert_array_equal(found[name], whole[name])
+    none = build(ScoreSettings(least_loss=1e9))
+    assert not measure(model, pixels, labels, none, epoch=1, batch_size=5, device=CPU)["curvature"].any()

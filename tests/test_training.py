@@ -119,3 +119,21 @@ def test_calibrated_statistics_are_those_of_the_data():
         features = model.network.conv1((pixels.float() / 255 - 0.5) / 0.25)
     torch.testing.assert_close(first.running_mean, features.mean((0, 2, 3)), rtol=1e-3, atol=1e-4)
     assert first.momentum == 0.1
+
+
+def test_measuring_batches_fit_the_cache_of_a_cpu_and_fill_an_accelerator():
+    cpu = torch.device("cpu")
+    sizes = [choices.measuring_batch(32, width, cpu) for width in (4, 16, 64, 512)]
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] == 256 and sizes[1] == 64 and sizes[-1] == 32
+    assert choices.measuring_batch(112, 32, cpu) == 32
+    assert choices.measuring_batch(32, 64, torch.device("cuda")) == 256
+    assert choices.measuring_batch(224, 64, torch.device("cuda")) == 64
+
+
+def test_only_fast_leaves_out_probes_and_measuring_all_measures_all():
+    from curvaudit.scan_settings import ScanSettings, with_overrides
+
+    assert named("fast", 1000, 3).curvature_least_loss > 0
+    assert named("paper-cifar", 1000, 3).curvature_least_loss == 0
+    assert with_overrides(named("fast", 1000, 3), ScanSettings(curvature_every=1)).curvature_least_loss == 0
+    assert with_overrides(named("fast", 1000, 3), ScanSettings(probes=4)).curvature_least_loss > 0

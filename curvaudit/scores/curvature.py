@@ -5,6 +5,10 @@
 exactly as printed: squared norm, summed loss, v Rademacher, perturbation in [0, 1] pixel
 space, divided by neither h nor anything else. All probes share one clean gradient, so n
 probes cost n + 1 passes, not 2n.
+
+A sample whose loss is below `least_loss` is not probed; 0 stands for it. Where the label is certain
+the whole gradient vanishes with the loss, so that such an epoch adds nothing to a sample's mean that
+could move its rank (docs/performance.md has the figures).
 """
 
 from __future__ import annotations
@@ -28,11 +32,16 @@ def score(settings: ScoreSettings) -> Score:
 
         assert batch.gradient is not None
         total = torch.zeros_like(batch.loss)  # (B,)
-        shape = tuple(batch.images.shape[1:])
+        # Not `>`: without a bound every sample is probed, one whose loss is 0 or NaN, too.
+        probed = (~(batch.loss < settings.least_loss)).nonzero().squeeze(1)  # (P,)
+        if len(probed) == 0:
+            return total
+        images, labels, rows = batch.images[probed], batch.labels[probed], batch.rows[probed]
+        clean = batch.gradient[probed]  # (P, C, H, W)
         for probe in range(settings.probes):
-            v = rademacher(settings.seed, batch.rows, batch.epoch, probe, shape)  # (B, C, H, W)
-            moved = batch.input_gradient(batch.images + settings.step * v)  # (B, C, H, W)
-            total += (moved - batch.gradient).square().flatten(1).sum(1)  # (B,)
+            v = rademacher(settings.seed, rows, batch.epoch, probe, tuple(images.shape[1:]))  # (P, C, H, W)
+            moved = batch.input_gradient(images + settings.step * v, labels)  # (P, C, H, W)
+            total[probed] += (moved - clean).square().flatten(1).sum(1)  # (P,)
         return total / settings.probes
 
     return Score(
@@ -41,7 +50,12 @@ def score(settings: ScoreSettings) -> Score:
             unit="(nat/pixel)^2",
             definition="1/n sum_i ||grad L(x + h v_i) - grad L(x)||^2, equation 6, pixels in [0, 1]",
             direction="high",
-            parameters={"n": settings.probes, "h": settings.step, "seed": settings.seed},
+            parameters={
+                "n": settings.probes,
+                "h": settings.step,
+                "seed": settings.seed,
+                "least_loss": settings.least_loss,
+            },
         ),
         needs="probes",
         measure=measure,

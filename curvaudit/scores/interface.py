@@ -23,6 +23,7 @@ class ScoreSettings:
     probes: int = 1  # n of equation 6
     step: float = 1e-3  # h of equation 6, in pixels of [0, 1]
     seed: int = 0  # first key of the probe generator
+    least_loss: float = 0.0  # nat; below it a sample is not probed and its curvature logged as 0
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Batch:
     logits: Tensor  # (B, K)
     loss: Tensor  # (B,)
     gradient: Tensor | None  # (B, C, H, W)
-    input_gradient: Callable[[Tensor], Tensor]  # images (B, C, H, W) -> gradient (B, C, H, W)
+    input_gradient: Callable[[Tensor, Tensor], Tensor]  # images (P, C, H, W), labels (P,) -> gradient (P, C, H, W)
 
 
 @dataclass(frozen=True)

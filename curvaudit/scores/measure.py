@@ -86,25 +86,18 @@ def _measure(
 ) -> dict[str, np.ndarray]:
     values = {score.name: np.full(len(labels), np.nan, np.float32) for score in scores}
     differentiate = any(score.needs != "forward" for score in scores)
+
+    def input_gradient(images: Tensor, given: Tensor) -> Tensor:
+        gradient = _run(model, images, given, True)[2]
+        assert gradient is not None
+        return gradient
+
     for start in range(0, len(labels), batch_size):
         stop = min(start + batch_size, len(labels))
         images = as_images(pixels[start:stop], device)  # (B, C, H, W)
         given = labels[start:stop].to(device)  # (B,)
 
-        def run(x: Tensor, grad: bool, given: Tensor = given) -> tuple[Tensor, Tensor, Tensor | None]:
-            x = x.detach().requires_grad_(grad)
-            with torch.set_grad_enabled(grad):
-                logits = model(x).float()  # (B, K)
-                loss = F.cross_entropy(logits, given, reduction="none")  # (B,)
-            gradient = torch.autograd.grad(loss.sum(), x)[0] if grad else None
-            return logits.detach(), loss.detach(), gradient
-
-        def input_gradient(x: Tensor, run: Callable[..., tuple[Tensor, Tensor, Tensor | None]] = run) -> Tensor:
-            found = run(x, True)[2]
-            assert found is not None
-            return found
-
-        logits, loss, gradient = run(images, differentiate)
+        logits, loss, gradient = _run(model, images, given, differentiate)
         batch = Batch(
             images=images,
             labels=given,
@@ -120,6 +113,16 @@ def _measure(
         if on_batch is not None:
             on_batch(stop - start)
     return values
+
+
+def _run(model: nn.Module, images: Tensor, given: Tensor, differentiate: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Logits (B, K), loss (B,) and, if asked, its gradient (B, C, H, W)."""
+    images = images.detach().requires_grad_(differentiate)
+    with torch.set_grad_enabled(differentiate):
+        logits = model(images).float()  # (B, K)
+        loss = F.cross_entropy(logits, given, reduction="none")  # (B,)
+    gradient = torch.autograd.grad(loss.sum(), images)[0] if differentiate else None
+    return logits.detach(), loss.detach(), gradient
 
 
 def as_images(pixels: Tensor, device: torch.device) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..errors import CurvauditError
 from .model import SMALL_INPUT
 
 SMALLEST_INPUT = 8  # px; below that four halvings leave nothing
+_LAYER_BYTES = 1 << 22  # of one layer while measuring on a CPU
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,20 @@ def choose_width(wanted: str, resolution: int, device: torch.device) -> Choice:
         return Choice(64, f"the paper's network, on {device.type}")
     width = 16 if resolution <= SMALL_INPUT else 32
     return Choice(width, "narrowed for the CPU (--width 64 is the paper's network)")
+
+
+def measuring_batch(resolution: int, width: int, device: torch.device) -> int:
+    """Pictures that are measured at once.
+
+    On a CPU the activations of one layer should stay within a few MB: beyond that the allocator gives
+    pages back after each use, and fetching them anew costs a quarter of the whole pass. Batches below
+    32 would spend as much on reordering the weights.
+    """
+    if device.type != "cpu":
+        return 256 if resolution <= SMALL_INPUT else 64
+    side = resolution if resolution <= SMALL_INPUT else resolution / 2  # after the first convolution
+    fitting = _LAYER_BYTES / (4 * width * side * side)
+    return min(256, max(32, 1 << int(math.log2(max(1.0, fitting)))))
 
 
 def _number(option: str, text: str, low: int, high: int) -> int:

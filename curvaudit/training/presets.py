@@ -51,6 +51,8 @@ def fast(samples: int, channels: int) -> Recipe:
         curvature_every=1,
         curvature_every_augmented=4,
         curvature_from=1 + math.ceil(WARM * augmented),
+        # A third to a half of all probes in plain epochs; ranks stay (docs/performance.md).
+        curvature_least_loss=0.003,
     )
 
 

@@ -129,7 +129,8 @@ function curve(sample) {
   const last = DATA.epochs.length - 1;
   const [first, span] = [DATA.epochs[0], DATA.epochs[last] - DATA.epochs[0] || 1];
   const x = (epoch) => left + (epoch - first) / span * (width - left - 12);
-  const y = (value) => height - bottom - (Math.log10(value) - low) / (high - low) * (height - bottom - 10);
+  // 0 stands for an epoch without probes: on the lowest line.
+  const y = (value) => height - bottom - (Math.max(low, Math.log10(value)) - low) / (high - low) * (height - bottom - 10);
   const told = lines.map(([name, line]) => name + ": " + number(line[0]) + " at first, " + number(line[last]) + " at the end").join("; ");
   const svg = drawing("svg", { class: "chart", viewBox: "0 0 " + width + " " + height, role: "img", "aria-label": "Curvature over epochs. " + told });
   const decades = [];
