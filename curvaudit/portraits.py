@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, __version__, features
 
+from . import __version__ as release
 from . import images
 from .copies import hashing, signatures
 
@@ -90,6 +91,9 @@ def version() -> str:
     """
     digest = blake2b(digest_size=8)
     for file in (__file__, images.__file__, hashing.__file__, signatures.__file__):
-        digest.update(Path(file).read_bytes())
+        try:
+            digest.update(Path(file).read_bytes())
+        except OSError:  # installed without sources
+            digest.update(release.encode())
     codecs = [f"{name} {features.version(name)}" for name in ("jpg", "jpg_2000", "zlib", "libtiff", "webp", "avif")]
     return "; ".join([digest.hexdigest(), f"Pillow {__version__}", *codecs])
