@@ -144,8 +144,9 @@ def place(tmp_path_factory) -> Path:
         (place / folder / "circle" / "003.png").rename(place / folder / "square" / "relabelled.png")
     _datasets(place)
     curvaudit.scan(place / "images", place / "run.h5", epochs=1, width=4, device="cpu", weight_decay=(0, 1e-4))
-    for run in ("curvaudit.h5", "old.h5", "new.h5"):
+    for run in ("curvaudit.h5", "old.h5", "new.h5", "c100.h5"):
         shutil.copy(place / "run.h5", place / run)
+    np.savez(place / "scores.npz", memorization=np.linspace(0, 1, 24))
     for name in ("known.json", "accepted.json", "curvaudit-baseline.json"):
         (place / name).write_text('{"schema": "curvaudit-baseline/1", "accepted": []}')
     return place
