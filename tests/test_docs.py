@@ -20,6 +20,7 @@ from typer.main import get_command
 
 import curvaudit
 from curvaudit.cli import app, main
+from curvaudit.exports.checks.advice import ADVICE
 from curvaudit.policy.settings import parse
 from curvaudit.rules import RULES
 
@@ -50,6 +51,14 @@ def test_every_rule_has_a_page_that_says_what_the_code_says(rule):
     assert f"| [{rule.id}]({rule.id}.md) | {rule.name} | {rule.severity} | {rule.meaning} |" in listed
     for heading in ("how-it-is-found", "example", "what-to-do", "known-false-positives", "configuration"):
         assert heading in anchors(page), f"{names(page)} has no heading for {heading}"
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_advice_in_sarif_is_that_of_the_page(rule):
+    text = (HERE / "docs" / "rules" / f"{rule}.md").read_text(encoding="utf-8")
+    text = " ".join(re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text).split())
+    for words in (ADVICE[rule].reason, f"## What to do {ADVICE[rule].remedy}"):
+        assert " ".join(words.split()) in text
 
 
 def test_no_page_describes_a_rule_that_is_not_there():

@@ -105,6 +105,39 @@ def test_flat_pictures_and_look_alikes_match_nothing(photos):
     assert copies(curvaudit.inspect(photos)) == []
 
 
+def tinted(image: Image.Image, red: int) -> Image.Image:
+    grey = np.asarray(image.convert("L"), float)[..., None]
+    return Image.fromarray(np.clip(2 * grey - 120 + np.array([red, 0, -red]), 0, 255).astype(np.uint8))
+
+
+def test_a_copy_in_other_colours_is_no_conflict_and_one_in_grey_is(photos):
+    write(photos, {"a/warm.png": tinted(photo(50), 9), "a/cold.png": tinted(photo(50), -9)})
+    write(photos, {"a/yellow.png": tinted(photo(51), 9), "b/blue.png": tinted(photo(51), -9)})
+    write(photos, {"a/brown.png": tinted(photo(52), 9), "b/grey.png": tinted(photo(52), 0)})
+    assert sorted(copies(curvaudit.inspect(photos)), key=lambda one: one[0]) == [
+        ("CA102", {"a/brown.png", "b/grey.png"}, "recompressed"),
+        ("CA112", {"a/warm.png", "a/cold.png"}, "recoloured"),
+    ]
+
+
+def stripes(period: int, upright: bool, dark: tuple[int, ...], light: tuple[int, ...]) -> Image.Image:
+    place = np.mgrid[:64, :64][int(upright)]
+    return Image.fromarray(np.where((place % period < period / 2)[..., None], dark, light).astype(np.uint8))
+
+
+def test_stripes_in_other_colours_are_no_conflict(photos):
+    write(
+        photos,
+        {
+            "a/blue.png": stripes(16, True, (42, 1, 196), (195, 131, 160)),
+            "b/green.png": stripes(16, False, (53, 82, 160), (183, 163, 124)),
+            "a/violet.png": stripes(4, True, (159, 62, 229), (190, 93, 158)),
+            "b/rose.png": stripes(4, False, (123, 56, 210), (167, 104, 78)),
+        },
+    )
+    assert copies(curvaudit.inspect(photos)) == []
+
+
 def test_a_signature_changed_is_the_signature_of_the_changed_picture():
     image = photo(3, 32)
     for change in signatures.CHANGES:

@@ -26,6 +26,10 @@ NEAR_RADIUS = 6  # bits of the perceptual hash, for runs that hold no signatures
 LARGEST_DISTANCE = 0.2  # 1 − correlation of the RGB pixels
 LEAST_DETAIL = 0.8  # correlation of the fine structure
 LARGEST_DIFFERENCE = 8.0  # grey levels in the worst block: look-alikes differ somewhere
+# Beyond, a copy is in other colours: planted copies stay below 7, the conflicts of CIFAR-100 below 2. The red
+# car and the blue one may both be labelled rightly, so it counts only under one label.
+RECOLOURED = 12.0  # grey levels
+LARGEST_GAIN = 2.2  # of the brightness, either way; more lets patterns of two plain colours be laid over others
 # A lone stroke on plain ground can be laid over any other: of 10,000 MNIST digits 160 ones "matched". Below
 # this share of blocks that show something only exact copies count (ones at most 0.27, CIFAR-100 and flowers
 # 0.42 and more in 99 of 100).
@@ -170,7 +174,9 @@ def near_pairs(
             fits.append((mine, item, _fit(samples, small, mine, item), largest))
     best: dict[tuple[int, int], tuple[float, float, str]] = {}
     for mine, item, fit, largest in fits:
-        for place in np.flatnonzero(_same(fit) & (fit.worst <= largest)).tolist():
+        one_label = samples.labels[mine[:, 0]] == samples.labels[mine[:, 1]]
+        same = _same(fit) & (fit.worst <= largest) & (one_label | (fit.colour <= RECOLOURED))
+        for place in np.flatnonzero(same).tolist():
             i, j = mine[place].tolist()
             kind = _kind(samples, i, j, item, fit, place)
             entry = (-float(fit.detail[place]), max(0.0, float(fit.distance[place])), kind)
@@ -193,6 +199,7 @@ def _same(fit: registration.Fit) -> np.ndarray:
         (fit.distance <= LARGEST_DISTANCE)
         & (fit.detail >= LEAST_DETAIL)
         & (fit.worst <= LARGEST_DIFFERENCE)
+        & (np.abs(np.log(fit.gain)) <= np.log(LARGEST_GAIN))
         & ((fit.structure >= LEAST_STRUCTURE) | (fit.worst <= _SURELY_SAME))
         & (np.abs(fit.scale).max(axis=1) <= _LARGEST_CROP)
         & (np.abs(fit.shift).max(axis=1) <= _LARGEST_SHIFT)
@@ -258,4 +265,6 @@ def _kind(samples: Samples, i: int, j: int, change: Change, fit: registration.Fi
         said.append("resized")
     if abs(np.log(fit.gain[place])) > _BRIGHTER:
         said.append("brightness")
+    if fit.colour[place] > RECOLOURED:
+        said.append("recoloured")
     return ", ".join(said) or "recompressed"

@@ -16,6 +16,7 @@ _FROM_MIDDLE = (np.arange(SIDE) - _MIDDLE).astype(np.float32)
 _LEVELS = ((1.5, 5), (0.6, 4))  # (blur in px, steps): coarse first
 _LARGEST_SCALE, _LARGEST_SHIFT = 0.25, 4.0  # px
 _PLAIN = 4.0  # grey levels
+_COLOURLESS = 2.0  # grey levels of colour beside the grey
 _BLOCK = 512  # pairs at once: 512 × 6 × 32 × 32 × 4 B = 13 MB
 
 
@@ -30,6 +31,7 @@ class Fit:
     shift: np.ndarray  # (P, 2) y and x, px of SIDE
     gain: np.ndarray  # brightness ratio, 1 is none
     structure: np.ndarray  # share of the blocks of 4 × 4 px that are not plain, in the plainer of the two
+    colour: np.ndarray  # root mean square difference of the colours, grey levels; 0 where one of the two is in grey
 
 
 def fit(first: np.ndarray, second: np.ndarray, scale: np.ndarray, coarse: np.ndarray) -> Fit:
@@ -46,7 +48,7 @@ def fit(first: np.ndarray, second: np.ndarray, scale: np.ndarray, coarse: np.nda
     """
     if len(first) == 0:
         nothing = np.zeros(0)
-        return Fit(nothing, nothing, nothing, np.zeros((0, 2)), np.zeros((0, 2)), nothing, nothing)
+        return Fit(nothing, nothing, nothing, np.zeros((0, 2)), np.zeros((0, 2)), nothing, nothing, nothing)
     parts = [
         _fit(first[s : s + _BLOCK], second[s : s + _BLOCK], scale[s : s + _BLOCK], coarse[s : s + _BLOCK])
         for s in range(0, len(first), _BLOCK)
@@ -104,6 +106,7 @@ def _compare(first: np.ndarray, second: np.ndarray, place: np.ndarray, coarse: n
     laid = rows @ second @ columns
     side_by_side = [np.concatenate(list(x), axis=2) for x in (first, laid)]  # colours count as much as shapes
     alike, _ = _correlation(side_by_side[0], side_by_side[1], np.tile(inside, 3))
+    coloured = first, laid
     first, laid = _grey(first), _grey(laid)
     detail = np.empty(len(first))
     for which, (narrow, wide) in ((~coarse, (0.5, 2.0)), (coarse, (1.0, 3.0))):
@@ -114,7 +117,28 @@ def _compare(first: np.ndarray, second: np.ndarray, place: np.ndarray, coarse: n
     blocks = (difference**2).reshape(len(first), SIDE // 8, 8, SIDE // 8, 8).mean(axis=(2, 4))
     worst = np.sqrt(blocks.max(axis=(1, 2)))
     structure = np.minimum(_structure(first), _structure(laid))
-    return Fit(1 - alike, detail, worst, place[:, [0, 2]], place[:, [1, 3]], gain, structure)
+    colour = _colour_difference(*coloured, gain, inside)
+    return Fit(1 - alike, detail, worst, place[:, [0, 2]], place[:, [1, 3]], gain, structure, colour)
+
+
+def _colour_difference(first: np.ndarray, laid: np.ndarray, gain: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """How far the colours beside the grey are apart, (3, P, SIDE, SIDE) twice -> (P,), see `Fit.colour`.
+
+    A change of brightness multiplies them as it does the grey. They are blurred, for JPEG keeps few of them;
+    where a channel is cut off at white nothing can be told.
+    """
+    free = inside * (np.maximum(first, laid).max(axis=0) < 250)
+    free = np.where(free.mean(axis=(1, 2), keepdims=True) > 0.2, free, inside)
+    size = 3 * free.sum(axis=(1, 2))
+    one, two = (np.stack([_blur(channel, 2.0) for channel in x - _grey(x)]) for x in (first, laid))
+
+    def strength(colours: np.ndarray) -> np.ndarray:
+        found: np.ndarray = np.sqrt((colours**2 * free).sum(axis=(0, 2, 3)) / size)
+        return found
+
+    factor = gain[:, None, None]
+    found = strength(two - factor * one) / np.maximum(gain, 1)
+    return np.where(np.minimum(strength(one), strength(two)) < _COLOURLESS, 0, found)
 
 
 def _structure(pictures: np.ndarray) -> np.ndarray:

@@ -15,8 +15,10 @@ from urllib.parse import quote
 from ... import __version__
 from ...policy.outcome import CheckResult, Judged, Places
 from ...printable import printable
+from ...records import Rule
 from ...rules import RULES
 from . import wording
+from .advice import ADVICE
 
 MOST = 5_000  # results
 MOST_PLACES = 100  # places of one result
@@ -71,12 +73,22 @@ def _driver(result: CheckResult) -> dict[str, Any]:
                 "name": "".join(word.capitalize() for word in rule.name.split("-")),
                 "shortDescription": {"text": rule.name.replace("-", " ")},
                 "fullDescription": {"text": rule.meaning},
-                "help": {"text": rule.meaning},
+                "help": _help(rule),
                 **({"helpUri": f"{documentation}/rules/{rule.id}.html"} if documentation else {}),
                 "defaultConfiguration": _configuration(result.policy.severity(rule.id)),
             }
             for rule in RULES.values()
         ],
+    }
+
+
+def _help(rule: Rule) -> dict[str, str]:
+    """GitHub shows the Markdown beside the alert."""
+    advice = ADVICE[rule.id]
+    sentence = f"{rule.meaning[0].upper()}{rule.meaning[1:]}."
+    return {
+        "text": f"{sentence} {advice.reason}\n\nWhat to do: {advice.remedy}".replace("`", "").replace("*", ""),
+        "markdown": f"**{sentence}** {advice.reason}\n\n## What to do\n\n{advice.remedy}\n",
     }
 
 
