@@ -24,10 +24,12 @@ from formats import write_npz, write_parquet
 from made import draw_folder, write_run
 
 import curvaudit
-from curvaudit import images, scores, sources, store
+from curvaudit import images, scores, sources, store, teamwork
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
 from curvaudit.records import EpochRow, RunInfo, Samples, Thumbnails
+from curvaudit.training import processes
+from curvaudit.training.processes import joined, local_device
 
 HERE = Path(__file__).parent
 CODE = Path(curvaudit.__file__).parent
@@ -108,6 +110,10 @@ def make_tables(folder: Path) -> None:
     with (folder / "single.npz").open("wb") as file:
         np.save(file, good["images"])
     (folder / "text.npz").write_text("no archive")
+    (folder / "cut.npz").write_bytes((folder / "nameless.npz").read_bytes()[:-40])
+    memorized = np.linspace(0, 1, 90)  # as many as run.h5 has pictures
+    np.savez(folder / "memo.npz", good=memorized, few=memorized[:4], none=np.full(90, np.nan))
+    np.save(folder / "pixels.npy", np.zeros((2, 3, 8, 8), np.uint8))
     write_npz(folder / "small")
     write_parquet(folder / "small", folder / "good.parquet")
     (folder / "mixed").mkdir()
@@ -162,6 +168,10 @@ def scan(*options: str) -> list[str]:
 
 def check(*options: str) -> list[str]:
     return ["check", *options, "--format", "json"]
+
+
+def reproduce(*options: str) -> list[str]:
+    return ["reproduce", *options, "--format", "json"]
 
 
 TABLE: list[tuple[list[str], str]] = [
@@ -304,6 +314,7 @@ TABLE: list[tuple[list[str], str]] = [
     (["compare", "small", "small", "--format", "xml"], "'xml'"),
     (["compare", "small", "missing", "--format", "json"], "missing"),
     (["compare", "small", "small", "--format", "json", "--top", "0"], "--top"),
+    (check("small", "--cache", "x", "--no-cache"), "--no-cache"),
     # calibrate
     (["calibrate", "small", "--format", "xml"], "'xml'"),
     (["calibrate", "small", "--format", "json", "--rates", "0"], "--rates '0'"),
@@ -313,6 +324,30 @@ TABLE: list[tuple[list[str], str]] = [
     (["calibrate", "small", "--format", "json", "-o", "blocked/x"], "blocked/x"),
     (["calibrate", "small", "--format", "json", "--rates", "1", "--no-baselines"], "1 % of 6"),
     (["calibrate", "small", "--format", "json", "--rates", "50", "--folds", "9", "--baselines"], "--folds 9"),
+    (["calibrate", "small", "--format", "json", "--noise", "loud"], "--noise 'loud'"),
+    # reproduce
+    (["reproduce", "toaster", "--format", "json"], "'toaster'"),
+    (["reproduce", "spiral", "--format", "xml"], "'xml'"),
+    (reproduce("spiral", "--scale", "huge"), "--scale 'huge'"),
+    (reproduce("spiral", "--samples", "50"), "--samples says nothing to the experiment spiral"),
+    (reproduce("spiral", "--seeds", "0"), "--seeds 0"),
+    (reproduce("sensitivity", "--rates", "0"), "--rates"),
+    (reproduce("corruption", "--noise", "loud"), "--noise 'loud'"),
+    (reproduce("duplicates", "--from", "run.h5", "--samples", "50"), "--samples says nothing about run files"),
+    (reproduce("spiral", "-o", "done"), "done holds an earlier result"),
+    (reproduce("spiral", "-o", "blocked/x"), "blocked/x"),
+    (reproduce("duplicates", "--from", "bare.h5"), "bare.h5: no finished epoch"),
+    (reproduce("duplicates", "--source", "small", "--source", "other"), "one --source"),
+    (reproduce("dynamics", "--source", "small"), "too few pictures to hold some out"),
+    (reproduce("duplicates", "--from", "unmeasured.h5"), "Curvature was not measured"),
+    (reproduce("dynamics", "--from", "unmeasured.h5"), "Curvature was not measured"),
+    (reproduce("agreement"), "memorization scores"),
+    (reproduce("agreement", "--from", "unmeasured.h5", "--scores", "memo.npz:few"), "Curvature was not measured"),
+    *((reproduce("agreement", "--from", "run.h5", "--scores", *given), says) for given, says in (
+        (["memo.npz"], "'memo.npz' names no array"), (["memo.npz:gone"], "memo.npz has no array 'gone'"),
+        (["missing.npz:x"], "missing.npz cannot be read"), (["cut.npz:x"], "cut.npz cannot be read"),
+        (["memo.npz:few"], "(4,) values, and run.h5 90"), (["memo.npz:none"], "too few usable"),
+        (["memo.npz:good", "--mask", "few"], "few and good differ"))),
     # export
     (["export", "run.h5", "--to", "excel"], "'excel'"),
     (["export", "run.h5", "--to", "csv-fixed"], "--decisions"),
@@ -375,7 +410,20 @@ FROM_PYTHON: list[tuple[Callable[[], object], str]] = [
     (lambda: curvaudit.calibrate("small", "calibrated", validation="test"), "validation"),
     (lambda: curvaudit.calibrate("small", "calibrated", weight_decay=(0, 1e-4)), "--weight-decay"),
     (lambda: without_pandas(), "pandas"),
+    (lambda: curvaudit.reproduce("spiral", "spiral", beauty=1), "'beauty'"),
+    (lambda: one_of_several(lambda: local_device("cuda")), "Process 99 on this machine has no GPU"),
+    (lambda: one_of_several(lambda: joined("cpu").__enter__()), "2 processes cannot reach each other: no route"),
+    (lambda: teamwork._mapped(Path("missing.npy"), [2, 3, 8, 8], np.zeros(2), Path("run.h5")), "missing.npy"),
+    (lambda: teamwork._mapped(Path("pixels.npy"), [3, 3, 8, 8], np.zeros(3), Path("run.h5")), "pixels.npy"),
 ]
+
+
+def one_of_several(call: Callable[[], object]) -> object:
+    """As torchrun starts it, on a machine with fewer GPUs and without a network."""
+    says = {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "99", "MASTER_ADDR": "nowhere", "MASTER_PORT": "1"}
+    refusing = mock.Mock(side_effect=RuntimeError("no route"))
+    with mock.patch.dict(os.environ, says), mock.patch.object(processes, "_rendezvous", refusing):
+        return call()
 
 
 def without_pandas() -> object:
@@ -471,7 +519,7 @@ def test_from_python(call, says, told):
 
 # (module, how the message begins) -> the test that reaches it, because it takes a scan, a race or a full disk.
 ELSEWHERE = {
-    ("inventory", "The pixels need"): "crash/test_trouble.py::test_no_room_for_the_pixels_or_the_first_file",
+    ("pixels", "The pixels need"): "crash/test_trouble.py::test_no_room_for_the_pixels_or_the_first_file",
     (
         "inventory",
         "{self.samples.ids[row]} changed",
@@ -490,6 +538,21 @@ ELSEWHERE = {
     ): "test_scan.py::test_resume_of_another_configuration_or_source_is_refused",
     ("store", "The run file {path} cannot be written"): "crash/test_trouble.py::test_a_disk_that_fills",
     ("store", "The run file {path} exists already"): "test_store.py::test_an_existing_file_is_replaced_only_when_asked",
+    ("store", "{path} is no file"): "crash/test_damaged_runs.py::test_a_pipe_or_device_is_no_run_file",
+    ("store", "{path} is damaged: an epoch"): "test_store.py::test_a_missing_epoch_beside_the_run_is_damage",
+    (
+        "store",
+        "{self.path} holds features that are no numbers",
+    ): "crash/test_damaged_runs.py::test_features_that_are_no_numbers_leave_the_rest",
+    ("training.processes", "--device {wanted}"): "test_processes.py::test_the_environment_says_who_takes_part",
+    (
+        "training.processes",
+        "{self.size} processes cannot share",
+    ): "test_processes.py::test_more_processes_than_pictures_in_a_batch_are_refused",
+    (
+        "training.processes",
+        "Another of the {self.size} processes",
+    ): "test_processes.py::test_a_dead_process_ends_the_scan_and_one_process_resumes_it",
     ("training.checkpoint", "The checkpoint {path} cannot be written"): "crash/test_trouble.py::test_a_disk_that_fills",
     (
         "training.checkpoint",
@@ -509,13 +572,16 @@ UNTESTED = {
 }
 
 
+ERRORS = ("CurvauditError", "DamagedRun", "ProcessLost")
+
+
 def sites() -> list[tuple[str, str, ast.Call, str]]:
     """(module, message as written, the call, file) of every place that makes an error."""
     found = []
     for file in sorted(CODE.rglob("*.py")):
         module = ".".join(file.relative_to(CODE).with_suffix("").parts)
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("CurvauditError", "DamagedRun"):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ERRORS:
                 message = ast.unparse(node.args[0]).removeprefix("f")[1:-1]
                 found.append((module, message, node, str(file)))
     return found

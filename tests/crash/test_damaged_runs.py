@@ -117,6 +117,14 @@ def test_damaged_features_leave_the_rest(run_file):
     assert any("features" in caveat.message and caveat.severity == "error" for caveat in rest.caveats)
 
 
+def test_features_that_are_no_numbers_leave_the_rest(run_file):
+    with h5py.File(run_file, "r+") as file:
+        file["trainings/0/features"][40, 2] = np.nan  # and the checksum of it
+    rest = report(run_file)
+    assert rest.neighbours is None
+    assert any("features" in caveat.message and caveat.severity == "error" for caveat in rest.caveats)
+
+
 @pytest.mark.parametrize("name", ["samples/label", "samples/content_hash", "samples/id"])
 def test_a_flipped_bit_in_the_samples_is_refused(run_file, name):
     flip_in(run_file, name)
