@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import re
 
 import h5py
 import numpy as np
@@ -42,6 +44,12 @@ def test_columns_come_back_from_the_run_file_in_order_and_reach_the_ranking(imag
     for row in table:
         assert row["meta:site"] == f"site {int(row['index']) + (int(row['index']) >= 3)}"
         assert row["meta:=1+1"].startswith("'=1+1 ")
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    (data,) = re.findall(r'<script[^>]*id="data"[^>]*>(.*?)</script>', page, re.DOTALL)
+    shown = json.loads(data)
+    assert shown["columns"] == list(AWKWARD)
+    for place, index in enumerate(shown["samples"]["row"]):
+        assert shown["samples"]["further"][0][place] == f"site {index + (index >= 3)}"
 
 
 def test_a_run_file_without_them_reads_as_empty(image_folder, tmp_path):

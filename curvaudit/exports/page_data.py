@@ -19,6 +19,7 @@ from .tiles import Tile, crisp, distance_in_words
 
 _EPOCHS = 80  # points of a curve; longer trainings are thinned evenly
 _DIGITS = 4  # significant digits: enough to read, a third of the bytes
+_LONGEST = 300  # characters of what a manifest says about a picture; all of it is in ranking.csv
 _EXACT = 9  # of the score ranked by: the brush of its histogram compares it with the bins' edges
 
 
@@ -34,6 +35,8 @@ def page_data(report: Report, tiles: Sequence[Tile], pictures: Collection[int]) 
     on_page = set(rows)
     findings = [f for f in report.findings if any(sample.index in on_page for sample in f.samples)]
     names = list(report.scores)
+    # The path is the id once more.
+    further = {name: texts for name, texts in report.samples.columns.items() if name != "path"}
     content = {
         "run": text(report.run_path),
         "source": text(report.run.source),
@@ -44,6 +47,7 @@ def page_data(report: Report, tiles: Sequence[Tile], pictures: Collection[int]) 
         "rankBy": report.rank_by,
         "classes": [text(name) for name in report.samples.classes],
         "scores": [text(name) for name in names],
+        "columns": [text(name) for name in further],
         "samples": {
             "row": rows,
             "id": [text(tile.id) for tile in tiles],
@@ -59,6 +63,7 @@ def page_data(report: Report, tiles: Sequence[Tile], pictures: Collection[int]) 
                 _numbers(report.scores[name][rows], _EXACT if name == report.rank_by else _DIGITS) for name in names
             ],
             "ranks": [_ranks(report, name)[rows].tolist() for name in names],
+            "further": [[_cut(texts[row]) for row in rows] for texts in further.values()],
         },
         "findings": [_finding(finding, on_page) for finding in findings],
         **_neighbours(report, rows, pictures),
@@ -149,6 +154,10 @@ def _places(known: Trajectories, rows: list[int]) -> list[int]:
     found = np.minimum(np.searchsorted(known.rows, rows), len(known.rows) - 1)
     places: list[int] = np.where(known.rows[found] == rows, found, -1).tolist()
     return places
+
+
+def _cut(content: str) -> str:
+    return text(content if len(content) <= _LONGEST else f"{content[:_LONGEST]}…")
 
 
 def _numbers(values: Iterable[float], digits: int = _DIGITS) -> list[float | None]:

@@ -19,6 +19,7 @@ const samples = new Map(DATA.samples.row.map((row, at) => [row, {
   crisp: DATA.samples.crisp[at] === 1,
   values: DATA.samples.values.map((column) => column[at]),
   ranks: DATA.samples.ranks.map((column) => column[at]),
+  further: DATA.samples.further.map((column) => column[at]),
   curvature: DATA.curvature[at] || [],
   seen: DATA.seen[at] || [],
   near: DATA.near[at] || [],

@@ -27,7 +27,7 @@ function showDetail(row, aside = false) {
     button.setAttribute("aria-pressed", String(decisions.get(row)?.decision === button.dataset.decision));
   }
   byId("detail-more").replaceChildren(...[reasons(sample), neighbours(sample), ...copies(sample), seen(sample), curve(sample)].filter(Boolean));
-  byId("detail-scores").replaceChildren(...[scoreTable(sample)].filter(Boolean));
+  byId("detail-scores").replaceChildren(...[further(sample), scoreTable(sample)].filter(Boolean));
   if (!aside) origin = row;
   const at = around.indexOf(origin);
   byId("detail-previous").disabled = row === origin && at <= 0;
@@ -169,6 +169,13 @@ function seen(sample) {
   ]);
   return part("What the network saw in each epoch", element("div", { class: "epochs", "aria-hidden": "true" }, ...cells),
     element("p", {}, ...words, " of " + sample.seen.length + " epochs" + (sorted.length > 4 ? "; other classes in the rest" : "")));
+}
+
+// What the manifest says beyond path and label.
+function further(sample) {
+  if (DATA.columns.length === 0) return null;
+  const lines = DATA.columns.map((name, at) => element("tr", {}, element("th", { scope: "row" }, named(name)), element("td", {}, named(sample.further[at]))));
+  return part("Further columns", element("table", { class: "table" }, element("tbody", {}, ...lines)));
 }
 
 function scoreTable(sample) {
