@@ -266,9 +266,9 @@ def _seed_caveats(
     caveats = []
     if stable is not None:
         strong = stable.spearman < AGREE_SPEARMAN or stable.overlap < AGREE_OVERLAP
-        figures = (
-            f"rank correlation (Spearman) {stable.spearman:.2f}, {stable.overlap:.0%} of the top {stable.top} in common"
-        )
+        figures = f"rank correlation (Spearman) {stable.spearman:.2f}"
+        if stable.top < len(run.samples):  # all have all in common
+            figures += f", {stable.overlap:.0%} of the top {stable.top} in common"
         if strong:
             caveats.append(
                 Caveat(
