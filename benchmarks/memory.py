@@ -5,8 +5,9 @@
 
 Run files are synthetic: written by curvaudit's own store, with gamma-distributed scores, signatures
 of random pictures, one picture in a thousand a copy, one in a thousand not memorized, thumbnails as
-a scan of many pictures keeps them. The pass over files reads folders of hard links to 200 small PNG
-files. Each figure is the largest resident size that a process of its own ever had (VmHWM).
+a scan of many pictures keeps them, features for the neighbours. The pass over files reads folders
+of hard links to 200 small PNG files. Each figure is the largest resident size that a process of its
+own ever had (VmHWM).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 CLASSES = 100
 PICTURES = 20_000  # thumbnails in a run file
+FEATURES = 64  # the most that a scan keeps of a picture
 ORIGINALS = 200  # files behind the hard links: a file system allows some ten thousand links to one
 
 
@@ -66,7 +68,9 @@ def make_run(path: Path, samples: int, epochs: int) -> None:
         right = (chance.random(samples) < number / epochs) & ~slow
         values["correct"] = right.astype(np.float32)
         values["prediction"] = np.where(right, labels, (labels + 1) % CLASSES).astype(np.float32)
-        store.append_epoch(path, 0, EpochRow(number, 1.0, float(right.mean()), np.nan, np.nan, 0.1, 1.0, values))
+        features = chance.normal(size=(samples, FEATURES)) if number == epochs // 2 else None
+        row = EpochRow(number, 1.0, float(right.mean()), np.nan, np.nan, 0.1, 1.0, values, features)
+        store.append_epoch(path, 0, row)
     store.finish_training(path, 0, False)
 
 

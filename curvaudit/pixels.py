@@ -147,6 +147,8 @@ def _place_of_hashes(offset: int, shape: tuple[int, int, int, int]) -> int:
 def _create(file: Path, shape: tuple[int, int, int, int]) -> None:
     temporary = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
+        # They show the pictures: for this user only. NumPy empties the file and leaves its permissions alone.
+        os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY, 0o600))
         offset = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape).offset
         length = _place_of_hashes(offset, shape) + 8 * shape[0]
         with temporary.open("r+b") as opened:

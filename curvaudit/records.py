@@ -180,7 +180,7 @@ class Finding:
 
 # Why an audit may have missed something: files that cannot be read, parts of a run file that are damaged,
 # a training that is not over, candidate pairs whose pictures are not kept; no training, nothing to compare with.
-Unchecked = Literal["unreadable", "damaged", "unfinished", "unverified", "untrained", "uncompared"]
+Unchecked = Literal["unreadable", "damaged", "unfinished", "unverified", "unscored", "untrained", "uncompared"]
 
 
 @dataclass(frozen=True)

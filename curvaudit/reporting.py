@@ -84,8 +84,8 @@ def report(
     values = ranking.pick(found, rank_by)
     if np.isnan(values).all():
         raise CurvauditError(
-            f"{run.path}: {rank_by} was not measured in any finished epoch.",
-            "Rank by another score, or resume the scan.",
+            f"{run.path}: {rank_by} was not measured, or was no number, in every finished epoch.",
+            "Rank by another score (--rank-by loss), or resume the scan. Flat pictures have no curvature.",
         )
     order = ranking.order(ranking.suspicion(run, rank_by, values))
     rank = ranking.ranks(order)
@@ -124,7 +124,7 @@ def report(
     beside = [] if near is None else near.nearest.ravel().tolist()
     pictures = damage.pictures(run.thumbnails, sorted({*rows, *beside})) if thumbnails else {}
     previews = damage.pictures(run.previews, rows) if thumbnails else {}
-    caveats = _caveats(run, chosen, last, can, evidence)
+    caveats = _caveats(run, chosen, last, can, evidence) + _unscored(values, rank_by)
     if not thumbnails:
         caveats += (Caveat("note", "The pictures were left out of this report on request (--no-thumbnails)."),)
     return Report(
@@ -266,9 +266,9 @@ def _seed_caveats(
     caveats = []
     if stable is not None:
         strong = stable.spearman < AGREE_SPEARMAN or stable.overlap < AGREE_OVERLAP
-        figures = (
-            f"rank correlation (Spearman) {stable.spearman:.2f}, {stable.overlap:.0%} of the top {stable.top} in common"
-        )
+        figures = f"rank correlation (Spearman) {stable.spearman:.2f}"
+        if stable.top < len(run.samples):  # all have all in common
+            figures += f", {stable.overlap:.0%} of the top {stable.top} in common"
         if strong:
             caveats.append(
                 Caveat(
@@ -285,6 +285,16 @@ def _seed_caveats(
             Caveat("note", f"Not finished and not part of the ranking: seed {', '.join(str(seed) for seed in left)}.")
         )
     return tuple(caveats)
+
+
+def _unscored(values: np.ndarray, rank_by: str) -> tuple[Caveat, ...]:
+    """Samples that cannot be ranked must not look harmless at the end of the ranking."""
+    count = int((~np.isfinite(values)).sum())
+    if not count:
+        return ()
+    pictures = "1 picture" if count == 1 else f"{count} pictures"
+    message = f"{pictures} of {len(values)}: {rank_by} is no finite number, so that the rank means nothing."
+    return (Caveat("error", message, "unscored"),)
 
 
 def _caveats(

@@ -1,10 +1,18 @@
-"""Reports that can be passed on: without pictures, without names."""
+"""Reports that can be passed on: without pictures, without names. What is kept beside them is for its owner."""
+
+import base64
+import re
+import sqlite3
+import stat
+import sys
 
 import numpy as np
 import pytest
+from test_duplicates import photo, write
 
 import curvaudit
-from curvaudit import exports
+from curvaudit import exports, hash_cache, pixels
+from curvaudit.cli import main
 
 SMALL = {"epochs": 2, "width": 4, "batch_size": 16, "device": "cpu", "workers": 1}
 
@@ -49,3 +57,86 @@ def test_anonymized_files_name_nothing_and_say_the_same(run, image_folder):
 def test_two_anonymized_reports_of_one_run_can_be_compared(run):
     one, two = (curvaudit.report(run, anonymize=True, rank_by=score) for score in ("loss", "margin"))
     assert one.samples.ids == two.samples.ids
+
+
+FORMATS = ("html", "csv", "json", "parquet")
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Larger than a thumbnail, so that larger copies are kept, too."""
+    named = {f"{'ab'[seed % 2]}/patient-{seed:03d}-smith.png": photo(seed, 100) for seed in range(24)}
+    write(tmp_path / "clinic", named)
+    return curvaudit.scan(tmp_path / "clinic", tmp_path / "run.h5", **SMALL)
+
+
+def embedded(page: bytes) -> list[bytes]:
+    return [base64.b64decode(found) for found in re.findall(rb"data:image/\w+;base64,([A-Za-z0-9+/=]+)", page)]
+
+
+def test_without_thumbnails_neither_larger_copies_nor_those_of_neighbours_are_left(photos):
+    whole, bare = curvaudit.report(photos), curvaudit.report(photos, thumbnails=False)
+    assert whole.previews and whole.neighbours is not None and bare.neighbours is not None
+    kept = {*photos.thumbnails(range(24)).values(), *photos.previews(range(24)).values()}
+    assert kept & set(embedded(exports.render_all(whole)["index.html"]))
+    assert not bare.thumbnails and not bare.previews
+    for content in exports.render_all(bare, FORMATS).values():
+        assert not embedded(content) and not any(picture in content for picture in kept)
+
+
+def test_neighbours_do_not_name_what_anonymize_hides(photos, tmp_path):
+    hidden = curvaudit.report(photos, anonymize=True)
+    assert hidden.neighbours is not None and len(hidden.neighbours.rows) == 24
+    contents = exports.render_all(hidden, FORMATS)
+    for name, content in contents.items():
+        for secret in (
+            b"patient",
+            b"smith",
+            b"clinic",
+            str(tmp_path).encode(),
+            photos.info.source_fingerprint.encode(),
+        ):
+            assert secret not in content, (name, secret)
+    # They are told, as hashes or rows of this run.
+    assert hidden.samples.ids[int(hidden.neighbours.nearest[0, 0])].encode() in contents["index.html"]
+
+
+def test_the_command_writes_what_may_be_passed_on(photos, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "shared"
+    monkeypatch.setattr(sys, "argv", ["curvaudit", "report", str(photos.path), "--anonymize", "--no-thumbnails",
+                                      "-o", str(out)])  # fmt: skip
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert not left.value.code
+    for file in out.iterdir():
+        content = file.read_bytes()
+        assert b"patient" not in content and not embedded(content), file.name
+
+
+def test_the_cache_shows_pictures_and_is_for_its_owner(photos, tmp_path, monkeypatch):
+    source = tmp_path / "clinic"
+    assert not (tmp_path / "kept").exists()
+    # Pixels that do not fit into memory lie there, too.
+    monkeypatch.setattr(pixels, "free_memory", lambda: 0)
+    curvaudit.scan(source, tmp_path / "again.h5", cache=tmp_path / "kept", **SMALL)
+    with sqlite3.connect(tmp_path / "kept" / hash_cache.FILE) as database:
+        drawn = [row[0] for row in database.execute("SELECT thumbnail FROM portraits")]
+    database.close()
+    assert len(drawn) == 24 and all(drawn)  # of a scan: all
+    files = [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]
+    assert sorted(path.suffix for path in files) == [".npy", ".sqlite3"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    assert stat.S_IMODE((tmp_path / "kept").stat().st_mode) == 0o700
+
+
+def test_without_a_cache_nothing_is_kept(photos, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache-home"))
+    monkeypatch.setattr(pixels, "free_memory", lambda: 0)
+    before = {path.name for path in tmp_path.iterdir()}
+    run = ["scan", str(tmp_path / "clinic"), "-o", str(tmp_path / "bare.h5"), "--no-cache", "--epochs", "1", "-q",
+           "--width", "4", "--device", "cpu"]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", ["curvaudit", *run])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert not left.value.code
+    assert {path.name for path in tmp_path.iterdir()} == before | {"bare.h5"}
