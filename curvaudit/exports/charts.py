@@ -57,8 +57,10 @@ def _histograms(report: Report) -> list[Chart]:
     ]
     positive = values[np.isfinite(values) & (values > 0)]
     if len(positive) > 0.5 * len(values) and positive.max() > _SKEWED * np.median(positive):
+        left_out = int(np.isfinite(values).sum()) - len(positive)
+        scale = f"log scale; {left_out:,} of 0 or less left out" if left_out else "log scale"
         drawing = svg.histogram(
-            f"Histogram of {report.rank_by}, logarithmic", f"{name} (log scale)", positive, mark, log=True
+            f"Histogram of {report.rank_by}, logarithmic", f"{name} ({scale})", positive, mark, log=True
         )
         found.append(Chart(f"The same, {report.rank_by} on a logarithmic scale", Markup(drawing), (), brush=True))
     return [chart for chart in found if chart.drawing]

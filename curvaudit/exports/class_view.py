@@ -136,7 +136,10 @@ def _spreads(values: np.ndarray, labels: np.ndarray, order: np.ndarray) -> list[
     usable = values[np.isfinite(values)]
     if len(usable) == 0:
         return [""] * len(order)
-    log = bool((usable > 0).all())
+    log = bool((usable >= 0).all() and (usable > 0).mean() > 0.5)
+    if log:  # a logarithm has no place for what was never probed: to the left end
+        least = usable[usable > 0].min()
+        values, usable = np.maximum(values, least), np.maximum(usable, least)
     low, high = np.percentile(usable, [1, 99]).tolist()  # single outliers would leave the rest no room
     axis = (low, high)
     return [svg.spread(values[labels == label], axis, log) for label in order.tolist()]

@@ -129,7 +129,7 @@ function curve(sample) {
   const last = DATA.epochs.length - 1;
   const [first, span] = [DATA.epochs[0], DATA.epochs[last] - DATA.epochs[0] || 1];
   const x = (epoch) => left + (epoch - first) / span * (width - left - 12);
-  // 0 stands for an epoch without probes: on the lowest line.
+  // 0 stands for an epoch without probes: on the axis. Epochs without a measurement are null.
   const y = (value) => height - bottom - (Math.max(low, Math.log10(value)) - low) / (high - low) * (height - bottom - 10);
   const told = lines.map(([name, line]) => name + ": " + number(line[0]) + " at first, " + number(line[last]) + " at the end").join("; ");
   const svg = drawing("svg", { class: "chart", viewBox: "0 0 " + width + " " + height, role: "img", "aria-label": "Curvature over epochs. " + told });
@@ -147,11 +147,13 @@ function curve(sample) {
   }
   svg.append(drawing("text", { class: "name", x: (left + width) / 2, y: height - 4, "text-anchor": "middle" }, "epoch"));
   lines.forEach(([, line], place) => {
-    const points = line.map((value, at) => (value > 0 ? x(DATA.epochs[at]).toFixed(1) + "," + y(value).toFixed(1) : "")).filter(Boolean);
+    const points = line.map((value, at) => (typeof value === "number" ? x(DATA.epochs[at]).toFixed(1) + "," + y(value).toFixed(1) : "")).filter(Boolean);
     svg.append(drawing("polyline", { class: "line s" + place, points: points.join(" ") }));
   });
   const legend = element("p", { class: "legend" }, ...lines.map(([name], place) => element("span", {}, element("i", { class: "key s" + place }), named(name))));
-  return part("Curvature over epochs", svg, legend);
+  const certain = lines.some(([, line]) => line.some((value) => value === 0));
+  const note = certain ? [element("p", { class: "soft" }, "On the axis: 0, for the loss was too small to measure curvature.")] : [];
+  return part("Curvature over epochs", svg, legend, ...note);
 }
 
 // One cell an epoch: what the network took the picture for.
