@@ -1,14 +1,13 @@
 """Data at the edges: very many classes, a class of one, pictures all alike, labels all alike, very many files."""
 
 import csv
-import ctypes
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
+import permissions
 import pytest
 from made import draw_folder, write_run
 from PIL import Image
@@ -125,26 +124,15 @@ def test_a_picture_that_becomes_a_folder_during_a_scan_is_named(image_folder, tm
     assert len(curvaudit.scan(image_folder, tmp_path / "run.h5", **QUICK).samples) == 59
 
 
-def obey_permissions() -> None:
-    """Root may write everywhere, unless it gives that right up before the next program starts."""
-    drop = 24  # PR_CAPBSET_DROP
-    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-        ctypes.CDLL(None).prctl(drop, capability, 0, 0, 0)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="permissions as Linux has them")
+@permissions.needed
 def test_a_working_folder_that_may_only_be_read(tmp_path):
     draw_folder(tmp_path / "data", ("a", "b"), each=12)
     write_run(tmp_path / "run.h5")
     tmp_path.chmod(0o555)
 
     def run(*arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [sys.executable, "-m", "curvaudit", *arguments], cwd=tmp_path, capture_output=True, text=True,
-            preexec_fn=obey_permissions,
-            env={**os.environ, "HOME": "/nonexistent", "XDG_CACHE_HOME": str(tmp_path / "cache"),
-                 "PYTHONPATH": str(Path(curvaudit.__file__).parents[1])},
-        )  # fmt: skip
+        home = {"HOME": "/nonexistent", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+        return permissions.run(["-m", "curvaudit", *arguments], tmp_path, **home)
 
     try:
         for arguments, says in (

@@ -11,6 +11,7 @@ import sys
 import time
 
 import numpy as np
+import permissions
 import pytest
 import scans
 import torch
@@ -115,6 +116,33 @@ def test_a_folder_that_may_not_be_written(image_folder, tmp_path, monkeypatch):
     with pytest.raises(CurvauditError, match="cannot be written to") as raised:
         curvaudit.scan(image_folder, tmp_path / "run.h5", **SMALL)
     assert "-o" in raised.value.hint
+
+
+LOSING = """
+import os, sys
+import curvaudit
+from curvaudit.records import EpochDone
+
+def on_event(event):
+    if isinstance(event, EpochDone) and event.epoch == 1:
+        os.chmod("out", 0o555)
+
+try:
+    curvaudit.scan("images", "out/run.h5", on_event=on_event, **eval(sys.argv[1]))
+except curvaudit.CurvauditError as error:
+    sys.exit(f"{error.message} {error.hint}")
+"""
+
+
+@permissions.needed
+def test_a_permission_lost_during_a_scan(image_folder, tmp_path, whole):
+    out = tmp_path / "out" / "run.h5"
+    out.parent.mkdir()
+    done = permissions.run(["-c", LOSING, repr(SMALL)], tmp_path)
+    out.parent.chmod(0o755)
+    assert "cannot be written: Permission denied" in done.stderr and "--resume" in done.stderr
+    assert "Traceback" not in done.stderr
+    resumes_to(whole, image_folder, out, epochs=1)
 
 
 def between_reading_and_loading(action):
