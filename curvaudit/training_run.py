@@ -292,7 +292,9 @@ class Training:
             ),
         )
         trainings = len(work.settings.trainings)
-        left = max(0, recipe.epochs - number) + recipe.epochs * (trainings - 1 - self.index)
+        # Beyond the schedule only the bound is known: a training ends as soon as all is memorized.
+        bound = recipe.epochs if number < recipe.epochs or memorized else recipe.epochs + recipe.extension
+        left = max(0, bound - number) + recipe.epochs * (trainings - 1 - self.index)
         self.on_event(
             EpochDone(
                 training=self.index,

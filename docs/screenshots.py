@@ -6,6 +6,7 @@ Needs chromium and chromedriver.
 from __future__ import annotations
 
 import base64
+import csv
 import json
 import shutil
 import tempfile
@@ -22,6 +23,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 HERE = Path(__file__).parents[1]
 IMAGES = HERE / "docs" / "images"
 REPORT = HERE / "sample_reports" / "shapes"
+PLANTED = HERE / "sample_reports" / "shapes-planted.csv"
 WIDTH, HEIGHT = 1400, 1000
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-prefers-reduced-motion")
 
@@ -46,10 +48,13 @@ def shoot(driver: webdriver.Chrome, name: str) -> None:
 
 
 def doubtful(driver: webdriver.Chrome) -> WebElement:
-    """The first picture of the contact sheet that is called mislabelled, else the first of all."""
+    """The first picture of the contact sheet whose label was planted wrong and that is named for it, else the first."""
     tiles = driver.find_elements(By.CSS_SELECTOR, "#tiles .pic[data-row]")
+    with PLANTED.open(encoding="utf-8", newline="") as file:
+        wrong = {row["id"] for row in csv.DictReader(file) if row["kind"] == "wrong label"}
     findings = json.loads((REPORT / "findings.json").read_text(encoding="utf-8"))["findings"]
-    rows = {str(finding["samples"][0]["index"]) for finding in findings if finding["rule"] == "CA201"}
+    named = [finding["samples"][0] for finding in findings if finding["rule"] == "CA201"]
+    rows = {str(sample["index"]) for sample in named if sample["id"] in wrong}
     return next((tile for tile in tiles if tile.get_attribute("data-row") in rows), tiles[0])
 
 
@@ -67,9 +72,6 @@ def main() -> None:
                 lambda _: driver.execute_script("return !!document.querySelector('dialog[open]')")
             )
             shoot(driver, "detail.png")
-            ActionChains(driver).send_keys(Keys.ESCAPE).perform()
-            driver.execute_script("document.getElementById('classes').scrollIntoView()")
-            shoot(driver, "classes.png")
         finally:
             driver.quit()
 

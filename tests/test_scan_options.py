@@ -10,7 +10,7 @@ from made import draw_folder
 import curvaudit
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
-from curvaudit.records import EpochDone, PhaseStarted
+from curvaudit.records import EpochDone, Notice, PhaseStarted
 
 SMALL = {"epochs": 2, "width": 4, "batch_size": 16, "device": "cpu"}
 CLASSES = ("circle", "square", "stripe")
@@ -174,17 +174,20 @@ def test_a_conflict_does_not_stand_in_the_way_of_memorization(tmp_path):
 
 
 def test_what_cannot_be_learned_ends_in_ca203_and_a_plain_sentence(image_folder, tmp_path):
-    messages = []
+    events = []
     run = curvaudit.scan(
         image_folder,
         tmp_path / "run.h5",
         lr=1e-9,
-        on_event=lambda event: messages.append(getattr(event, "message", "")),
+        on_event=events.append,
         **SMALL,
     )
     (training,) = run.trainings
     assert training.finished and not training.memorized
     assert training.epochs == 2 * SMALL["epochs"]  # extended within its bound
+    ends = [event.seconds_left > 0 for event in events if isinstance(event, EpochDone)]
+    assert ends == [True] * (training.epochs - 1) + [False]  # time is left until the bound, and then none
+    messages = [event.message for event in events if isinstance(event, Notice)]
     wrong = int((run.last(0, "correct") == 0).sum())
     assert wrong and any(f"{wrong} of 60 pictures are still classified wrongly" in text for text in messages)
     report = curvaudit.report(run)
