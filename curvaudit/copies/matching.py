@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from ..records import Samples
 from . import hashing, registration, signatures
@@ -241,8 +242,12 @@ def _fit(samples: Samples, small: Mapping[int, np.ndarray], pairs: np.ndarray, c
 
 
 def _on_all_cores(function: Callable[[_T], _R], items: Sequence[_T]) -> Iterator[_R]:
-    """As `map`. numpy lets go of the interpreter in what takes long."""
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+    """As `map`. numpy lets go of the interpreter in what takes long.
+
+    Its matrix products would each use all cores as well, and the threads wait for each other: on two cores
+    50,000 pictures of 32 × 32 px took 29 s instead of 13.
+    """
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
         yield from pool.map(function, items)
 
 
