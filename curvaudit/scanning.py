@@ -26,7 +26,7 @@ from .records import (
 from .scan_settings import ScanSettings, settings_from, with_overrides
 from .teamwork import brief, followed
 from .training.processes import Processes, joined, local_device
-from .training_run import Pixels, Training, Work, flat
+from .training_run import Pixels, Training, Work, binding, flat
 
 DEFAULT_RUN = "curvaudit.h5"
 
@@ -344,15 +344,12 @@ def _check_same(run: store.Run, info: RunInfo) -> None:
     CurvauditError
         Naming every setting that changed.
     """
-    old, new, defaults = flat(run.info.config), flat(info.config), flat(asdict(ScanSettings()))
+    old, new, defaults = binding(run.info.config), binding(info.config), flat(asdict(ScanSettings()))
     changed = [
         f"{name} was {before!r} and is now {now!r}"
         for name in sorted(old.keys() | new.keys())
-        # A setting that an older curvaudit did not have stood at what is the default now. The same
-        # source may lie elsewhere or be named in another way; its fingerprint tells.
+        # A setting that an older curvaudit did not have stood at what is the default now.
         if (before := old.get(name, defaults.get(name))) != (now := new.get(name))
-        and not name.endswith("_reason")
-        and name not in ("source", "data_dir")
     ]
     if changed:
         raise CurvauditError(

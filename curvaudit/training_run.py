@@ -55,7 +55,7 @@ class Work:
     @property
     def identity(self) -> str:
         """Settings and source as one text, by which a checkpoint knows its run."""
-        said = json.dumps(flat(self.info.config), sort_keys=True, default=str) + self.info.source_fingerprint
+        said = json.dumps(binding(self.info.config), sort_keys=True, default=str) + self.info.source_fingerprint
         return blake2b(said.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
 
 
@@ -311,6 +311,18 @@ class Training:
             )
         )
         return memorized
+
+
+def binding(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings, flat, that may not change until a scan is over.
+
+    The same source may lie elsewhere or be named in another way; its fingerprint tells.
+    """
+    return {
+        name: value
+        for name, value in flat(config).items()
+        if not name.endswith("_reason") and name not in ("source", "data_dir")
+    }
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:

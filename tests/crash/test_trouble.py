@@ -142,6 +142,7 @@ def test_a_permission_lost_during_a_scan(image_folder, tmp_path, whole):
     out.parent.chmod(0o755)
     assert "cannot be written: Permission denied" in done.stderr and "--resume" in done.stderr
     assert "Traceback" not in done.stderr
+    # Named in another way than at the start, as a resumed source may be.
     resumes_to(whole, image_folder, out, epochs=1)
 
 
