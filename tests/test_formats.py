@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tarfile
 
 import numpy as np
 import pytest
@@ -347,6 +348,15 @@ def test_a_tar_that_was_not_read_to_its_end_says_so(cut, image_folder, tmp_path)
     stock = inventory.take(sources.load(tmp_path / "c.tar"), 2, lambda done: None)
     assert len(stock.samples) >= 3
     assert any(item.kind == "unreadable" for item in stock.skipped), stock.skipped
+
+
+def test_tar_labels_with_leading_zeros_are_names_as_in_a_folder(image_folder, tmp_path):
+    path = tmp_path / "padded.tar"
+    with tarfile.open(path, "w") as archive:
+        for number, label in enumerate((b"00", b"10", b"0")):
+            add(archive, f"{number}.png", picture(image_folder, number))
+            add(archive, f"{number}.cls", label)
+    assert sources.load(path).classes == ("0", "00", "10")
 
 
 def test_files_that_are_no_tar_are_refused_with_a_sentence(tmp_path):

@@ -24,7 +24,7 @@ _ENDING = ".tar"
 _PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "image", "img")
 _LARGEST_PICTURE = 512 * 2**20  # bytes; a member is read in one piece
 _LARGEST_LABEL = 2**20  # bytes
-_NUMBER = re.compile("-?[0-9]{1,18}")
+_NUMBER = re.compile("0|-?[1-9][0-9]{0,17}")  # "00" is a name: as a number it would become "0"
 _BLOCK = 512  # bytes, the unit of the tar format
 
 
