@@ -15,7 +15,16 @@ from curvaudit.errors import CurvauditError
 from curvaudit.training.augment import augment
 from curvaudit.training.processes import Processes, launched, local_device
 
-SETTINGS = {"epochs": 2, "width": 4, "batch_size": 15, "device": "cpu", "precision": "float32", "workers": 1}
+# A low rate: at the usual one, a few steps make of rounding a difference of several percent (docs/scale.md).
+SETTINGS = {
+    "epochs": 2,
+    "width": 4,
+    "batch_size": 15,
+    "lr": 1e-3,
+    "device": "cpu",
+    "precision": "float32",
+    "workers": 1,
+}
 ARGUMENTS = [text for name, value in SETTINGS.items() for text in (f"--{name.replace('_', '-')}", str(value))]
 # Sums over a batch run in another order: float32 rounding, which a few steps of training make larger.
 TOLERANCE = 0.02
@@ -55,9 +64,12 @@ def same_scores(run: curvaudit.Run, other: curvaudit.Run) -> None:
         one, two = run.measure(0, name), other.measure(0, name)
         assert (np.isnan(one) == np.isnan(two)).all()
         scale = np.nanmean(np.abs(one))
-        assert np.nanmax(np.abs(one - two), initial=0) <= TOLERANCE * max(scale, 1), name
+        if name in ("correct", "prediction"):  # which jump where two classes are level
+            assert (one != two).sum() <= 2, name
+        else:
+            assert np.nanmax(np.abs(one - two), initial=0) <= TOLERANCE * scale, name
     first, second = (set(curvaudit.report(each, top=20).order[:20].tolist()) for each in (run, other))
-    assert first == second
+    assert len(first & second) >= 19
 
 
 def test_two_processes_give_the_scores_of_one(image_folder, tmp_path, alone):
