@@ -15,13 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from curvaudit import calibrating, detection, ranking, sources, store
-from curvaudit.memorization import memorizable
+from curvaudit import calibrating, sources, store
+from curvaudit.derived import ranking
+from curvaudit.derived.memorization import memorizable
+from curvaudit.derived.suggestion import judging_epochs
 from curvaudit.records import EpochDone
 from curvaudit.scores.consensus import percentile
 from curvaudit.scores.interface import mean_over_epochs
 from curvaudit.sources.subset import draw
-from curvaudit.suggestion import judging_epochs
+from curvaudit.trials import detection
 
 LOGGED = ("curvature", "gradient", "loss", "margin", "el2n", "correct")
 LOW = ("margin", "correct")  # low is suspicious

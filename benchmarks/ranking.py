@@ -22,19 +22,19 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from curvaudit.inventory import load_pixels, take
-from curvaudit.planting import plant
 from curvaudit.records import MeasureInfo
 from curvaudit.scores import ScoreSettings, build
 from curvaudit.scores.interface import Batch, Score, mean_over_epochs
 from curvaudit.scores.measure import measure
 from curvaudit.scores.probes import rademacher
 from curvaudit.sources import SourceOptions, load
-from curvaudit.training.calibrate import calibrate
+from curvaudit.training.batch_norm import calibrate
 from curvaudit.training.device import choose_bf16, measuring_batch
 from curvaudit.training.folding import folded
 from curvaudit.training.loop import build_optimizer, train
 from curvaudit.training.model import build_model, pixel_statistics
 from curvaudit.training.presets import named
+from curvaudit.trials.planting import plant
 
 CPU = torch.device("cpu")
 PROBES, STEP, RATE, WIDTH, TOP = 10, 1e-3, 0.05, 16, 100

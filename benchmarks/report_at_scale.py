@@ -20,13 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
-from curvaudit import ranking, store
-from curvaudit.memorization import memorizable
+from curvaudit import store
+from curvaudit.derived import ranking
+from curvaudit.derived.memorization import memorizable
+from curvaudit.derived.suggestion import suggest
+from curvaudit.derived.trajectory import trajectories
 from curvaudit.records import EpochRow, RunInfo, Samples, Thumbnails
 from curvaudit.scores import build
-from curvaudit.suggestion import suggest
 from curvaudit.training import presets
-from curvaudit.trajectory import trajectories
 
 
 def samples(count: int, classes: int, chance: np.random.Generator) -> Samples:

@@ -34,7 +34,7 @@ from curvaudit.scores import ScoreSettings, build
 from curvaudit.scores.measure import as_images, measure
 from curvaudit.sources import load
 from curvaudit.training import checkpoint
-from curvaudit.training.calibrate import calibrate
+from curvaudit.training.batch_norm import calibrate
 from curvaudit.training.device import choose_bf16, measuring_batch
 from curvaudit.training.folding import folded
 from curvaudit.training.loop import build_optimizer, train

@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, clock, confident, detection, images, inventory, planting, ranking, reporting, sources, store
+from . import __version__, clock, images, inventory, reporting, sources, store
 from .calibration import BASELINE, SCAN, Calibration, Distribution, Method, Trial
+from .derived import ranking
 from .errors import CurvauditError
 from .exports import calibrations
 from .pixels import Place
 from .records import Advanced, Event, MeasureInfo, Notice, PhaseStarted, Samples, Skipped
 from .scan_settings import ScanSettings, settings_from
 from .scanning import scan
+from .trials import confident, detection, planting
 from .whole_file import write_whole
 
 DEFAULT_FOLDER = "curvaudit-calibration"

@@ -8,8 +8,9 @@ from contextlib import suppress
 import numpy as np
 from PIL.Image import Image
 
-from . import images, ranking, store
+from . import images, store
 from .copies import matching
+from .derived import ranking
 from .errors import CurvauditError
 from .records import Thumbnails
 

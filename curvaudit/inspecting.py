@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from . import __version__, clock, findings, hash_cache, images, inventory, sources
+from .derived.memorization import memorizable
 from .errors import CurvauditError
 from .findings.interface import Evidence, joined
-from .memorization import memorizable
 from .records import Caveat, Event, Report, RunInfo, Samples
 
 ALL_SPLITS = ":splits"

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from . import exports, findings, gallery, ranking, store
+from . import exports, findings, gallery, store
 from .anonymizing import anonymized
-from .damage import ReadableParts
+from .derived import ranking
+from .derived.damage import ReadableParts
+from .derived.memorization import memorizable
+from .derived.neighbourhood import at_most
+from .derived.stability import averaged, repeats, stability
+from .derived.trajectory import trajectories
 from .errors import CurvauditError, DamagedRun
 from .findings.interface import Evidence
-from .memorization import memorizable
-from .neighbourhood import at_most
 from .records import Advanced, Caveat, Event, Finding, PhaseStarted, Report, Stability, TrainingInfo
-from .stability import averaged, repeats, stability
-from .trajectory import trajectories
 
 DEFAULT_FOLDER = "curvaudit-report"
 

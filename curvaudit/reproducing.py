@@ -17,9 +17,9 @@ from . import __version__, clock, experiments, plots
 from .errors import CurvauditError
 from .experiments.interface import ALWAYS, SCALES, Experiment, Settings
 from .exports import reproductions
-from .planting import NOISES
 from .records import Event
 from .reproduction import Reproduction
+from .trials.planting import NOISES
 from .whole_file import write_whole
 
 DEFAULT_FOLDER = "curvaudit-reproduction"

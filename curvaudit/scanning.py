@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from . import __version__, clock, gallery, hash_cache, images, inventory, locking, pixels, sources, store
+from .derived.memorization import memorizable
 from .errors import CurvauditError
-from .memorization import memorizable
 from .records import (
     Advanced,
     Event,

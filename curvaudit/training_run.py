@@ -221,7 +221,7 @@ class Training:
         """Measure the network as it is, commit the epoch, say so; True if memorized."""
         from .scores.measure import measure
         from .training import features
-        from .training.calibrate import calibrate
+        from .training.batch_norm import calibrate
         from .training.device import measuring_batch
         from .training.folding import folded
 

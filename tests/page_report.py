@@ -8,8 +8,8 @@ from PIL import Image
 
 from curvaudit import findings
 from curvaudit.copies import hashing
+from curvaudit.derived.memorization import memorizable
 from curvaudit.findings.interface import Evidence
-from curvaudit.memorization import memorizable
 from curvaudit.records import (
     Caveat,
     MeasureInfo,

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 import curvaudit
-from curvaudit import confident, detection, extras, sources
+from curvaudit import extras, sources
 from curvaudit.calibration import spread
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
 from curvaudit.exports import calibrations, svg
 from curvaudit.exports.calibrations import text, wording
-from curvaudit.planting import plant
+from curvaudit.trials import confident, detection
+from curvaudit.trials.planting import plant
 
 SMALL = {"epochs": 3, "width": 4, "batch_size": 16, "device": "cpu", "workers": 1}
 SCORES = {"curvature", "gradient", "loss", "margin", "el2n", "correct", "consensus"}

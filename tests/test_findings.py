@@ -8,9 +8,9 @@ from PIL import Image, ImageEnhance
 
 from curvaudit import findings, images
 from curvaudit.copies import hashing
+from curvaudit.derived.memorization import memorizable
 from curvaudit.findings import duplicates
 from curvaudit.findings.interface import Evidence
-from curvaudit.memorization import memorizable
 from curvaudit.records import Samples, Skipped, TrainingCurves, TrainingInfo
 from curvaudit.rules import RULES
 

@@ -10,8 +10,9 @@ import torch
 from made import write_run
 
 import curvaudit
-from curvaudit import neighbourhood, store
+from curvaudit import store
 from curvaudit.anonymizing import anonymized
+from curvaudit.derived import neighbourhood
 from curvaudit.records import PhaseStarted
 from curvaudit.training import features
 from curvaudit.training.model import build_model

@@ -14,11 +14,11 @@ from page_report import CLASSES, CONFLICT, EPOCHS, HOSTILE, WRONG, make_report
 
 import curvaudit
 from curvaudit import store
+from curvaudit.derived.trajectory import class_medians
 from curvaudit.errors import CurvauditError
 from curvaudit.exports import embedded, html
 from curvaudit.exports.class_view import class_rows, heat_map
 from curvaudit.records import EpochRow, MeasureInfo, Thumbnails
-from curvaudit.trajectory import class_medians
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from curvaudit import gallery, ranking, store, suggestion
+from curvaudit import gallery, store
+from curvaudit.derived import ranking, suggestion
+from curvaudit.derived.memorization import memorizable
 from curvaudit.errors import CurvauditError
-from curvaudit.memorization import memorizable
 from curvaudit.records import EpochRow, RunInfo, Samples, Thumbnails
 from curvaudit.scores import build
 from curvaudit.scores.consensus import consensus

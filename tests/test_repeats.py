@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import curvaudit
-from curvaudit import exports, ranking, records, reporting
+from curvaudit import exports, records, reporting
+from curvaudit.derived import ranking
 from curvaudit.errors import CurvauditError
 
 SMALL = {"epochs": 2, "width": 4, "batch_size": 16, "device": "cpu", "workers": 1}

@@ -16,9 +16,9 @@ from curvaudit import experiments, extras, plots, reproducing, sources, store
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
 from curvaudit.experiments import agreement, corruption, duplicates, dynamics, spiral
-from curvaudit.planting import lookalikes, plant
 from curvaudit.records import EpochRow
 from curvaudit.sources.subset import ROW, draw
+from curvaudit.trials.planting import lookalikes, plant
 
 pytest.importorskip("matplotlib")
 

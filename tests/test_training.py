@@ -106,7 +106,7 @@ def test_choices_for_the_cpu():
 
 
 def test_calibrated_statistics_are_those_of_the_data():
-    from curvaudit.training.calibrate import calibrate
+    from curvaudit.training.batch_norm import calibrate
 
     model = build_model(
         classes=3, channels=1, resolution=8, width=4, mean=torch.tensor([0.5]), std=torch.tensor([0.25]), seed=0

@@ -10,7 +10,7 @@ import numpy as np
 from .. import plots
 from ..calibrating import calibrate
 from ..calibration import BASELINE, CURVATURE, Calibration, Spread
-from ..ranking import CONSENSUS
+from ..derived.ranking import CONSENSUS
 from ..reproduction import Cell, Figure, Outcome, Table
 from ..sources.subset import draw
 from . import runs

@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from .. import detection, plots, ranking, store
+from .. import plots, store
 from ..calibrating import Relabelled, plant_all
 from ..clock import seconds
+from ..derived import ranking
 from ..inventory import take
 from ..reproduction import Cell, Figure, Outcome, Table
 from ..scanning import scan
 from ..scores.interface import mean_over_epochs
 from ..sources.subset import draw
+from ..trials import detection
 from . import runs
 from .interface import SOURCES, Experiment, Settings
 

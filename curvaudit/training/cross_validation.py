@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import CurvauditError
 from ..scores.measure import as_images
-from .calibrate import calibrate
+from .batch_norm import calibrate
 from .loop import build_optimizer, train
 from .model import build_model, pixel_statistics
 from .recipe import Recipe

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_score, recall_score, roc_auc_score
 
-from . import ranking
-from .calibration import Flags, Quality
+from ..calibration import Flags, Quality
+from ..derived import ranking
 
 
 def quality(wrong: np.ndarray, suspicion: np.ndarray, top: int) -> Quality:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .records import Samples
+from ..records import Samples
 
 
 def memorizable(samples: Samples) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .extras import need
+from ..extras import need
 
 EXTRA = "cleanlab"
 DEFINITION = (

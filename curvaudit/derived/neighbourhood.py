@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from . import store
-from .records import Neighbours
+from .. import store
+from ..records import Neighbours
 
 NEAREST = 8  # of each sample
 _QUERIES = 1024  # samples compared with a block of all at once: 16 MB of similarities

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from . import ranking, scores, store
-from .errors import DamagedRun
+from .. import scores, store
+from ..errors import DamagedRun
+from ..records import Caveat, Neighbours, TrainingInfo
+from . import ranking
 from .neighbourhood import neighbours
-from .records import Caveat, Neighbours, TrainingInfo
 from .suggestion import suggest
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import store
-from .errors import CurvauditError
-from .records import Trajectories
+from .. import store
+from ..errors import CurvauditError
+from ..records import Trajectories
 
 
 def trajectories(run: store.Run, training: int, rows: Sequence[int]) -> Trajectories:

@@ -7,8 +7,9 @@ from itertools import combinations
 
 import numpy as np
 
-from . import ranking, store
-from .records import Stability, TrainingInfo
+from .. import store
+from ..records import Stability, TrainingInfo
+from . import ranking
 
 
 def repeats(run: store.Run, chosen: TrainingInfo) -> tuple[TrainingInfo, ...]:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from . import ranking, store
+from .. import store
+from ..scores.interface import mean_over_epochs
+from . import ranking
 from .memorization import memorizable
-from .scores.interface import mean_over_epochs
 
 # A sample counts as likely mislabelled when the network, before it memorized, chose one and the
 # same other class in this share of the epochs …
