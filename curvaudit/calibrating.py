@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import __version__, clock, images, inventory, reporting, sources, store
-from .calibration import BASELINE, SCAN, Calibration, Distribution, Method, Trial
-from .derived import ranking
+from . import __version__, clock, images, inventory, sources
+from .calibration import Calibration
+from .calibration_trial import RUNS, SOURCE_SETTINGS, TOP, Done, Trials, run_path
 from .errors import CurvauditError
 from .exports import calibrations
-from .pixels import Place
-from .records import Advanced, Event, MeasureInfo, Notice, PhaseStarted, Samples, Skipped
+from .records import Advanced, Event, Notice, PhaseStarted, Samples
 from .scan_settings import ScanSettings, settings_from
-from .scanning import scan
-from .trials import confident, detection, planting
+from .trials import confident, planting, record
 from .whole_file import write_whole
 
 DEFAULT_FOLDER = "curvaudit-calibration"
 DEFAULT_RATES = (0.01, 0.02, 0.04, 0.06, 0.08, 0.10)  # of the paper's table 2
-RUNS = "runs"  # folder of the run files
-_TOP = 100
 _FEW = 500  # pictures below which chance decides much
-_INCONFIDENCE, _CONFIDENT, _CA201 = "inconfidence", "confident-learning", "CA201"
-_SOURCE_SETTINGS = ("split", "data_dir", "download", "image_column", "label_column")
 
 
 def calibrate(
@@ -41,6 +34,7 @@ def calibrate(
     folds: int = 3,
     baselines: bool | None = None,
     noise: planting.Noise = "uniform",
+    resume: bool = False,
     overwrite: bool = False,
     on_event: Callable[[Event], None] = lambda event: None,
     **settings: Any,
@@ -58,8 +52,8 @@ def calibrate(
     source:
         Whatever `scan` takes.
     out:
-        Folder for `index.html`, `calibration.csv`, `calibration.json` and the run files. It is
-        written after each finished trial, so an interrupt keeps the finished ones.
+        Folder for `index.html`, `calibration.csv`, `calibration.json`, the run files and what each of them
+        showed. It is written after each finished trial, so an interrupt keeps the finished ones.
     rates:
         Shares of the labels to flip, above 0 and up to 0.5.
     repeats:
@@ -71,6 +65,9 @@ def calibrate(
     noise:
         `uniform`: to any other class. `pairs`: to the class that looks most alike (`planting.lookalikes`),
         as people err; it is harder to find.
+    resume:
+        Use the finished trials in `out` and go on with a scan that was interrupted. Pictures, settings, folds
+        and noise must be the same; rates and repeats may be others, so that more can be asked for later.
     overwrite:
         Replace an earlier calibration in `out`.
     settings:
@@ -80,9 +77,11 @@ def calibrate(
     ------
     CurvauditError
         Bad settings, a rate that plants no error, whatever `scan` raises, an earlier calibration in
-        `out`, or cleanlab is missing and was asked for.
+        `out` (when resuming: one of other settings or pictures), or cleanlab is missing and was asked for.
     """
     wanted = _check(settings, rates, repeats, folds)
+    if resume and overwrite:
+        raise CurvauditError("--resume and --overwrite exclude each other.", "Give one of them.")
     if noise not in planting.NOISES:
         raise CurvauditError(f"--noise {noise!r} is not known.", f"Choose one of {', '.join(planting.NOISES)}.")
     folder = Path(out)
@@ -91,7 +90,7 @@ def calibrate(
     elif baselines:
         confident.require()
     plans = [(rate, wanted.seed + number) for number in range(repeats) for rate in sorted(rates)]
-    _make_room(folder, plans, overwrite)
+    _make_room(folder, plans, resume, overwrite)
     workers = wanted.workers or min(8, os.cpu_count() or 1)
     with images.pixel_limit(wanted.max_pixels):
         loaded = sources.load(source, wanted.source_options())
@@ -100,12 +99,15 @@ def calibrate(
         planted = plant_all(stock.samples, plans, noise)
         _check_planted(planted, plans, folds if baselines else None)
         result = _empty(loaded.name, stock, rates, repeats, folds if baselines else None, noise)
-        given = {name: value for name, value in settings.items() if name not in _SOURCE_SETTINGS}
-        trials = _Trials(folder, stock, wanted, given, folds if baselines else None, workers, on_event)
+        given = {name: value for name, value in settings.items() if name not in SOURCE_SETTINGS}
+        trials = Trials(folder, stock, wanted, given, folds if baselines else None, workers, on_event)
         try:
             for number, ((rate, seed), errors) in enumerate(zip(plans, planted, strict=True), 1):
-                on_event(Notice(f"trial {number}/{len(plans)}: {100 * rate:.3g} % of the labels flipped, seed {seed}"))
-                done = trials.run(rate, seed, errors, keep_values=seed == wanted.seed)
+                plan = f"trial {number}/{len(plans)}: {100 * rate:.3g} % of the labels flipped, seed {seed}"
+                done = trials.found(rate, seed, errors, keep_values=seed == wanted.seed) if resume else None
+                on_event(Notice(f"{plan}{', done already' if done else ''}"))
+                if done is None:
+                    done = trials.run(rate, seed, errors, keep_values=seed == wanted.seed)
                 result = _with(result, done)
                 _save(result, folder)
         finally:
@@ -149,23 +151,21 @@ def _installed(on_event: Callable[[Event], None]) -> bool:
     return True
 
 
-def _run_path(folder: Path, rate: float, seed: int) -> Path:
-    return folder / RUNS / f"rate-{100 * rate:g}-seed-{seed}.h5"
-
-
-def _make_room(folder: Path, plans: Sequence[tuple[float, int]], overwrite: bool) -> None:
+def _make_room(folder: Path, plans: Sequence[tuple[float, int]], resume: bool, overwrite: bool) -> None:
     """Say what is wrong with the output before hours of work, not after."""
     results = [folder / name for name in calibrations.FILES]
-    taken = [path for path in (*results, *(_run_path(folder, *plan) for plan in plans)) if path.exists()]
-    if taken and not overwrite:
+    runs = [run_path(folder, *plan) for plan in plans]
+    taken = [path for path in (*results, *runs) if path.exists()]
+    if taken and not resume and not overwrite:
         raise CurvauditError(
             f"{folder} holds an earlier calibration ({taken[0].name}).",
-            "Use --overwrite to replace it, or -o for another folder.",
+            "Use --resume to go on with it, --overwrite to replace it, or -o for another folder.",
         )
     try:
         (folder / RUNS).mkdir(parents=True, exist_ok=True)
-        for path in results:
-            path.unlink(missing_ok=True)  # figures of an earlier one beside the new run files would mislead
+        # Figures of an earlier one beside the new run files would mislead.
+        for path in results if resume else (*results, *map(record.path_for, runs), *runs):
+            path.unlink(missing_ok=True)
     except OSError as error:
         raise CurvauditError(
             f"The folder {folder} cannot be written: {error.strerror or error}.", "Choose another folder with -o."
@@ -185,204 +185,6 @@ def _check_planted(planted: Sequence[planting.Planted], plans: Sequence[tuple[fl
 
         for errors in planted:
             check_folds(errors.labels, folds)
-
-
-@dataclass(frozen=True)
-class Relabelled:
-    """The readable pictures of a source with other labels; the source keeps its own."""
-
-    stock: inventory.Inventory
-    labels: np.ndarray  # (N,) int32
-    skipped: tuple[Skipped, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """As the source is shown to people, and that its labels are not these."""
-        return f"{self.stock.source.name} (labels with planted errors)"
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Of the source."""
-        return self.stock.samples.classes
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Of its readable pictures."""
-        return self.stock.samples.ids
-
-    def open(self, index: int) -> Any:
-        """See `Source.open`."""
-        return self.stock.source.open(int(self.stock.source_index[index]))
-
-
-@dataclass(frozen=True)
-class _Done:
-    trial: Trial
-    methods: tuple[Method, ...]
-    distributions: tuple[Distribution, ...]
-    run: store.Run
-
-
-class _Stopwatch:
-    """Passes events on and adds up the time spent in training, without measuring."""
-
-    def __init__(self, on_event: Callable[[Event], None]) -> None:
-        self.on_event = on_event
-        self.training = 0.0
-        self._since: float | None = None
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, PhaseStarted):
-            now = clock.seconds()
-            if self._since is not None:
-                self.training += now - self._since
-            self._since = now if event.phase.startswith("training epoch") else None
-        self.on_event(event)
-
-
-class _Trials:
-    """Runs one trial after the other; what they share is read once."""
-
-    def __init__(
-        self,
-        folder: Path,
-        stock: inventory.Inventory,
-        wanted: ScanSettings,
-        given: Mapping[str, Any],
-        folds: int | None,
-        workers: int,
-        on_event: Callable[[Event], None],
-    ) -> None:
-        self.folder = folder
-        self.stock = stock
-        self.wanted = wanted
-        self.given = given
-        self.folds = folds
-        self.workers = workers
-        self.on_event = on_event
-        self._pixels: np.ndarray | None = None
-        self._scratch = folder / RUNS / ".pixels"
-
-    def clean(self) -> None:
-        """Remove what only the trials needed."""
-        self._pixels = None
-        with suppress(OSError):
-            self._scratch.unlink(missing_ok=True)
-
-    def run(self, rate: float, seed: int, errors: planting.Planted, keep_values: bool) -> _Done:
-        """Scan the labels with errors and measure what found them."""
-        watch = _Stopwatch(self.on_event)
-        path = _run_path(self.folder, rate, seed)
-        run = scan(
-            Relabelled(self.stock, errors.labels), path, overwrite=True, on_event=watch, **{**self.given, "seed": seed}
-        )
-        if run.samples.ids != self.stock.samples.ids or not np.array_equal(
-            run.samples.content_hash, self.stock.samples.content_hash
-        ):
-            raise CurvauditError(
-                f"The pictures of {self.stock.source.name} changed while it was calibrated.",
-                "Leave the source alone meanwhile, then start again.",
-            )
-        training = run.trainings[0]
-        top = min(_TOP, len(run.samples))
-        reduced = {name: values for name, values in ranking.reduced(run, 0).items() if not np.isnan(values).all()}
-        true = self.stock.samples.labels
-        suspicions = {name: ranking.suspicion(run, name, values) for name, values in reduced.items()}
-        methods = [_described(training.measures, name) for name in reduced]
-        each = float(training.curves.seconds.sum()) / watch.training if watch.training else float("nan")
-        costs = dict.fromkeys(reduced, each)
-        # 1 − exp(−loss) is 1 − the probability of the given label.
-        suspicions[_INCONFIDENCE] = -np.expm1(-run.last(0, "loss").astype(np.float64))
-        methods.append(_BASELINES[_INCONFIDENCE])
-        costs[_INCONFIDENCE] = 1.0 if watch.training else float("nan")
-        suggested = reporting.report(run, thumbnails=False).suggested
-        flags = {_CA201: detection.flags(errors.wrong, true, suggested >= 0, suggested)}
-        if self.folds is not None:
-            judged, seconds = self._confident(run, errors.labels, seed)
-            suspicions[_CONFIDENT] = judged.suspicion
-            methods.append(_BASELINES[_CONFIDENT])
-            costs[_CONFIDENT] = seconds / watch.training if watch.training else float("nan")
-            flags[_CONFIDENT] = detection.flags(errors.wrong, true, judged.flagged, judged.suggested)
-        trial = Trial(
-            rate=rate,
-            seed=seed,
-            planted=int(errors.wrong.sum()),
-            epochs=training.epochs,
-            memorized=training.memorized,
-            run=f"{RUNS}/{path.name}",
-            training_seconds=watch.training or float("nan"),
-            qualities={name: detection.quality(errors.wrong, values, top) for name, values in suspicions.items()},
-            flags=flags,
-            costs=costs,
-        )
-        kept = tuple(
-            Distribution(rate, seed, name, _unit(training.measures, name), values, errors.wrong)
-            for name, values in reduced.items()
-            if keep_values
-        )
-        return _Done(trial, tuple(methods), kept, run)
-
-    def _confident(self, run: store.Run, labels: np.ndarray, seed: int) -> tuple[confident.Judged, float]:
-        """Confident Learning with the network and schedule of the scan, and the seconds it took."""
-        import torch
-
-        from .training.cross_validation import cross_validate
-        from .training.device import choose_device
-        from .training.recipe import Recipe
-
-        assert self.folds is not None
-        config = run.info.config
-        recipe = Recipe(**{**config["recipe"], "milestones": tuple(config["recipe"]["milestones"])})
-        pixels = torch.from_numpy(self._load(int(config["resolution"])))
-        begun = clock.seconds()
-        probabilities = cross_validate(
-            pixels,
-            labels,
-            recipe,
-            folds=self.folds,
-            classes=len(run.samples.classes),
-            width=int(config["width"]),
-            weight_decay=self.wanted.weight_decay[0],
-            seed=seed,
-            device=choose_device(self.wanted.device),
-            bf16=config["precision"] == "bf16",
-            on_fold=lambda fold: self.on_event(
-                PhaseStarted(f"Confident Learning, fold {fold}/{self.folds}", recipe.epochs, "epochs")
-            ),
-            on_epoch=lambda: self.on_event(Advanced(1)),
-        )
-        judged = confident.judge(labels, probabilities)
-        return judged, clock.seconds() - begun
-
-    def _load(self, resolution: int) -> np.ndarray:
-        if self._pixels is None:
-            self.on_event(PhaseStarted("loading pixels", len(self.stock.samples), "pictures"))
-            self._pixels = inventory.load_pixels(
-                self.stock,
-                resolution,
-                Place(self._scratch),
-                self.workers,
-                lambda done: self.on_event(Advanced(done)),
-            ).values
-        return self._pixels
-
-
-_BASELINES = {
-    _INCONFIDENCE: Method(
-        _INCONFIDENCE, BASELINE, "1 − probability of the given label after the last epoch of the scan's training"
-    ),
-    _CONFIDENT: Method(_CONFIDENT, BASELINE, confident.DEFINITION),
-}
-
-
-def _described(measures: Mapping[str, MeasureInfo], name: str) -> Method:
-    if name in measures:
-        return Method(name, SCAN, measures[name].definition)
-    return Method(name, SCAN, "mean percentile of loss, margin and EL2N")
-
-
-def _unit(measures: Mapping[str, MeasureInfo], name: str) -> str:
-    return measures[name].unit if name in measures else "percentile / 100"
 
 
 _ABOUT_NOISE: dict[planting.Noise, str] = {
@@ -424,7 +226,7 @@ def _empty(
         repeats=repeats,
         folds=folds,
         noise=noise,
-        top=min(_TOP, count),
+        top=min(TOP, count),
         settings={},
         environment={},
         created_by=f"curvaudit {__version__}",
@@ -436,7 +238,7 @@ def _empty(
     )
 
 
-def _with(result: Calibration, done: _Done) -> Calibration:
+def _with(result: Calibration, done: Done) -> Calibration:
     known = {method.name for method in result.methods}
     caveats = result.caveats
     if not done.trial.memorized:

@@ -207,7 +207,7 @@ def test_the_folder_says_the_same_in_three_formats(calibrated):
     assert "default-src 'none'" in page and "<script" not in page and "http://" not in page and "https://" not in page
     assert page.count('<svg class="chart"') >= 2 and 'class="bar part"' in page
     assert {path.name for path in out.iterdir()} == {*calibrations.FILES, "runs"}
-    assert all(path.suffix in (".h5", ".lock") for path in (out / "runs").iterdir())
+    assert all(path.suffix in (".h5", ".lock", ".json") for path in (out / "runs").iterdir())
 
 
 def test_people_are_told_what_to_expect_and_what_limits_it(calibrated):
@@ -255,6 +255,83 @@ def test_finished_trials_survive_an_interrupt(tmp_path):
     assert document["finished"] is False and [trial["rate"] for trial in document["trials"]] == [0.05]
     with pytest.raises(CurvauditError, match="earlier calibration"):
         curvaudit.calibrate(few_digits(), out, rates=(0.2,), **SMALL)
+
+
+class Clock:
+    """Time that goes on by one second whenever it is asked."""
+
+    def __init__(self):
+        self.now = 0
+
+    def __call__(self):
+        self.now += 1
+        return float(self.now)
+
+
+def figures(result):
+    """What must not depend on how often it was interrupted."""
+    return [
+        (trial.rate, trial.seed, trial.planted, trial.epochs, trial.memorized, trial.qualities, str(trial.flags))
+        for trial in result.trials
+    ]
+
+
+@pytest.mark.parametrize("after", ["trial 2/", "measuring epoch 2"])
+def test_what_was_interrupted_goes_on(tmp_path, after, monkeypatch):
+    monkeypatch.setattr(curvaudit.clock, "seconds", Clock())
+    given = {"rates": (0.05, 0.1), "baselines": False, **SMALL}
+    whole = curvaudit.calibrate(few_digits(), tmp_path / "whole", **given)
+
+    def stop(event):
+        if getattr(event, "message", getattr(event, "phase", "")).startswith(after):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        curvaudit.calibrate(few_digits(), tmp_path / "cut", on_event=stop, **given)
+    resumed = curvaudit.calibrate(few_digits(), tmp_path / "cut", resume=True, **given)
+    assert figures(resumed) == figures(whole) and resumed.methods == whole.methods
+    assert [one.score for one in resumed.distributions] == [one.score for one in whole.distributions]
+    assert all(trial.costs["loss"] > 1 for trial in resumed.trials)
+    page = (tmp_path / "cut" / "index.html").read_text()
+    assert page.count('class="bar part"') == (tmp_path / "whole" / "index.html").read_text().count('class="bar part"')
+
+
+def test_more_can_be_asked_for_later(tmp_path):
+    """Finished trials are read, not run: a third training would show as an epoch."""
+    out = tmp_path / "out"
+    first = curvaudit.calibrate(few_digits(), out, rates=(0.1,), baselines=False, **SMALL)
+    events = []
+    more = curvaudit.calibrate(
+        few_digits(), out, rates=(0.1,), repeats=2, baselines=False, resume=True, on_event=events.append, **SMALL
+    )
+    assert figures(more)[:1] == figures(first) and more.trials[0].costs == first.trials[0].costs
+    assert [trial.seed for trial in more.trials] == [0, 1]
+    trained = [event for event in events if isinstance(event, curvaudit.records.EpochDone)]
+    assert len(trained) == more.trials[1].epochs
+    assert any("done already" in getattr(event, "message", "") for event in events)
+
+
+def test_only_the_same_is_resumed(tmp_path):
+    out = tmp_path / "out"
+    given = {"rates": (0.1,), "baselines": False, **SMALL}
+    curvaudit.calibrate(few_digits(), out, **given)
+    with pytest.raises(CurvauditError, match="run with width 4, now it is 8"):
+        curvaudit.calibrate(few_digits(), out, resume=True, **{**given, "width": "8"})
+    with pytest.raises(CurvauditError, match="other pictures"):
+        curvaudit.calibrate(few_digits(150), out, resume=True, **given)
+    with pytest.raises(CurvauditError, match="other planted errors"):
+        curvaudit.calibrate(few_digits(), out, resume=True, noise="pairs", **given)
+    with pytest.raises(CurvauditError, match="exclude each other"):
+        curvaudit.calibrate(few_digits(), out, resume=True, overwrite=True, **given)
+    kept = next((out / "runs").glob("*.json"))
+    for content, says in ((b"{", "cannot be read"), (b"[]", "no trial"), (b'{"schema": "x"}', "no trial")):
+        kept.write_bytes(content)
+        with pytest.raises(CurvauditError, match=says) as raised:
+            curvaudit.calibrate(few_digits(), out, resume=True, **given)
+        assert kept.name in raised.value.message and "Delete" in raised.value.hint
+    kept.unlink()  # judged again from its run file, without a training
+    assert curvaudit.calibrate(few_digits(), out, resume=True, **given).finished
+    assert curvaudit.calibrate(few_digits(), out, overwrite=True, **given).trials[0].costs["loss"] > 1
 
 
 def test_without_cleanlab(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ from curvaudit import experiments, extras, plots, reproducing, sources, store
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
 from curvaudit.experiments import agreement, corruption, duplicates, dynamics, spiral
-from curvaudit.records import EpochRow
+from curvaudit.records import EpochDone, EpochRow
 from curvaudit.sources.subset import ROW, draw
 from curvaudit.trials.planting import lookalikes, plant
 
@@ -240,11 +240,16 @@ def test_dynamics_trains_with_a_second_split_and_measures_every_epoch(tmp_path, 
 
 def test_corruption_finds_planted_errors_above_chance(tmp_path, folder):
     pytest.importorskip("cleanlab")
-    result = curvaudit.reproduce(
-        "corruption", tmp_path / "c", source=(folder,), rates=(0.1,), seeds=2, folds=2, noise=("pairs",),
-        **{**TINY, "epochs": 5, "width": "8"},
-    )  # fmt: skip
+    given = {
+        "source": (folder,), "rates": (0.1,), "seeds": 2, "folds": 2, "noise": ("pairs",),
+        **TINY, "epochs": 5, "width": "8",
+    }  # fmt: skip
+    result = curvaudit.reproduce("corruption", tmp_path / "c", **given)
     check_files(tmp_path / "c", result)
+    events = []
+    again = curvaudit.reproduce("corruption", tmp_path / "c", overwrite=True, on_event=events.append, **given)
+    assert str(again.outcome.tables) == str(result.outcome.tables)  # its trials were read, not run again
+    assert not any(isinstance(event, EpochDone) for event in events)
     rows = {row["name"]: row for row in table(tmp_path / "c", "corruption-0-pairs-auroc")}
     # The classes differ in colour: a network tells them apart at once.
     assert float(rows["loss"]["10 %"]) > 0.8 and float(rows["consensus"]["10 %"]) > 0.8

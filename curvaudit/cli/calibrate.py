@@ -57,6 +57,12 @@ def calibrate(
     precision: Annotated[str, typer.Option(help="Of training: float32, bf16 or auto. Scores are float32.")] = "auto",
     workers: Annotated[int | None, typer.Option(help="Threads that read pictures.")] = None,
     max_pixels: Annotated[int, typer.Option(help="Pixels of the largest picture to decode.")] = 178_956_970,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Use the finished trials of an earlier call; more rates or repeats may be asked for."
+        ),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier calibration.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings, errors and the result only.")] = False,
 ) -> None:
@@ -80,6 +86,7 @@ def calibrate(
                 folds=folds,
                 baselines=baselines,
                 noise=noise,  # type: ignore[arg-type]  # checked there
+                resume=resume,
                 overwrite=overwrite,
                 on_event=display.show,
                 split=split,
@@ -105,7 +112,7 @@ def calibrate(
                 max_pixels=max_pixels,
             )
     except KeyboardInterrupt:
-        typer.echo(f"Interrupted. The finished trials are kept in {safe(str(out))}.", err=True)
+        typer.echo(f"Interrupted. The finished trials are kept in {safe(str(out))}; --resume goes on.", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if format == "json":
         sys.stdout.write(json_document.render(result).decode())

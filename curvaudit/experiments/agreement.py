@@ -127,7 +127,9 @@ def agreement(chosen: Chosen, measure: str, reference: Reference) -> Agreement:
         epochs.append(epoch)
         each.append([cosine(now[part], reference.values[part]) for part in (reference.usable, reference.top)])
         cumulative.append([cosine(total[part], reference.values[part]) for part in (reference.usable, reference.top)])
-    correlation = spearmanr(total[reference.usable], reference.values[reference.usable]).statistic if epochs else np.nan
+    usable = total[reference.usable]
+    # The rank of what is everywhere the same says nothing, as does that of what was never measured.
+    correlation = spearmanr(usable, reference.values[reference.usable]).statistic if np.ptp(usable) else np.nan
     return Agreement(
         chosen, measure, np.array(epochs), np.array(each).reshape(-1, 2).T, np.array(cumulative).reshape(-1, 2).T,
         float(correlation),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,13 +54,13 @@ def run(settings: Settings) -> Outcome:
         drawn = draw(data, settings.samples or (_SMALL if settings.small else None), settings.seed)
         for noise in settings.noise:
             file = f"corruption-{number}-{noise}"
-            told = {"device": settings.device, "workers": settings.workers, "epochs": settings.epochs}
+            told: dict[str, Any] = {"device": settings.device, "workers": settings.workers, "epochs": settings.epochs}
             told |= {} if settings.width is None else {"width": settings.width}
             if not settings.small:
                 told["preset"] = "paper-mnist" if "mnist" in name else "paper-cifar"
             result = calibrate(
                 drawn, settings.out / file, rates=rates, repeats=settings.seeds or (1 if settings.small else 3),
-                folds=settings.folds, baselines=settings.baselines, noise=noise, overwrite=True,  # type: ignore[arg-type]
+                folds=settings.folds, baselines=settings.baselines, noise=noise, resume=True,  # type: ignore[arg-type]
                 on_event=settings.on_event, seed=settings.seed, weight_decay=_DECAY, **told,
             )  # fmt: skip
             title = f"{result.source}, {noise} noise"

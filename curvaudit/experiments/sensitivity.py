@@ -10,7 +10,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from .. import plots, store
-from ..calibrating import Relabelled, plant_all
+from ..calibrating import plant_all
+from ..calibration_trial import Relabelled
 from ..clock import seconds
 from ..derived import ranking
 from ..inventory import take
