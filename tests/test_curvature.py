@@ -1,5 +1,7 @@
 """The curvature score against an oracle, and what it must not depend on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -193,17 +195,36 @@ def test_unmeasured_epochs_are_left_out_of_the_mean():
     assert np.isnan(reduced[1])
 
 
-def test_samples_below_the_least_loss_are_not_probed_and_the_others_stay_the_same():
+@pytest.mark.parametrize("above", [0, 1, 3, 7, 12, 13])
+@pytest.mark.parametrize("batch_size", [1, 3, 5, 13])
+def test_gradients_are_taken_where_the_loss_is_above_the_bound_and_stay_the_same(above, batch_size):
+    """Whether a batch is differentiated at once or its few are collected must not show."""
     model, pixels, labels = resnet_case()
     whole = measure(model, pixels, labels, build(ScoreSettings(probes=2)), epoch=1, batch_size=5, device=CPU)
-    bound = float(np.median(whole["loss"]))
+    steps = [0, *np.sort(whole["loss"]).tolist(), 1e9]
+    bound = (steps[13 - above] + steps[14 - above]) / 2
+    told: list[int] = []
     some = build(ScoreSettings(probes=2, least_loss=bound))
-    found = measure(model, pixels, labels, some, epoch=1, batch_size=5, device=CPU)
-    quiet = found["loss"] < bound
-    assert 0 < quiet.sum() < len(quiet)
-    assert (found["curvature"][quiet] == 0).all() and (whole["curvature"] > 0).all()
-    np.testing.assert_allclose(found["curvature"][~quiet], whole["curvature"][~quiet], rtol=2e-3)
-    for name in set(whole) - {"curvature"}:
-        np.testing.assert_array_equal(found[name], whole[name])
-    none = build(ScoreSettings(least_loss=1e9))
-    assert not measure(model, pixels, labels, none, epoch=1, batch_size=5, device=CPU)["curvature"].any()
+    found = measure(model, pixels, labels, some, epoch=1, batch_size=batch_size, device=CPU, on_batch=told.append)
+    np.testing.assert_allclose(found["loss"], whole["loss"], rtol=1e-5)
+    quiet = whole["loss"] < bound
+    assert quiet.sum() == 13 - above and sum(told) == 13
+    for name in ("curvature", "gradient"):
+        assert (found[name][quiet] == 0).all() and (whole[name] > 0).all()
+        np.testing.assert_allclose(found[name][~quiet], whole[name][~quiet], rtol=2e-3, err_msg=name)
+    for name in set(whole) - {"curvature", "gradient"}:
+        np.testing.assert_allclose(found[name], whole[name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_few_above_the_bound_are_differentiated_in_full_batches():
+    """What the bound is for: no backward pass for those below it."""
+    model, pixels, labels = resnet_case()
+    loss = measure(model, pixels, labels, build(), epoch=1, batch_size=13, device=CPU)["loss"]
+    score = next(
+        score for score in build(ScoreSettings(least_loss=float(np.sort(loss)[-3]))) if score.name == "gradient"
+    )
+    sizes = []
+    counted = replace(score, measure=lambda batch: (sizes.append(len(batch.labels)), score.measure(batch))[1])
+    order = np.argsort(loss)  # the three above the bound stand at the end, each in a batch of its own
+    measure(model, pixels[order], labels[order], (counted,), epoch=1, batch_size=2, device=CPU)
+    assert sizes == [2, 1]

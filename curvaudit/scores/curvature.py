@@ -6,7 +6,7 @@ exactly as printed: squared norm, summed loss, v Rademacher, perturbation in [0,
 space, divided by neither h nor anything else. All probes share one clean gradient, so n
 probes cost n + 1 passes, not 2n.
 
-A sample whose loss is below `least_loss` is not probed; 0 stands for it. Where the label is certain
+A sample whose loss is below `least_loss` is not measured; 0 stands for it. Where the label is certain
 the whole gradient vanishes with the loss, so that such an epoch adds nothing to a sample's mean that
 could move its rank (docs/performance.md has the figures).
 """
@@ -32,16 +32,10 @@ def score(settings: ScoreSettings) -> Score:
 
         assert batch.gradient is not None
         total = torch.zeros_like(batch.loss)  # (B,)
-        # Not `>`: without a bound every sample is probed, one whose loss is 0 or NaN, too.
-        probed = (~(batch.loss < settings.least_loss)).nonzero().squeeze(1)  # (P,)
-        if len(probed) == 0:
-            return total
-        images, labels, rows = batch.images[probed], batch.labels[probed], batch.rows[probed]
-        clean = batch.gradient[probed]  # (P, C, H, W)
         for probe in range(settings.probes):
-            v = rademacher(settings.seed, rows, batch.epoch, probe, tuple(images.shape[1:]))  # (P, C, H, W)
-            moved = batch.input_gradient(images + settings.step * v, labels)  # (P, C, H, W)
-            total[probed] += (moved - clean).square().flatten(1).sum(1)  # (P,)
+            v = rademacher(settings.seed, batch.rows, batch.epoch, probe, tuple(batch.images.shape[1:]))
+            moved = batch.input_gradient(batch.images + settings.step * v, batch.labels)  # (B, C, H, W)
+            total += (moved - batch.gradient).square().flatten(1).sum(1)  # (B,)
         return total / settings.probes
 
     return Score(
@@ -60,4 +54,5 @@ def score(settings: ScoreSettings) -> Score:
         needs="probes",
         measure=measure,
         reduce=mean_over_epochs,
+        least_loss=settings.least_loss,
     )

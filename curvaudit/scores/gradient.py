@@ -20,8 +20,14 @@ def score(settings: ScoreSettings) -> Score:
     """‖∂L/∂x‖² in pixel space, compare with GraNd of Paul, Ganguli and Dziugaite (2021)."""
     return Score(
         name="gradient",
-        info=MeasureInfo("(nat/pixel)^2", "||grad_x L(x)||^2, pixels in [0, 1]", "high"),
+        info=MeasureInfo(
+            "(nat/pixel)^2",
+            "||grad_x L(x)||^2, pixels in [0, 1]",
+            "high",
+            parameters={"least_loss": settings.least_loss},
+        ),
         needs="gradient",
         measure=_measure,
         reduce=mean_over_epochs,
+        least_loss=settings.least_loss,
     )

@@ -23,7 +23,7 @@ class ScoreSettings:
     probes: int = 1  # n of equation 6
     step: float = 1e-3  # h of equation 6, in pixels of [0, 1]
     seed: int = 0  # first key of the probe generator
-    least_loss: float = 0.0  # nat; below it a sample is not probed and its curvature logged as 0
+    least_loss: float = 0.0  # nat; below it a sample's gradients are not taken and logged as 0
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,21 @@ class Batch:
     gradient: Tensor | None  # (B, C, H, W)
     input_gradient: Callable[[Tensor, Tensor], Tensor]  # images (P, C, H, W), labels (P,) -> gradient (P, C, H, W)
 
+    def part(self, chosen: Tensor) -> Batch:
+        """Some samples of the batch, (P,) int64."""
+        if len(chosen) == len(self.labels):
+            return self
+        return Batch(
+            images=self.images[chosen],
+            labels=self.labels[chosen],
+            rows=self.rows[chosen],
+            epoch=self.epoch,
+            logits=self.logits[chosen],
+            loss=self.loss[chosen],
+            gradient=None if self.gradient is None else self.gradient[chosen],
+            input_gradient=self.input_gradient,
+        )
+
 
 @dataclass(frozen=True)
 class Score:
@@ -50,7 +65,8 @@ class Score:
 
     `needs` says what it costs: a forward pass, the clean input gradient, or probes of its
     own. `reduce` turns logged values (E, n) into one value a sample (n,), NaN epochs left
-    out; None for a measure that is evidence and no ranking.
+    out; None for a measure that is evidence and no ranking. A score that needs more than a forward pass
+    is not measured where the loss is below `least_loss`; 0 stands for it.
     """
 
     name: str
@@ -58,6 +74,7 @@ class Score:
     needs: Needs
     measure: Callable[[Batch], Tensor]  # -> (B,)
     reduce: Callable[[np.ndarray], np.ndarray] | None
+    least_loss: float = 0.0  # nat
 
 
 def mean_over_epochs(values: np.ndarray) -> np.ndarray:

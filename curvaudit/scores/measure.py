@@ -1,4 +1,8 @@
-"""One pass over the data that measures every score: one forward, one clean gradient, n probes."""
+"""One pass over the data that measures every score: one forward, one clean gradient, n probes.
+
+Where few samples of a batch are above the bound on the loss (`Score.least_loss`), gradients and probes
+of the next batch wait until there is a full batch of those that need them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .interface import Batch, Score
+
+# Share of a batch above the bound on the loss from which gradients are taken in the pass that is needed anyway.
+# Below it, a second forward pass for the few, collected to full batches, is cheaper than a backward pass for all.
+_AT_ONCE = 0.5
 
 
 @contextmanager
@@ -67,7 +75,7 @@ def measure(
 
     Returns
     -------
-    score name -> (N,) float32.
+    score name -> (N,) float32; 0 for a score with a bound on the loss where a sample is below it.
     """
     with _frozen(model), _exact_arithmetic():
         return _measure(model, pixels, labels, scores, epoch, batch_size, device, first_row, on_batch)
@@ -84,34 +92,48 @@ def _measure(
     first_row: int,
     on_batch: Callable[[int], None] | None,
 ) -> dict[str, np.ndarray]:
-    values = {score.name: np.full(len(labels), np.nan, np.float32) for score in scores}
-    differentiate = any(score.needs != "forward" for score in scores)
+    forward = [score for score in scores if score.needs == "forward"]
+    further = [score for score in scores if score.needs != "forward"]
+    least = min((score.least_loss for score in further), default=0.0)  # nat
+    # Samples below the bound keep the 0 of `further`.
+    values = {score.name: np.zeros(len(labels), np.float32) for score in scores}
 
     def input_gradient(images: Tensor, given: Tensor) -> Tensor:
         gradient = _run(model, images, given, True)[2]
         assert gradient is not None
         return gradient
 
-    for start in range(0, len(labels), batch_size):
-        stop = min(start + batch_size, len(labels))
-        images = as_images(pixels[start:stop], device)  # (B, C, H, W)
-        given = labels[start:stop].to(device)  # (B,)
-
+    def batch_of(places: Tensor, differentiate: bool) -> Batch:
+        images = as_images(pixels[places.to(pixels.device)], device)  # (B, C, H, W)
+        given = labels[places].to(device)  # (B,)
         logits, loss, gradient = _run(model, images, given, differentiate)
-        batch = Batch(
-            images=images,
-            labels=given,
-            rows=torch.arange(first_row + start, first_row + stop, device=device),
-            epoch=epoch,
-            logits=logits,
-            loss=loss,
-            gradient=gradient,
-            input_gradient=input_gradient,
-        )
-        for score in scores:
-            values[score.name][start:stop] = score.measure(batch).cpu().numpy()
+        return Batch(images, given, (first_row + places).to(device), epoch, logits, loss, gradient, input_gradient)
+
+    def keep(wanted: Sequence[Score], batch: Batch, places: Tensor) -> None:
+        for score in wanted:
+            values[score.name][places.numpy()] = score.measure(batch).cpu().numpy()
+
+    waiting = torch.empty(0, dtype=torch.int64)  # places that are above the bound and have no gradient yet
+    at_once = bool(further)
+    for start in range(0, len(labels), batch_size):
+        places = torch.arange(start, min(start + batch_size, len(labels)))
+        batch = batch_of(places, at_once)
+        keep(forward, batch, places)
+        if further:
+            # Not `>`: without a bound every sample is measured, one whose loss is 0 or NaN, too.
+            above = (~(batch.loss < least)).nonzero().squeeze(1)  # (P,)
+            if at_once and len(above):
+                keep(further, batch.part(above), places[above.cpu()])
+            elif len(above):
+                waiting = torch.cat([waiting, places[above.cpu()]])
+                if len(waiting) >= batch_size:
+                    now, waiting = waiting[:batch_size], waiting[batch_size:]
+                    keep(further, batch_of(now, True), now)
+            at_once = len(above) >= _AT_ONCE * len(places)
         if on_batch is not None:
-            on_batch(stop - start)
+            on_batch(len(places))
+    if len(waiting):
+        keep(further, batch_of(waiting, True), waiting)
     return values
 
 

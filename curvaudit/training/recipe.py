@@ -36,7 +36,9 @@ class Recipe:
     curvature_every: int  # measured in every k-th epoch …
     curvature_every_augmented: int  # … but in every k-th of the epochs with augmentation …
     curvature_from: int  # … and not before this epoch
-    curvature_least_loss: float = 0.0  # nat; a sample below it is not probed, its curvature is logged as 0
+    curvature_least_loss: float = (
+        0.0  # nat; below it a sample's curvature and gradient are not measured but logged as 0
+    )
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
