@@ -52,7 +52,7 @@ def evidence(pictures, labels, *, correct=None, suggested=None, score=None, skip
         order=order,
         rank=rank,
         score=score,
-        scores={"curvature": score},
+        scores=more.pop("scores", {"curvature": score}),
         suggested=np.full(count, -1, np.int32) if suggested is None else np.array(suggested, np.int32),
         final_correct=np.ones(count, bool) if correct is None else np.array(correct, bool),
         memorizable=memorizable(samples),
@@ -180,14 +180,21 @@ def test_ca202_is_for_the_highest_that_nothing_else_explains():
     assert found(evidence(PLAIN, LABELS), "CA202") == [("CA202", {0}), ("CA202", {1})]
     suggested = [-1] * 200
     suggested[0] = 1
-    assert found(evidence(PLAIN, LABELS, suggested=suggested), "CA202") == [("CA202", {1})]
+    assert found(evidence(PLAIN, LABELS, suggested=suggested), "CA202") == [("CA202", {1}), ("CA202", {2})]
     correct = [True] * 200
     correct[1] = False
-    assert found(evidence(PLAIN, LABELS, correct=correct), "CA202") == [("CA202", {0})]
+    assert found(evidence(PLAIN, LABELS, correct=correct), "CA202") == [("CA202", {0}), ("CA202", {2})]
     conflicting = [PLAIN[1], *PLAIN[1:]]
-    assert found(evidence(conflicting, LABELS), "CA202") == []
+    assert found(evidence(conflicting, LABELS), "CA202") == [("CA202", {2}), ("CA202", {3})]
     unmeasured = np.full(200, np.nan)
     assert found(evidence(PLAIN, LABELS, score=unmeasured), "CA202") == []
+
+
+def test_ca202_goes_by_resistance_whatever_the_report_ranks_by():
+    """Row 199 resisted most and has the lowest curvature; equal ones come in the order of the report."""
+    resistance = np.where(np.arange(200) == 199, 0.9, 0.5)
+    what = evidence(PLAIN, LABELS, scores={"curvature": np.arange(200, 0, -1.0), "consensus": resistance})
+    assert found(what, "CA202") == [("CA202", {0}), ("CA202", {199})]
 
 
 def test_ca203_is_for_what_could_have_been_memorized():

@@ -8,9 +8,9 @@ import numpy as np
 
 from .. import scores, store
 from ..errors import CurvauditError, DamagedRun
+from ..scores.consensus import NAME as CONSENSUS
 from ..scores.consensus import PARTS, consensus
 
-CONSENSUS = "consensus"
 _SPREAD = 200  # pictures that show what any range of scores looks like
 
 

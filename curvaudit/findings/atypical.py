@@ -1,4 +1,4 @@
-"""CA202: memorized and among the highest scores, without a better label."""
+"""CA202: memorized against the greatest resistance, without a better label."""
 
 from __future__ import annotations
 
@@ -7,17 +7,26 @@ import math
 import numpy as np
 
 from ..records import Finding
+from ..scores.consensus import NAME as CONSENSUS
 from .interface import Evidence
 
-SHARE = 0.01  # of the samples, from rank 1 down
+SHARE = 0.01  # of the samples
 
 
 def find(evidence: Evidence) -> list[Finding]:
-    """Memorized samples in the top 1 % that neither a conflict nor a better label explains."""
+    """The memorized samples that resisted most and that no conflict, better label or empty picture explains.
+
+    By consensus, not by the score that the report ranks by: curvature is highest at wrong labels and conflicts,
+    and rare pictures come far behind them (docs/evidence.md has the figures).
+    """
     if evidence.training is None:
         return []
-    highest = evidence.order[: max(1, math.ceil(SHARE * len(evidence.samples)))]
-    plain = evidence.final_correct & evidence.memorizable & (evidence.suggested < 0)
+    resistance = evidence.scores.get(CONSENSUS, evidence.score)  # (N,)
+    plain = evidence.final_correct & evidence.memorizable & (evidence.suggested < 0) & np.isfinite(resistance)
+    plain &= evidence.has_content()  # CA302 says what is wrong with the others
+    # By the order of the report where they are equal.
+    order = np.lexsort((evidence.rank, -resistance))
+    highest = order[plain[order]][: max(1, math.ceil(SHARE * len(evidence.samples)))]
     return [
         evidence.finding(
             "CA202",
@@ -25,5 +34,5 @@ def find(evidence: Evidence) -> list[Finding]:
             "rare, ambiguous, or showing several things.",
             [row],
         )
-        for row in highest[plain[highest] & np.isfinite(evidence.score[highest])].tolist()
+        for row in highest.tolist()
     ]

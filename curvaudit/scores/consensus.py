@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+NAME = "consensus"
 PARTS = ("loss", "margin", "el2n")
 
 
