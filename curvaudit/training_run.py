@@ -76,6 +76,7 @@ class Training:
             )
         )
         self.on_event = on_event
+        self._wrong = np.zeros(0, np.int64)  # rows that could be memorized and were wrong after the last epoch
 
     def run(self) -> None:
         """Train from wherever the run file says this training stands, until memorized."""
@@ -147,7 +148,8 @@ class Training:
                 # Killed between training and measuring: the checkpoint holds what to measure.
                 remembered = self._log(model, saved)
             elif rows >= recipe.epochs:
-                remembered = work.processes.told(lambda: {"all": self._memorized_at_end()})["all"]
+                self._wrong = np.array(work.processes.told(lambda: {"rows": self._wrong_at_end()})["rows"], np.int64)
+                remembered = len(self._wrong) == 0
         if self._over(done, remembered):
             self._finish(bool(remembered), done)
             return
@@ -164,6 +166,7 @@ class Training:
             device=work.device,
             bf16=work.bf16,
             processes=work.processes,
+            still_wrong=lambda: self._wrong,
             on_batch=lambda count: self.on_event(Advanced(count)),
         ):
             if not np.isfinite(epoch.train_loss):
@@ -198,20 +201,19 @@ class Training:
         recipe = self.work.recipe
         return done >= recipe.epochs and (bool(memorized) or done >= recipe.epochs + recipe.extension)
 
-    def _memorized_at_end(self) -> bool:
+    def _wrong_at_end(self) -> list[int]:
         correct = store.open_run(self.work.path).last(self.index, "correct") > 0  # (N,)
-        return bool(correct[self.work.memorizable].all())
+        return np.flatnonzero(self.work.memorizable & ~correct).tolist()
 
     def _finish(self, memorized: bool, epochs: int) -> None:
         if not self.work.processes.first:
             return
         store.finish_training(self.work.path, self.index, memorized)
         if not memorized:
-            correct = store.open_run(self.work.path).last(self.index, "correct") > 0  # (N,)
-            left = int((~correct & self.work.memorizable).sum())
+            left = len(self._wrong_at_end())
             self.on_event(
                 Notice(
-                    f"not memorized after {epochs} epochs: {left} of {len(correct)} pictures are still "
+                    f"not memorized after {epochs} epochs: {left} of {len(self.work.data.labels)} pictures are still "
                     "classified wrongly (CA203 in the report names them); more --epochs may help",
                     "warning",
                 )
@@ -272,7 +274,8 @@ class Training:
             part = features.features(measured, work.data.pixels[rows], batch_size=batch_size, device=work.device)
             kept = work.processes.merged({"features": part}, rows, count)["features"]  # (N, D)
         correct = values["correct"] > 0  # (N,)
-        memorized = bool(correct[work.memorizable].all())
+        self._wrong = np.flatnonzero(work.memorizable & ~correct)
+        memorized = len(self._wrong) == 0
         if not work.processes.first:
             return memorized
         seconds = state.seconds + clock.seconds() - begun

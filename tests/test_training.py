@@ -1,5 +1,6 @@
 """Model, schedule and augmentation."""
 
+import numpy as np
 import pytest
 import torch
 from torchvision.models import resnet18
@@ -7,6 +8,7 @@ from torchvision.models import resnet18
 from curvaudit.errors import CurvauditError
 from curvaudit.training import device as choices
 from curvaudit.training.augment import augment
+from curvaudit.training.loop import build_optimizer, train
 from curvaudit.training.model import ResNet18, build_model
 from curvaudit.training.presets import PRESETS, named
 
@@ -87,9 +89,40 @@ def test_last_epochs_and_extension_run_without_augmentation():
     assert recipe.augmentation_in(recipe.epochs + 1) == "none"
 
 
-def test_choices_for_the_cpu():
-    import numpy as np
+def test_only_beyond_the_schedule_and_within_bounds_are_samples_rehearsed():
+    recipe = named("fast", 10_000, 1)
+    wrong = np.array([3, 70, 71])
+    assert len(recipe.rehearsed(recipe.epochs, wrong, 10_000)) == 0
+    assert sorted(recipe.rehearsed(recipe.epochs + 1, wrong, 10_000)) == sorted([3, 70, 71] * recipe.rehearsals)
+    many = np.arange(400)
+    assert sorted(recipe.rehearsed(recipe.epochs + 1, many, 10_000)) == sorted([*range(400)] * 2)  # a tenth more
+    assert len(recipe.rehearsed(recipe.epochs + 1, np.arange(1001), 10_000)) == 0
+    assert len(recipe.rehearsed(recipe.epochs + 1, wrong[:0], 10_000)) == 0
+    paper = named("paper-cifar", 10_000, 3)
+    assert len(paper.rehearsed(paper.epochs + 1, wrong, 10_000)) == 0
 
+
+def test_what_is_still_wrong_is_seen_more_often_in_the_extension(monkeypatch):
+    """Pictures tell their own row; counted is what reaches the network."""
+    recipe = named("fast", 100, 1)
+    pixels = torch.arange(100, dtype=torch.uint8)[:, None, None, None].repeat(1, 1, 8, 8)
+    labels = torch.zeros(100, dtype=torch.int64)
+    model = build_model(
+        classes=2, channels=1, resolution=8, width=4, mean=torch.tensor([0.5]), std=torch.tensor([0.25]), seed=0
+    )
+    seen: list[int] = []
+    model.register_forward_pre_hook(lambda _, given: seen.extend((given[0][:, 0, 0, 0] * 255).round().int().tolist()))
+    optimizer = build_optimizer(model, recipe, 0.0)
+    told = {"seed": 0, "device": torch.device("cpu"), "still_wrong": lambda: np.array([5, 17])}
+    epochs = train(model, optimizer, pixels, labels, recipe, first_epoch=recipe.epochs, **told)
+    next(epochs)
+    assert sorted(seen) == list(range(100))
+    seen.clear()
+    next(epochs)
+    assert sorted(seen) == sorted([*range(100)] + 5 * [5, 17])
+
+
+def test_choices_for_the_cpu():
     cpu = torch.device("cpu")
     small = choices.choose_resolution("auto", np.full(3, 28), np.full(3, 28), cpu)
     large = choices.choose_resolution("auto", np.full(3, 500), np.full(3, 375), cpu)

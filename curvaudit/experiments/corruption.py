@@ -11,8 +11,8 @@ import numpy as np
 from .. import plots
 from ..calibrating import calibrate
 from ..calibration import BASELINE, CURVATURE, Calibration, Spread
-from ..derived.ranking import CONSENSUS
 from ..reproduction import Cell, Figure, Outcome, Table
+from ..scores.consensus import NAME as CONSENSUS
 from ..sources.subset import draw
 from . import runs
 from .interface import SOURCES, Experiment, Settings

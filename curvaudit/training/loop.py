@@ -21,7 +21,7 @@ class TrainedEpoch:
     """One epoch of training is over; the model and optimizer are changed in place."""
 
     number: int  # 1-based
-    train_loss: float  # mean over samples, as trained
+    train_loss: float  # mean over what was seen, as trained
     learning_rate: float  # of the last step
 
 
@@ -48,12 +48,13 @@ def train(
     device: torch.device,
     bf16: bool = False,
     processes: Processes = ALONE,
+    still_wrong: Callable[[], np.ndarray] = lambda: np.zeros(0, np.int64),
     on_batch: Callable[[int], None] | None = None,
 ) -> Iterator[TrainedEpoch]:
     """Train epoch after epoch, for as long as the caller asks for more.
 
     All randomness is a function of (seed, epoch), so starting at `first_epoch` with restored
-    weights continues exactly as if nothing had happened.
+    weights, and the same samples still wrong, continues exactly as if nothing had happened.
 
     Parameters
     ----------
@@ -61,6 +62,9 @@ def train(
         (N, C, H, W) uint8 and (N,) int64.
     processes:
         Each trains on its part of every batch; the gradient is that of the whole batch.
+    still_wrong:
+        Rows (W,) that are not classified as labelled, asked for before each epoch; `Recipe.rehearsed` says what
+        comes of it.
     on_batch:
         Called with the number of samples finished.
 
@@ -73,7 +77,9 @@ def train(
     parallel = processes.parallel(model)
     while True:
         model.train()
-        order = np.random.default_rng([seed, epoch]).permutation(len(labels))
+        once = np.arange(len(labels))
+        seen = np.concatenate([once, recipe.rehearsed(epoch, still_wrong(), len(once))])  # rows, some several times
+        order = np.random.default_rng([seed, epoch]).permutation(seen)
         # Nearly equal batches of at least two: one sample alone would break batch normalization.
         count = min(round(len(order) / recipe.batch_size), len(order) // 2)
         batches = np.array_split(order, max(1, count))
@@ -107,5 +113,5 @@ def train(
             total += loss.detach().cpu().double() * len(rows)  # not every device has float64
             if on_batch is not None:
                 on_batch(len(chosen))
-        yield TrainedEpoch(epoch, float(processes.total(total)) / len(labels), rate)
+        yield TrainedEpoch(epoch, float(processes.total(total)) / len(order), rate)
         epoch += 1

@@ -47,6 +47,7 @@ def fast(samples: int, channels: int) -> Recipe:
         # Wrong labels of simple grey pictures are only learned in large steps.
         plain_rate=0.01 if colour else 0.05,
         extension=augmented + plain,
+        rehearsals=20,
         probes=1,
         curvature_every=1,
         curvature_every_augmented=4,
@@ -90,6 +91,7 @@ def named(preset: str, samples: int, channels: int) -> Recipe:
         plain_epochs=0,
         plain_rate=0.0,
         extension=0,
+        rehearsals=0,
         probes=10,
         curvature_every=every,
         curvature_every_augmented=every,

@@ -6,14 +6,17 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 Augmentation = Literal["none", "crop", "crop-flip"]
 Schedule = Literal["one-cycle", "steps"]
 
 WARM = 0.2  # share of the augmented epochs in which the learning rate rises
 SETTLING = 0.75  # share of the plain epochs in which it falls …
 SETTLED = 0.05  # … to this share of `plain_rate`
-MOPPING_RATE = 0.02  # share of the peak at which the extension goes on …
+MOPPING_RATE = 0.2  # share of the peak at which the extension goes on …
 MOPPING = 1 / 3  # … for this share of it; then the plain cycle comes once more
+REHEARSED = 0.1  # share of an epoch that may be added for samples that are still wrong
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Recipe:
     plain_epochs: int  # the last epochs of the schedule run without augmentation
     plain_rate: float  # learning rate where they begin ("one-cycle" only)
     extension: int  # at most this many more epochs, without augmentation, while not memorized
+    rehearsals: int  # in the extension a sample that is still wrong comes up to so many times more in an epoch
     probes: int
     curvature_every: int  # measured in every k-th epoch …
     curvature_every_augmented: int  # … but in every k-th of the epochs with augmentation …
@@ -46,6 +50,17 @@ class Recipe:
     def augmentation_in(self, epoch: int) -> Augmentation:
         """Augmentation of one epoch: none in the last plain epochs and in the extension."""
         return self.augmentation if epoch <= self.epochs - self.plain_epochs else "none"
+
+    def rehearsed(self, epoch: int, wrong: np.ndarray, samples: int) -> np.ndarray:
+        """What comes on top of each sample once in one epoch: rows of `wrong` (W,), each equally often.
+
+        A few samples that resist cost as many epochs as everything before when they come once an epoch; seen in
+        many batches of one epoch they are memorized in a few. Only beyond the schedule: until then every sample
+        is seen equally often, and scores compare.
+        """
+        if epoch <= self.epochs or len(wrong) == 0:
+            return wrong[:0]
+        return np.repeat(wrong, min(self.rehearsals, int(REHEARSED * samples / len(wrong))))
 
     def measures_curvature(self, epoch: int) -> bool:
         """Whether curvature is measured after this epoch; scores that cost no pass always are."""
@@ -63,8 +78,8 @@ class Recipe:
         (Smith 2018): linear up over the first fifth of the augmented epochs, cosine down to
         `plain_rate`. The plain epochs go on from there, cosine down to a twentieth, and stay: a
         network that has come to rest is flat around what it fits and bends only around what it
-        cannot fit. The extension goes on at a low rate, which picks up single samples without losing
-        others. What then still resists needs large steps: the rest of it restarts the plain cycle
+        cannot fit. The extension goes on at a moderate rate, which together with `rehearsed` picks up single
+        samples. Where many still resist, the rest of it restarts the plain cycle
         (Loshchilov and Hutter 2017), which first loses much and in the end has learned more.
         """
         if self.schedule == "steps":
