@@ -170,3 +170,23 @@ def test_only_fast_leaves_out_probes_and_measuring_all_measures_all():
     assert named("paper-cifar", 1000, 3).curvature_least_loss == 0
     assert with_overrides(named("fast", 1000, 3), ScanSettings(curvature_every=1)).curvature_least_loss == 0
     assert with_overrides(named("fast", 1000, 3), ScanSettings(probes=4)).curvature_least_loss > 0
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("width", "last"), [(8, False), (16, True)])
+def test_the_network_sees_the_layout_it_was_built_for(channels, width, last):
+    """Convolutions of few channels corrupt memory in channels last; augmented pictures come that way.
+
+    Of one channel they count as contiguous, too, and `contiguous` leaves their strides alone.
+    """
+    model = build_model(
+        classes=10, channels=channels, resolution=8, width=width, mean=torch.zeros(channels),
+        std=torch.ones(channels), seed=0,
+    )  # fmt: skip
+    strides = []
+    model.network.conv1.register_forward_pre_hook(lambda _, inputs: strides.append(inputs[0].stride()))
+    pixels = augment(torch.zeros(4, channels, 8, 8, dtype=torch.uint8), "crop", seed=0, epoch=1, batch=0)
+    model(pixels.float())
+    model(torch.zeros(4, channels, 8, 8))
+    wanted = (64 * channels, 1, 8 * channels, channels) if last else (64 * channels, 64, 8, 1)
+    assert strides == [wanted, wanted]

@@ -27,7 +27,8 @@ class Normalized(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         normalized = (images - self.mean) / self.std  # (B, C, H, W)
-        found: Tensor = self.network(normalized.contiguous(memory_format=self.layout))  # (B, K)
+        # Not `contiguous`: of one channel, pictures laid out channels last pass for both layouts.
+        found: Tensor = self.network(normalized.clone(memory_format=self.layout))  # (B, K)
         return found
 
 
