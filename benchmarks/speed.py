@@ -43,6 +43,7 @@ from curvaudit.training.presets import named
 
 CPU = torch.device("cpu")
 SIDE, CLASSES, PROBES, STEP = 32, 10, 10, 1e-3
+SHARES = (0.5, 0.2, 0.05)  # of the pictures above the bound on the loss
 PRODUCTS = ("conv", "addmm", "aten::mm", "bmm", "matmul", "linear")  # names of profiled operators
 
 
@@ -153,8 +154,9 @@ def phases_of(width: int, digits: ColouredDigits, repetitions: int, quick: bool)
     light, heavy = folded(model), reference_network(model)
     batch = measuring_batch(SIDE, width, CPU)
 
-    def measured(probes: int, pictures: int, curvature: bool = True) -> np.ndarray:
-        scores = [s for s in build(ScoreSettings(probes=probes, step=STEP)) if curvature or s.needs == "forward"]
+    def measured(probes: int, pictures: int, curvature: bool = True, least_loss: float = 0.0) -> np.ndarray:
+        settings = ScoreSettings(probes=probes, step=STEP, least_loss=least_loss)
+        scores = [s for s in build(settings) if curvature or s.needs == "forward"]
         found = measure(light, pixels[:pictures], labels[:pictures], scores, epoch=1, batch_size=batch, device=CPU)
         return found["curvature" if curvature else "loss"]
 
@@ -170,6 +172,12 @@ def phases_of(width: int, digits: ColouredDigits, repetitions: int, quick: bool)
             state = checkpoint.Checkpoint("", 0, 1, 0.0, 0.0, 0.0, model.state_dict(), optimizer.state_dict())
             checkpoint.save(Path(folder) / "run.checkpoint", state)
 
+    losses = measured(1, count, curvature=False)  # (count,)
+
+    def partly(share: float) -> Callable[[], object]:
+        bound = float(np.quantile(losses, 1 - share))
+        return lambda: measured(1, count, least_loss=bound)
+
     phases = [
         Phase("training epoch", count, epoch),
         Phase("training epoch, float32", count, epochs(False)),
@@ -177,6 +185,7 @@ def phases_of(width: int, digits: ColouredDigits, repetitions: int, quick: bool)
         Phase("folding and checkpoint", count, lambda: (folded(model), saved())),
         Phase("scores without curvature", count, lambda: measured(1, count, curvature=False)),
         Phase("all scores, curvature n = 1", count, lambda: measured(1, count)),
+        *(Phase(f"the same, {share:.0%} above the bound on the loss", count, partly(share)) for share in SHARES),
         Phase("one batch, all scores, n = 10", one_batch, lambda: measured(PROBES, one_batch)),
         Phase("one batch, reference way, n = 10", one_batch, lambda: reference(PROBES)),
     ]

@@ -135,7 +135,8 @@ class Trials:
         if trial is None or not path.exists():
             return None
         run = store.open_run(path)
-        self._check_pictures(run, f"{path} was scanned from other pictures than these.")
+        if not self._same_pictures(run):
+            raise CurvauditError(f"{path} was scanned from other pictures than these.", record.HINT)
         if not np.array_equal(run.samples.labels, errors.labels):
             raise CurvauditError(f"{path} holds other planted errors than these.", record.HINT)
         return self._done(trial, run, errors, keep_values)
@@ -148,7 +149,11 @@ class Trials:
             Relabelled(self.stock, errors.labels), path, resume=path.exists(), on_event=watch,
             **{**self.given, "seed": seed},
         )  # fmt: skip
-        self._check_pictures(run, f"The pictures of {self.stock.source.name} changed while it was calibrated.")
+        if not self._same_pictures(run):
+            raise CurvauditError(
+                f"The pictures of {self.stock.source.name} changed while it was calibrated.",
+                "Leave the source alone meanwhile, then start again with --overwrite.",
+            )
         training = run.trainings[0]
         # Of a scan that was resumed only the rest was watched.
         watched = training.curves.seconds[training.epochs - watch.epochs :]  # (E,)
@@ -199,10 +204,9 @@ class Trials:
             "folds": self.folds
         }
 
-    def _check_pictures(self, run: store.Run, message: str) -> None:
+    def _same_pictures(self, run: store.Run) -> bool:
         samples = self.stock.samples
-        if run.samples.ids != samples.ids or not np.array_equal(run.samples.content_hash, samples.content_hash):
-            raise CurvauditError(message, "Leave the source alone meanwhile, then start again with --overwrite.")
+        return run.samples.ids == samples.ids and np.array_equal(run.samples.content_hash, samples.content_hash)
 
     def _confident(self, run: store.Run, labels: np.ndarray, seed: int) -> tuple[confident.Judged, float]:
         """Confident Learning with the network and schedule of the scan, and the seconds it took."""

@@ -325,6 +325,7 @@ TABLE: list[tuple[list[str], str]] = [
     (["calibrate", "small", "--format", "json", "--rates", "1", "--no-baselines"], "1 % of 6"),
     (["calibrate", "small", "--format", "json", "--rates", "50", "--folds", "9", "--baselines"], "--folds 9"),
     (["calibrate", "small", "--format", "json", "--noise", "loud"], "--noise 'loud'"),
+    (["calibrate", "small", "--format", "json", "--resume", "--overwrite"], "exclude each other"),
     # reproduce
     (["reproduce", "toaster", "--format", "json"], "'toaster'"),
     (["reproduce", "spiral", "--format", "xml"], "'xml'"),
@@ -519,6 +520,9 @@ def test_from_python(call, says, told):
 
 # (module, how the message begins) -> the test that reaches it, because it takes a scan, a race or a full disk.
 ELSEWHERE = {
+    ("calibration_trial", "{path} was scanned from other"): "test_calibrating.py::test_only_the_same_is_resumed",
+    ("calibration_trial", "{path} holds other planted"): "test_calibrating.py::test_only_the_same_is_resumed",
+    ("trials.record", "{path}"): "test_calibrating.py::test_only_the_same_is_resumed",
     ("pixels", "The pixels need"): "crash/test_trouble.py::test_no_room_for_the_pixels_or_the_first_file",
     (
         "inventory",
@@ -567,7 +571,7 @@ ELSEWHERE = {
 # Reached by no test, and why.
 UNTESTED = {
     ("sources.parquet", "{table.name} is damaged"): "a footer that contradicts itself: no writer makes one",
-    ("calibrating", "The pictures of {self.stock.source.name} changed"): "scan notices most changes first",
+    ("calibration_trial", "The pictures of {self.stock.source.name} changed"): "scan notices most changes first",
     ("training.cross_validation", "Training of fold"): "as in a scan, by the same check",
 }
 
