@@ -6,6 +6,7 @@ import torch
 from torchvision.models import resnet18
 
 from curvaudit.errors import CurvauditError
+from curvaudit.scan_settings import ScanSettings, with_overrides
 from curvaudit.training import device as choices
 from curvaudit.training.augment import augment
 from curvaudit.training.loop import build_optimizer, train
@@ -87,6 +88,14 @@ def test_last_epochs_and_extension_run_without_augmentation():
     assert recipe.augmentation_in(1) == "crop-flip"
     assert recipe.augmentation_in(recipe.epochs) == "none"
     assert recipe.augmentation_in(recipe.epochs + 1) == "none"
+
+
+@pytest.mark.parametrize("epochs", [None, 1, 2, 7])
+def test_curvature_is_measured_in_the_schedule_and_never_beyond(epochs):
+    recipe = with_overrides(named("fast", 10_000, 3), ScanSettings(epochs=epochs))
+    assert recipe.extension > 0
+    assert recipe.measures_curvature(recipe.epochs)  # a plain epoch, however short the schedule
+    assert not any(recipe.measures_curvature(recipe.epochs + more) for more in range(1, recipe.extension + 1))
 
 
 def test_only_beyond_the_schedule_and_within_bounds_are_samples_rehearsed():

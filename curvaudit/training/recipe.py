@@ -63,8 +63,12 @@ class Recipe:
         return np.repeat(wrong, min(self.rehearsals, int(REHEARSED * samples / len(wrong))))
 
     def measures_curvature(self, epoch: int) -> bool:
-        """Whether curvature is measured after this epoch; scores that cost no pass always are."""
-        if epoch < self.curvature_from:
+        """Whether curvature is measured after this epoch; scores that cost no pass always are.
+
+        Never beyond the schedule: there the last few samples are forced in, which for some epochs bends the
+        network everywhere, and these epochs would outweigh the others in the mean.
+        """
+        if not self.curvature_from <= epoch <= self.epochs:
             return False
         plain = self.augmentation_in(epoch) == "none"
         every = self.curvature_every if plain else self.curvature_every_augmented
