@@ -66,6 +66,10 @@ def test_one_cycle_rises_falls_and_never_stops():
     schedule = rates[: 4 * recipe.epochs]
     assert schedule[: peak + 1] == sorted(schedule[: peak + 1])
     assert schedule[peak:] == sorted(schedule[peak:], reverse=True)
+    beyond = rates[4 * recipe.epochs :]
+    restart = beyond.index(recipe.plain_rate)
+    assert beyond[0] > schedule[-1]
+    assert all(part == sorted(part, reverse=True) for part in (beyond[:restart], beyond[restart:]))
 
 
 def test_crops_are_shifted_windows_and_grey_sets_are_never_mirrored():

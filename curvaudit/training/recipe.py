@@ -14,8 +14,8 @@ Schedule = Literal["one-cycle", "steps"]
 WARM = 0.2  # share of the augmented epochs in which the learning rate rises
 SETTLING = 0.75  # share of the plain epochs in which it falls …
 SETTLED = 0.05  # … to this share of `plain_rate`
-MOPPING_RATE = 0.2  # share of the peak at which the extension goes on …
-MOPPING = 1 / 3  # … for this share of it; then the plain cycle comes once more
+MOPPING = 1 / 3  # for this share of the extension …
+MOPPING_RATES = (0.2, 0.02)  # … it goes on between these shares of the peak; then the plain cycle comes once more
 REHEARSED = 0.1  # share of an epoch that may be added for samples that are still wrong
 
 
@@ -83,8 +83,8 @@ class Recipe:
         `plain_rate`. The plain epochs go on from there, cosine down to a twentieth, and stay: a
         network that has come to rest is flat around what it fits and bends only around what it
         cannot fit. The extension goes on at a moderate rate, which together with `rehearsed` picks up single
-        samples. Where many still resist, the rest of it restarts the plain cycle
-        (Loshchilov and Hutter 2017), which first loses much and in the end has learned more.
+        samples, and falls again, so that those lost meanwhile come back. Where many still resist, the rest of it
+        restarts the plain cycle (Loshchilov and Hutter 2017), which first loses much and in the end has learned more.
         """
         if self.schedule == "steps":
             passed = sum(progress >= milestone for milestone in self.milestones)
@@ -97,10 +97,11 @@ class Recipe:
             return _cosine(self.learning_rate, self.plain_rate, (progress - warm) / (cycle - warm))
         start, length = cycle, float(self.plain_epochs)
         if progress >= self.epochs:
-            start = self.epochs + MOPPING * self.extension
-            length = self.extension * (1 - MOPPING)
+            mopping = MOPPING * self.extension
+            start, length = self.epochs + mopping, self.extension - mopping
             if progress < start:
-                return MOPPING_RATE * self.learning_rate
+                first, last = (share * self.learning_rate for share in MOPPING_RATES)
+                return _cosine(first, last, (progress - self.epochs) / mopping)
         share = (progress - start) / (SETTLING * length) if length else 1.0
         return _cosine(self.plain_rate, SETTLED * self.plain_rate, min(1.0, share))
 
