@@ -296,6 +296,16 @@ def test_sensitivity_compares_with_the_base(tmp_path, folder):
     assert float(rows["n = 3"]["Spearman with the base"]) > 0.5
 
 
+@pytest.mark.parametrize("name", ["dynamics", "corruption"])
+def test_experiments_train_at_the_resolution_that_is_asked_for(tmp_path, folder, name):
+    only = {"rates": 0.1, "baselines": False} if name == "corruption" else {}
+    given = {**TINY, "epochs": 1, "resolution": "12", **only}
+    result = curvaudit.reproduce(name, tmp_path / "r", source=folder, **given)
+    assert "--resolution 12" in result.command and result.outcome.trainings[0]["resolution"] == 12
+    for path in (tmp_path / "r").rglob("*.h5"):
+        assert curvaudit.open_run(path).info.config["resolution"] == 12
+
+
 # --- noise between classes that look alike -------------------------------------------
 
 

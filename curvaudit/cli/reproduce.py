@@ -55,6 +55,7 @@ def reproduce(
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Length of the schedule; default by scale.")] = None,
     width: Annotated[str | None, typer.Option(help="Channels of the first stage (paper: 64).")] = None,
+    resolution: Annotated[str | None, typer.Option(help="Side of the network's input in px; default as scan.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, … or auto.")] = "auto",
     workers: Annotated[int | None, typer.Option(help="Threads that read pictures.")] = None,
     format: Annotated[str, typer.Option(help="text, or json: the content of reproduction.json.")] = "text",
@@ -102,6 +103,7 @@ def reproduce(
                 baselines=baselines,
                 epochs=epochs,
                 width=width,
+                resolution=resolution,
                 device=device,
                 workers=workers,
             )

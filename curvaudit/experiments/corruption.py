@@ -55,7 +55,8 @@ def run(settings: Settings) -> Outcome:
         for noise in settings.noise:
             file = f"corruption-{number}-{noise}"
             told: dict[str, Any] = {"device": settings.device, "workers": settings.workers, "epochs": settings.epochs}
-            told |= {} if settings.width is None else {"width": settings.width}
+            chosen = {"width": settings.width, "resolution": settings.resolution}
+            told |= {name: value for name, value in chosen.items() if value is not None}
             if not settings.small:
                 told["preset"] = "paper-mnist" if "mnist" in name else "paper-cifar"
             result = calibrate(
@@ -74,7 +75,7 @@ def run(settings: Settings) -> Outcome:
                 {
                     "run": f"{file}/{trial.run}", "rate": trial.rate, "seed": trial.seed, "planted": trial.planted,
                     "epochs": trial.epochs, "memorized": "yes" if trial.memorized else "no",
-                    "width": result.settings.get("width"), "preset": result.settings.get("preset"),
+                    **{name: result.settings.get(name) for name in ("width", "resolution", "preset")},
                 }
                 for trial in result.trials
             ]  # fmt: skip

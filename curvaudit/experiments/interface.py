@@ -39,6 +39,7 @@ class Settings:
     baselines: bool | None = None
     epochs: int | None = None
     width: str | None = None
+    resolution: str | None = None
     device: str = "auto"
     workers: int | None = None
     on_event: Callable[[Event], None] = lambda event: None
@@ -62,6 +63,6 @@ class Experiment:
 
 ALWAYS = frozenset({"out", "scale", "seed", "on_event"})
 SOURCES = frozenset(
-    {"source", "data_dir", "download", "split", "image_column", "label_column", "samples", "epochs", "width", "device",
-     "workers"}
+    {"source", "data_dir", "download", "split", "image_column", "label_column", "samples", "epochs", "width",
+     "resolution", "device", "workers"}
 )  # fmt: skip

@@ -51,6 +51,7 @@ class Chosen:
             "curvature measured in": int(np.isfinite(self.run.epoch_means(t.index, "curvature")).sum()),
             "probes": t.recipe.get("probes", ""),
             "width": config.get("width", ""),
+            "resolution": config.get("resolution", ""),
             "memorized": "yes" if t.memorized else "no",
             "seconds": round(float(t.curves.seconds.sum())),
         }
@@ -61,12 +62,12 @@ class Chosen:
             yield f"{self.run.path.name}, {self.name}: unfinished, {self.training.epochs} epochs so far."
         elif not self.training.memorized:
             yield f"{self.run.path.name}, {self.name}: not all was memorized after {self.training.epochs} epochs."
-        preset = str(self.training.recipe.get("preset", ""))
+        preset, config = str(self.training.recipe.get("preset", "")), self.run.info.config
         if not preset.startswith("paper"):
             yield (
                 f"{self.run.path.name}: preset {preset or 'unknown'}, {self.training.epochs} epochs, width "
-                f"{self.run.info.config.get('width', '?')}; the paper trains a network of width 64 for 200 to 300 "
-                "epochs and measures ten probes in each."
+                f"{config.get('width', '?')}, {config.get('resolution', '?')} px; the paper trains a network of width 64 for "
+                "200 to 300 epochs and measures ten probes in each."
             )
 
 
@@ -144,8 +145,8 @@ def trained(settings: Settings, data: Any, name: str, **told: Any) -> list[Chose
     path = folder / f"{name}.h5"
     given: dict[str, Any] = {"device": settings.device, "workers": settings.workers}
     given |= {key: value for key, value in told.items() if value is not None}
-    for key, value in (("epochs", settings.epochs), ("width", settings.width)):
-        if value is not None:
+    for key in ("epochs", "width", "resolution"):
+        if (value := getattr(settings, key)) is not None:
             given[key] = value
     run = scan(data, path, resume=path.exists(), on_event=settings.on_event, **given)
     return [Chosen(run, one) for one in run.trainings]

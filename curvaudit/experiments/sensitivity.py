@@ -63,7 +63,7 @@ def run(settings: Settings) -> Outcome:
         "probes": 5 if settings.small else 10,
         "epochs": settings.epochs or (_SMALL_EPOCHS if settings.small else 300),
         "width": int(settings.width or (16 if settings.small else 64)),
-        "device": settings.device, "workers": settings.workers,
+        "device": settings.device, "workers": settings.workers, "resolution": settings.resolution or "auto",
     }  # fmt: skip
     found: list[Variant] = []
     described = []
