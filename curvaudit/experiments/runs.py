@@ -66,8 +66,8 @@ class Chosen:
         if not preset.startswith("paper"):
             yield (
                 f"{self.run.path.name}: preset {preset or 'unknown'}, {self.training.epochs} epochs, width "
-                f"{config.get('width', '?')}, {config.get('resolution', '?')} px; the paper trains a network of width 64 for "
-                "200 to 300 epochs and measures ten probes in each."
+                f"{config.get('width', '?')}, {config.get('resolution', '?')} px; the paper trains a network of width "
+                "64 for 200 to 300 epochs and measures ten probes in each."
             )
 
 
