@@ -127,7 +127,7 @@ class Training:
 
         work, recipe = self.work, self.work.recipe
         file = checkpoints.path_for(work.path)
-        saved = checkpoints.load(file, work.device)
+        saved = checkpoints.load(file)
         # One that a killed scan of other settings or pictures left behind says nothing here.
         if saved is not None and (saved.run != work.identity or saved.training != self.index):
             saved = None

@@ -43,7 +43,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     """
     # torch's own writer turns a full disk into an error without a reason; Python's does not.
     content = io.BytesIO()
-    torch.save(vars(checkpoint), content)
+    torch.save(_on_processor(vars(checkpoint)), content)
     temporary = path.with_name(path.name + ".partial")
     try:
         with temporary.open("wb") as file:
@@ -61,8 +61,15 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def load(path: Path, device: torch.device) -> Checkpoint | None:
-    """The checkpoint at `path`, or None where there is none.
+def _on_processor(value: Any) -> Any:
+    """The same with tensors that every machine can read, whatever device they lie on."""
+    if isinstance(value, dict):
+        return {key: _on_processor(one) for key, one in value.items()}
+    return value.cpu() if isinstance(value, torch.Tensor) else value
+
+
+def load(path: Path) -> Checkpoint | None:
+    """The checkpoint at `path`, or None where there is none; its tensors lie on the processor.
 
     Raises
     ------
@@ -72,7 +79,7 @@ def load(path: Path, device: torch.device) -> Checkpoint | None:
     if not path.exists():
         return None
     try:
-        return Checkpoint(**torch.load(path, map_location=device, weights_only=True))
+        return Checkpoint(**torch.load(path, weights_only=True))
     except Exception as error:  # torch raises a dozen types for damaged archives
         raise CurvauditError(
             f"The checkpoint {path} is damaged ({type(error).__name__}).",

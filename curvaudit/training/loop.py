@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +85,8 @@ def train(
         count = min(round(len(order) / recipe.batch_size), len(order) // 2)
         batches = np.array_split(order, max(1, count))
         processes.check_batches(len(batches[-1]))
-        total = torch.zeros((), dtype=torch.float64)
+        losses: list[Tensor] = []  # left on the device: asking for one would wait for it
+        counts: list[int] = []
         rate = 0.0
         for number, chosen in enumerate(batches):
             part = processes.share(len(chosen))
@@ -104,14 +106,18 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            # Not `enabled=bf16`: some devices know no autocast at all.
+            with torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext():
                 logits = parallel(images)  # (B, K)
             loss = F.cross_entropy(logits.float(), given)
             # Gradients are averaged over the processes: each counts by its share of the batch.
             torch.autograd.backward(loss * (processes.size * len(rows) / len(chosen)))
             optimizer.step()
-            total += loss.detach().cpu().double() * len(rows)  # not every device has float64
+            losses.append(loss.detach())
+            counts.append(len(rows))
             if on_batch is not None:
                 on_batch(len(chosen))
+        # Moved first: not every device has float64.
+        total = torch.stack(losses).cpu().double() @ torch.tensor(counts, dtype=torch.float64)
         yield TrainedEpoch(epoch, float(processes.total(total)) / len(order), rate)
         epoch += 1

@@ -96,7 +96,7 @@ def test_a_kill_before_any_system_call_of_a_commit_loses_nothing(run_file, tmp_p
         run = store.open_run(path)  # 0 unreadable files
         epochs = run.trainings[0].epochs
         after[epochs] += 1  # 0 lost epochs: a KeyError for any other number
-        saved = checkpoint.load(checkpoint.path_for(path), torch.device("cpu"))
+        saved = checkpoint.load(checkpoint.path_for(path))
         assert saved is not None and saved.epoch in (epochs, epochs + 1)
         if epochs == EPOCHS:
             commit(path, EPOCHS + 1)

@@ -1,0 +1,64 @@
+"""What a GPU would compute, as far as a machine without one can tell: everything is moved, and nothing is lost."""
+
+import numpy as np
+import pytest
+import torch
+from made import draw_folder
+from other_device import DEVICE, OtherDevice, There
+
+import curvaudit
+from curvaudit.records import EpochDone
+
+SMALL = {"epochs": 3, "width": "16", "resolution": "12", "workers": 1, "batch_size": 16, "probes": 2}
+
+
+@pytest.fixture
+def folder(tmp_path) -> str:
+    for split in ("train", "val"):
+        draw_folder(tmp_path / "images" / split, ("circle", "square", "stripe"), 40 if split == "train" else 8)
+    return str(tmp_path / "images")
+
+
+def test_the_device_of_this_test_mixes_with_no_other():
+    with OtherDevice() as device:
+        x = torch.ones(2, 3).to(DEVICE)
+        y = (x * 2).cpu()
+        assert isinstance(x, There) and not isinstance(y, There) and y.tolist() == [[2] * 3] * 2
+        assert device.computed == 2
+        with pytest.raises(RuntimeError, match="two devices"):
+            x + torch.ones(2, 3)
+        with pytest.raises(RuntimeError, match="two devices"):
+            torch.ones(2, 3)[x.long()]
+        with pytest.raises((RuntimeError, NotImplementedError)):
+            x.numpy()
+
+
+# torch takes the name of the device at its word; the copy is made.
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
+def test_a_scan_on_a_device_measures_what_the_processor_measures(tmp_path, folder):
+    given = {**SMALL, "validation": "val"}
+    curvaudit.scan(folder, tmp_path / "here.h5", device="cpu", **given)
+
+    def stop(event):
+        if isinstance(event, EpochDone) and event.epoch == 2:
+            raise KeyboardInterrupt
+
+    with OtherDevice() as device:
+        with pytest.raises(KeyboardInterrupt):
+            curvaudit.scan(folder, tmp_path / "there.h5", device=str(DEVICE), on_event=stop, **given)
+        curvaudit.scan(folder, tmp_path / "there.h5", device=str(DEVICE), resume=True, **given)
+    assert device.computed > 1000
+    here, there = (curvaudit.open_run(tmp_path / name) for name in ("here.h5", "there.h5"))
+    assert there.info.config["device"] == DEVICE.type
+    for name in here.trainings[0].measures:
+        a, b = (run.measure(0, name) for run in (here, there))
+        np.testing.assert_array_equal(b, a, err_msg=name)
+    np.testing.assert_array_equal(*(run.trainings[0].curves.val_loss for run in (here, there)))
+
+
+def test_confident_learning_trains_on_a_device(tmp_path, folder):
+    pytest.importorskip("cleanlab")
+    given = {**SMALL, "epochs": 1, "rates": (0.1,), "folds": 2, "baselines": True}
+    with OtherDevice():
+        found = curvaudit.calibrate(folder, tmp_path / "c", device=str(DEVICE), **given)
+    assert 0 <= found.quality("confident-learning", 0.1, "auroc").mean <= 1
