@@ -269,7 +269,7 @@ def _prepare(
         place = pixels.Place(file, cache, always=processes.size > 1)
         buffer = inventory.load_pixels(what, resolution.value, place, workers, lambda done: on_event(Advanced(done)))
         labels = torch.from_numpy(what.samples.labels.astype(np.int64))
-        return Pixels(torch.from_numpy(buffer.values), labels, buffer.file)
+        return Pixels(choices.placed(torch.from_numpy(buffer.values), device), labels, buffer.file)
 
     data = load(stock, scratch.path, "loading pixels")
     validation, validation_fingerprint, skipped = None, None, stock.skipped

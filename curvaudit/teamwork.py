@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +45,16 @@ def followed(path: Path, settings: ScanSettings, processes: Processes) -> Work:
 
     told = processes.told(dict)
     info = RunInfo(**told["info"])
+    device = choices.choose_device(settings.device)
     data = [_mapped(Path(said["file"]), said["shape"], processes.array(None), path) for said in told["pixels"]]
+    data = [replace(one, pixels=choices.placed(one.pixels, device)) for one in data]
     recipe = presets.named(settings.preset, len(data[0].labels), int(info.config["channels"]))
     return Work(
         path=path,
         info=info,
         settings=settings,
         recipe=with_overrides(recipe, settings),
-        device=choices.choose_device(settings.device),
+        device=device,
         bf16=info.config["precision"] == "bf16",
         width=int(info.config["width"]),
         classes=int(told["classes"]),

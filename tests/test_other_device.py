@@ -8,6 +8,7 @@ from other_device import DEVICE, OtherDevice, There
 
 import curvaudit
 from curvaudit.records import EpochDone
+from curvaudit.training import device as choices
 
 SMALL = {"epochs": 3, "width": "16", "resolution": "12", "workers": 1, "batch_size": 16, "probes": 2}
 
@@ -33,9 +34,16 @@ def test_the_device_of_this_test_mixes_with_no_other():
             x.numpy()
 
 
+@pytest.fixture(params=["pixels stay", "pixels move"])
+def room(request, monkeypatch) -> None:
+    """With and without enough memory for all pixels."""
+    free = 2**40 if request.param == "pixels move" else 1000
+    monkeypatch.setattr(choices, "_free_memory", lambda device: free if device == DEVICE else None)
+
+
 # torch takes the name of the device at its word; the copy is made.
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
-def test_a_scan_on_a_device_measures_what_the_processor_measures(tmp_path, folder):
+def test_a_scan_on_a_device_measures_what_the_processor_measures(tmp_path, folder, room):
     given = {**SMALL, "validation": "val"}
     curvaudit.scan(folder, tmp_path / "here.h5", device="cpu", **given)
 
@@ -56,7 +64,7 @@ def test_a_scan_on_a_device_measures_what_the_processor_measures(tmp_path, folde
     np.testing.assert_array_equal(*(run.trainings[0].curves.val_loss for run in (here, there)))
 
 
-def test_confident_learning_trains_on_a_device(tmp_path, folder):
+def test_confident_learning_trains_on_a_device(tmp_path, folder, room):
     pytest.importorskip("cleanlab")
     given = {**SMALL, "epochs": 1, "rates": (0.1,), "folds": 2, "baselines": True}
     with OtherDevice():

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import CurvauditError
 from ..scores.measure import as_images
 from .batch_norm import calibrate
+from .device import placed
 from .loop import build_optimizer, train
 from .model import build_model, pixel_statistics
 from .recipe import Recipe
@@ -69,6 +70,7 @@ def cross_validate(
         More folds than the largest class has samples, or a training diverged.
     """
     check_folds(labels, folds)
+    pixels = placed(pixels, device)
     probabilities = np.zeros((len(labels), classes), np.float32)
     splits = StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32)
     with warnings.catch_warnings():

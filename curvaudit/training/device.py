@@ -13,6 +13,7 @@ from .model import SMALL_INPUT
 
 SMALLEST_INPUT = 8  # px; below that four halvings leave nothing
 _LAYER_BYTES = 1 << 22  # of one layer while measuring on a CPU
+_SHARE_FOR_PIXELS = 0.25  # of a device's free memory; the rest is for the network and its activations
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,20 @@ def measuring_batch(resolution: int, width: int, device: torch.device) -> int:
     side = resolution if resolution <= SMALL_INPUT else resolution / 2  # after the first convolution
     fitting = _LAYER_BYTES / (4 * width * side * side)
     return min(256, max(32, 1 << int(math.log2(max(1.0, fitting)))))
+
+
+def placed(pixels: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """(N, C, H, W) uint8 on the device, where they leave most of its memory free; else where they are.
+
+    There, batches are cut and augmented by the device, and nothing waits for a transfer.
+    """
+    free = _free_memory(device)
+    return pixels.to(device) if free is not None and pixels.nbytes <= free * _SHARE_FOR_PIXELS else pixels
+
+
+def _free_memory(device: torch.device) -> int | None:
+    """Bytes; None where the pixels lie well already or torch does not tell."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
 
 
 def _number(option: str, text: str, low: int, high: int) -> int:
