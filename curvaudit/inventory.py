@@ -279,7 +279,7 @@ def load_pixels(
     """
     channels = 1 if inventory.grey else 3
     samples = inventory.samples
-    buffer = pixels.room_for((len(samples), channels, resolution, resolution), samples.ids, place)
+    buffer = pixels.room_for((len(samples), channels, resolution, resolution), samples.content_hash, place)
     missing = buffer.missing(samples.content_hash)  # (M,) rows
     on_done(len(samples) - len(missing))
 

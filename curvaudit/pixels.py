@@ -1,9 +1,10 @@
 """Pictures at training resolution, (N, C, R, R) uint8: in memory, or in a file that outlives a kill.
 
 Such a file lies in the cache folder and is used again: by `--resume`, by a scan with other settings,
-by other processes. Each of its rows remembers the content hash of the picture it was made from, so
-that only pictures which are new or have changed are decoded. Its layout is NumPy's `.npy`, and after
-it N uint64 hashes, 0 for a row that was not written.
+by other processes. It is named by what the pictures show, so that two versions of a data set, scanned at
+once or one after a kill of the other, never write into one file. Each of its rows remembers the content
+hash of its picture, so that a kill costs a block. Its layout is NumPy's `.npy`, and after it N uint64
+hashes, 0 for a row that was not written.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -56,13 +56,13 @@ class Buffer:
             self.held.flush()
 
 
-def room_for(shape: tuple[int, int, int, int], ids: Sequence[str], place: Place) -> Buffer:
+def room_for(shape: tuple[int, int, int, int], content: np.ndarray, place: Place) -> Buffer:
     """Room for pixels of that shape: in memory up to a third of what is free, otherwise in a file.
 
     Parameters
     ----------
-    ids:
-        Of the N pictures: together with the shape they name the file in the cache.
+    content:
+        Hashes of the N pictures, (N,) uint64: together with the shape they name the file in the cache.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def room_for(shape: tuple[int, int, int, int], ids: Sequence[str], place: Place)
         if place.cache is not None:
             folder = place.cache.expanduser() / "pixels"
             folder.mkdir(parents=True, exist_ok=True)
-            file = folder / f"{_key(ids)}-{shape[1]}x{shape[2]}x{shape[3]}.npy"
+            file = folder / f"{_key(content)}-{shape[1]}x{shape[2]}x{shape[3]}.npy"
             if (buffer := _existing(file, shape)) is not None:
                 os.utime(file)  # used last: removed last
                 return buffer
@@ -116,11 +116,8 @@ def free_memory() -> int:
     return 4 * 2**30
 
 
-def _key(ids: Sequence[str]) -> str:
-    digest = blake2b(digest_size=12)
-    for text in ids:
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    return digest.hexdigest()
+def _key(content: np.ndarray) -> str:
+    return blake2b(content.astype("<u8").tobytes(), digest_size=12).hexdigest()
 
 
 def _existing(file: Path, shape: tuple[int, int, int, int]) -> Buffer | None:

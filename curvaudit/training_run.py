@@ -102,6 +102,8 @@ class Training:
             std=std,
             seed=self.seed,
         ).to(work.device)
+        # Before anything is measured, too: a resumed scan may measure first.
+        work.processes.share_statistics(model)
         optimizer = build_optimizer(model, work.recipe, self.weight_decay)
         self._continue(model, optimizer, standing["epochs"])
 

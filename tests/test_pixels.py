@@ -11,7 +11,6 @@ from curvaudit import inventory, pixels, sources
 from curvaudit.errors import CurvauditError
 
 SHAPE = (5, 3, 4, 4)
-IDS = ("a", "b", "c", "d", "e")
 CONTENT = np.arange(1, 6, dtype=np.uint64)
 
 
@@ -24,46 +23,56 @@ def files(folder):
 
 
 def test_small_sets_stay_in_memory(tmp_path, monkeypatch):
-    buffer = pixels.room_for(SHAPE, IDS, place(tmp_path, always=False))
+    buffer = pixels.room_for(SHAPE, CONTENT, place(tmp_path, always=False))
     assert buffer.file is None and not list(tmp_path.iterdir())
     monkeypatch.setattr(pixels, "free_memory", lambda: 3 * 5 * 3 * 4 * 4)  # it must be less than a third
-    assert pixels.room_for(SHAPE, IDS, place(tmp_path, always=False)).file is not None
+    assert pixels.room_for(SHAPE, CONTENT, place(tmp_path, always=False)).file is not None
 
 
 def test_what_was_kept_is_there_again_and_nothing_else(tmp_path):
-    buffer = pixels.room_for(SHAPE, IDS, place(tmp_path))
+    buffer = pixels.room_for(SHAPE, CONTENT, place(tmp_path))
     assert buffer.missing(CONTENT).tolist() == [0, 1, 2, 3, 4]
     buffer.values[1:3] = np.arange(48, dtype=np.uint8).reshape(3, 4, 4)
     buffer.keep(np.array([1, 2]), CONTENT[1:3])
-    again = pixels.room_for(SHAPE, IDS, place(tmp_path))
+    again = pixels.room_for(SHAPE, CONTENT, place(tmp_path))
     assert again.missing(CONTENT).tolist() == [0, 3, 4]
     assert (again.values[2] == np.arange(48).reshape(3, 4, 4)).all()
+    assert again.missing(np.zeros(5, np.uint64)).tolist() == [0, 1, 2, 3, 4]
+    other = pixels.room_for((5, 3, 8, 8), CONTENT, place(tmp_path))
+    reordered = pixels.room_for(SHAPE, CONTENT[::-1], place(tmp_path))
+    assert other.file != buffer.file != reordered.file and len(files(tmp_path)) == 3
+    assert len(reordered.missing(CONTENT[::-1])) == 5
+
+
+def test_two_versions_of_a_set_never_write_into_one_file(tmp_path):
+    first = pixels.room_for(SHAPE, CONTENT, place(tmp_path))
+    first.values[:] = 1
+    first.keep(np.arange(5), CONTENT)
     changed = CONTENT.copy()
     changed[1] = 99
-    assert again.missing(changed).tolist() == [0, 1, 3, 4]
-    assert again.missing(np.zeros(5, np.uint64)).tolist() == [0, 1, 2, 3, 4]
-    other = pixels.room_for((5, 3, 8, 8), IDS, place(tmp_path))
-    renamed = pixels.room_for(SHAPE, IDS[::-1], place(tmp_path))
-    assert other.file != buffer.file != renamed.file and len(files(tmp_path)) == 3
-    assert len(renamed.missing(CONTENT)) == 5
+    second = pixels.room_for(SHAPE, changed, place(tmp_path))
+    second.values[1] = 2  # and killed before it said so
+    assert (first.values == 1).all()
+    again = pixels.room_for(SHAPE, CONTENT, place(tmp_path))
+    assert len(again.missing(CONTENT)) == 0 and (again.values == 1).all()
 
 
 def test_a_file_that_is_no_such_buffer_is_made_anew(tmp_path):
-    buffer = pixels.room_for(SHAPE, IDS, place(tmp_path))
+    buffer = pixels.room_for(SHAPE, CONTENT, place(tmp_path))
     buffer.keep(np.arange(5), CONTENT)
     for damage in (b"", b"nonsense", buffer.file.read_bytes()[:-8]):
         buffer.file.write_bytes(damage)
-        assert len(pixels.room_for(SHAPE, IDS, place(tmp_path)).missing(CONTENT)) == 5
+        assert len(pixels.room_for(SHAPE, CONTENT, place(tmp_path)).missing(CONTENT)) == 5
 
 
 def test_the_oldest_make_room(tmp_path, monkeypatch):
-    size = pixels.room_for(SHAPE, IDS, place(tmp_path)).file.stat().st_size
-    newer = pixels.room_for(SHAPE, IDS[::-1], place(tmp_path)).file
+    size = pixels.room_for(SHAPE, CONTENT, place(tmp_path)).file.stat().st_size
+    newer = pixels.room_for(SHAPE, CONTENT[::-1], place(tmp_path)).file
     os.utime(newer, (2e9, 2e9))
     (tmp_path / "cache" / "pixels" / ".x.npy.1.partial").write_bytes(b"x")
     os.utime(tmp_path / "cache" / "pixels" / ".x.npy.1.partial", (0, 0))
     monkeypatch.setattr(pixels.shutil, "disk_usage", lambda folder: SimpleNamespace(free=2 * size))
-    last = pixels.room_for(SHAPE, ("x",) * 5, place(tmp_path)).file
+    last = pixels.room_for(SHAPE, CONTENT + 9, place(tmp_path)).file
     assert files(tmp_path) == sorted([newer.name, last.name])
 
 
@@ -114,5 +123,5 @@ def test_a_scan_from_the_cache_gives_the_same_scores_and_leaves_nothing_beside_t
 def test_no_room_is_said(tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
     with pytest.raises(CurvauditError, match=r"The pixels need 0\.0 GiB and find no room") as raised:
-        pixels.room_for(SHAPE, IDS, place(tmp_path))
+        pixels.room_for(SHAPE, CONTENT, place(tmp_path))
     assert "--cache" in raised.value.hint

@@ -1,6 +1,7 @@
 """One scan by several processes: the scores of one process, and what happens when one dies."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -86,7 +87,7 @@ def test_two_processes_give_the_scores_of_one(image_folder, tmp_path, alone):
     assert not [file.name for file in tmp_path.iterdir() if file.name.startswith(("two.h5.", ".two"))]
 
 
-def test_a_dead_process_ends_the_scan_and_one_process_resumes_it(image_folder, tmp_path, alone):
+def test_a_dead_process_ends_the_scan_and_one_or_two_resume_it(image_folder, tmp_path, alone):
     together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     driver = str(Path(__file__).with_name("processes_scan.py"))
     program = [driver, "2", "scan", str(image_folder), "-o", "two.h5", "-q", *ARGUMENTS]
@@ -98,7 +99,16 @@ def test_a_dead_process_ends_the_scan_and_one_process_resumes_it(image_folder, t
     assert "--resume" in err and len(err.splitlines()) == 2
     run = curvaudit.open_run(tmp_path / "two.h5")
     assert run.trainings[0].epochs == 1
+    for ending in ("", ".checkpoint"):
+        shutil.copy(f"{run.path}{ending}", tmp_path / f"again.h5{ending}")
     same_scores(alone, curvaudit.scan(image_folder, run.path, resume=True, **SETTINGS))
+    # Killed between training and measuring: they measure before they train.
+    program = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port", str(free_port())]
+    program += ["-m", "curvaudit", "scan", str(image_folder), "-o", "again.h5", "--resume", *ARGUMENTS]
+    process = start(program, tmp_path)
+    err = process.communicate(timeout=240)[1]
+    assert process.returncode == 0, err
+    same_scores(alone, curvaudit.open_run(tmp_path / "again.h5"))
 
 
 def test_a_process_that_fails_tells_the_first_one_why(image_folder, tmp_path):

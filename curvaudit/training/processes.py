@@ -74,18 +74,19 @@ class Processes:
                 "Start fewer, or give a larger --batch-size.",
             )
 
-    def parallel(self, model: nn.Module) -> nn.Module:
-        """What to train instead of `model`: the same weights, whose gradients are the mean over the processes.
+    def share_statistics(self, model: nn.Module) -> None:
+        """Replace batch normalization in `model` by one over the whole batch, in place."""
+        if self.size > 1:
+            from .shared_norm import share_statistics
 
-        Batch normalization in `model` is replaced in place by one over the whole batch.
-        """
+            share_statistics(model)
+
+    def parallel(self, model: nn.Module) -> nn.Module:
+        """What to train instead of `model`: the same weights, whose gradients are the mean over the processes."""
         if self.size == 1:
             return model
         from torch.nn.parallel import DistributedDataParallel
 
-        from .shared_norm import share_statistics
-
-        share_statistics(model)
         # Of kernels of 1×1, whose strides mean nothing.
         warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)
         with warnings.catch_warnings():
