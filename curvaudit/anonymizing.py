@@ -32,9 +32,7 @@ def anonymized(run: store.Run) -> store.Run:
     )
     names = _hashed([item.id for item in run.skipped], key, "file")
     skipped = tuple(
-        # What follows a colon may quote names and paths.
-        Skipped(name, item.reason.split(":")[0], item.kind)
-        for name, item in zip(names, run.skipped, strict=True)
+        Skipped(name, _without_names(item.reason), item.kind) for name, item in zip(names, run.skipped, strict=True)
     )
     info = replace(
         run.info,
@@ -44,6 +42,12 @@ def anonymized(run: store.Run) -> store.Run:
         environment={name: value for name, value in run.info.environment.items() if name in _KEPT_ENVIRONMENT},
     )
     return replace(run, info=info, samples=samples, skipped=skipped)
+
+
+def _without_names(reason: str) -> str:
+    # What follows a colon may quote names and paths; texts of other programs may hold one before it, too.
+    kind = reason.split(":")[0]
+    return "withheld, it names a path" if "/" in kind or "\\" in kind else kind
 
 
 def _hashed(names: Sequence[str], key: bytes, prefix: str) -> tuple[str, ...]:

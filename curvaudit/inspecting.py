@@ -14,7 +14,7 @@ from . import __version__, clock, findings, hash_cache, images, inventory, sourc
 from .derived.memorization import memorizable
 from .errors import CurvauditError
 from .findings.interface import Evidence, joined
-from .records import Caveat, Event, Report, RunInfo, Samples
+from .records import Caveat, Event, Report, RunInfo, Samples, Skipped
 
 ALL_SPLITS = ":splits"
 
@@ -47,8 +47,8 @@ def inspect(
         Which part of `source`, and where it lies, see `sources.SourceOptions`. The split `ALL_SPLITS`:
         all of them as one set, whose ids begin with the split.
     against:
-        Another source (a path, a name, a data set) in which copies of these pictures are looked
-        for; `ALL_SPLITS` for all other splits of the same source.
+        Another source (a path, a name, a data set) in which, all its splits, copies of these pictures are
+        looked for; `ALL_SPLITS` for all other splits of the same source.
     workers:
         Threads that read pictures; None: one for each core, at most 8.
     max_pixels:
@@ -104,9 +104,12 @@ def _inspect(
     whole = options.split == ALL_SPLITS
     loaded = sources.load_all(source, replace(options, split=None)) if whole else sources.load(source, options)
     stock = take(loaded)
-    others = _others(source, against, options, take)
-    skipped = stock.skipped + tuple(
-        replace(item, id=f"{name}: {item.id}") for name, other in others for item in other.skipped
+    others, lost = _others(source, against, options, take)
+    skipped = stock.skipped + lost
+    # What lies beside the splits is beside each of them: the first one has named it.
+    known = {item for item in stock.skipped if item.id.startswith("../")}
+    skipped += tuple(
+        replace(item, id=f"{name}: {item.id}") for name, other in others for item in other.skipped if item not in known
     )
     count = len(stock.samples)
     order = np.arange(count)
@@ -160,19 +163,25 @@ def _others(
     against: Any,
     options: sources.SourceOptions,
     take: Callable[[sources.Source], inventory.Inventory],
-) -> list[tuple[str, inventory.Inventory]]:
-    """(name, content) of what is searched for copies."""
+) -> tuple[list[tuple[str, inventory.Inventory]], tuple[Skipped, ...]]:
+    """(name, content) of what is searched for copies, and the splits that cannot be: findings, no reason to give up."""
     if against is None:
-        return []
-    if against != ALL_SPLITS:
-        # The names of columns are those of the audited source; another one has its own.
-        other = sources.load(against, replace(options, split=None, image_column=None, label_column=None))
-        return [(other.name, take(other))]
+        return [], ()
     found = []
+    elsewhere = against != ALL_SPLITS
+    if elsewhere:
+        # The names of columns are those of the audited source; another one has its own.
+        source, options = against, replace(options, split=None, image_column=None, label_column=None)
+        first = sources.load(source, options)
+        found.append((first.name, take(first)))
+    lost = []
     for name in sources.other_splits(source, options):
-        other = sources.load(source, replace(options, split=name))
-        found.append((name, take(other)))
-    return found
+        try:
+            other = sources.load(source, replace(options, split=name))
+            found.append((other.name if elsewhere else name, take(other)))
+        except CurvauditError as error:
+            lost.append(Skipped(name, f"this split cannot be searched: {error.message.rstrip('.')}"))
+    return found, tuple(lost)
 
 
 def _together(

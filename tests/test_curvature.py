@@ -1,5 +1,7 @@
 """The curvature score against an oracle, and what it must not depend on."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -228,3 +230,21 @@ def test_few_above_the_bound_are_differentiated_in_full_batches():
     order = np.argsort(loss)  # the three above the bound stand at the end, each in a batch of its own
     measure(model, pixels[order], labels[order], (counted,), epoch=1, batch_size=2, device=CPU)
     assert sizes == [2, 1]
+
+
+@pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="this torch has no newer switches")
+@pytest.mark.parametrize("chosen", ["older", "newer"])
+def test_scores_are_full_float32_whatever_the_program_chose_for_itself(chosen):
+    # In a process of its own: torch remembers which kind of switches was used.
+    choice = {
+        "older": "b.cuda.matmul.allow_tf32 = b.cudnn.allow_tf32 = True",
+        "newer": "b.fp32_precision = 'tf32'; b.cuda.matmul.fp32_precision = 'tf32'",
+    }[chosen]
+    seen = "b.cuda.matmul.fp32_precision, b.cudnn.conv.fp32_precision"
+    program = (
+        f"import torch; from curvaudit.scores.measure import _exact_arithmetic; b = torch.backends; {choice}\n"
+        f"before = {seen}\nwith _exact_arithmetic(): print('tf32' in ({seen}))\n"
+        f"print('tf32' in before, before == ({seen}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["False", "True True"]

@@ -85,7 +85,7 @@ def test_class_names_keep_the_order_that_the_format_carries(image_folder, tmp_pa
     source = sources.load(tmp_path / "n.npz")
     assert source.classes == ("zebra", "ape", "mouse")
     assert source.labels.tolist() == [2, 0, 2]
-    assert [(item.id, item.reason) for item in source.skipped] == [("3", "its label -1 is not one of the 3 classes")]
+    assert [(item.id, item.reason) for item in source.skipped] == [("3", "its label is not one of the 3 classes: -1")]
 
 
 def test_whole_numbers_are_ordered_by_value_and_text_by_its_characters(tmp_path):
@@ -195,7 +195,7 @@ def test_parquet_columns_missing_pictures_and_labels(tmp_path, image_folder):
     assert stock.samples.columns == {"site": ("1", "")}
     assert {item.id: item.reason for item in stock.skipped} == {
         "1": "the picture is missing",
-        "2": "no picture is stored, only its path elsewhere.png",
+        "2": "no picture is stored, only its path: elsewhere.png",
         "3": "not an image (text)",
         "4": "it has no label",
     }
@@ -444,3 +444,14 @@ def test_a_missing_extra_names_the_install_command(name, package, extra, tmp_pat
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
     assert f"pip install 'curvaudit[{extra}]'" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_label_of_its_own_ending_without_a_picture_is_a_loss(tmp_path, image_folder):
+    members = [
+        item for i in range(6) for item in ((f"{i}.breed", b"%d" % (i % 2)), (f"{i}.png", picture(image_folder, i)))
+    ]
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name, content in [*members, ("6.breed", b"1"), ("7.txt", b"nothing")]:
+            add(archive, name, content)
+    source = sources.load(str(tmp_path / "a.tar"), SourceOptions(label_column="breed"))
+    assert {item.id: item.kind for item in source.skipped} == {"6": "unreadable", "7": "ignored"}

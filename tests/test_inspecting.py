@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import tarfile
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 import curvaudit
-from curvaudit import exports, inventory
+from curvaudit import exports, inspecting, inventory
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
 
@@ -162,3 +163,65 @@ def test_a_limit_of_pixels(image_folder):
     assert skipped.id == "circle/large.png" and "too large: 13×12" in skipped.reason
     with pytest.raises(CurvauditError, match="--max-pixels"):
         curvaudit.inspect(image_folder, max_pixels=0)
+
+
+def test_another_source_is_searched_in_all_its_splits(tmp_path, image_folder):
+    other = tmp_path / "other"
+    for split in ("train", "test"):
+        shutil.copytree(image_folder, other / split)
+        for number, path in enumerate(sorted((other / split).rglob("*.png"))):
+            pixels = np.random.default_rng([len(split), number]).integers(0, 255, (12, 12, 3), np.uint8)
+            Image.fromarray(pixels).save(path)
+    shutil.copy(image_folder / "circle" / "003.png", other / "test" / "circle" / "000.png")
+    report = curvaudit.inspect(image_folder, against=str(other))
+    assert report.compared_with == (f"{other} (train)", f"{other} (test)")
+    assert by_rule(report)["CA401"] == [{"circle/003.png", f"{other} (test): circle/000.png"}]
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [
+        ("flat", "holds files, but no class folders"),
+        ("unreadable", "holds no readable picture"),
+        ("empty", None),
+        ("broken link", "broken symbolic link"),
+    ],
+)
+def test_a_split_that_cannot_be_searched_is_a_finding_and_the_rest_is_told(
+    tmp_path, image_folder, spoilt, said, monkeypatch, capsys
+):
+    spoil(image_folder)
+    (image_folder / "circle" / "broken.png").unlink()
+    root, test = tmp_path / "both", tmp_path / "both" / "test"
+    shutil.copytree(image_folder, root / "train")
+    (root / "val" / "circle").mkdir(parents=True)
+    shutil.copy(image_folder / "circle" / "005.png", root / "val" / "circle")
+    if spoilt == "broken link":
+        test.symlink_to(tmp_path / "nowhere")
+    else:
+        (test if spoilt == "flat" else test / "circle").mkdir(parents=True)
+    if spoilt == "flat":
+        shutil.copy(image_folder / "circle" / "003.png", test)
+    if spoilt == "unreadable":
+        (test / "circle" / "a.png").write_bytes(b"version https://git-lfs")
+    report = curvaudit.inspect(root, against=inspecting.ALL_SPLITS)
+    assert report.compared_with == ("val",)
+    assert [item.id for item in report.skipped if said and said in item.reason] == (
+        [] if said is None else ["../test" if spoilt == "broken link" else "test"]
+    )
+    found = by_rule(report)
+    assert {"CA101", "CA401"} <= set(found) and ("CA301" in found) == (said is not None)
+    monkeypatch.setattr("sys.argv", ["curvaudit", "check", str(root), "--no-policy", "--no-cache"])
+    with pytest.raises(SystemExit) as leave:
+        main()
+    assert leave.value.code == (1 if said is None else 2)
+    out = capsys.readouterr().out
+    assert "CA101" in out and "CA401" in out and ("CA301" in out) == (said is not None)
+
+
+def test_a_class_that_cannot_be_reached_is_no_clutter(image_folder):
+    (image_folder / "bird").symlink_to(image_folder / "nowhere")
+    (image_folder / ".#lock").symlink_to("somebody@machine.1")  # of an editor
+    report = curvaudit.inspect(image_folder)
+    assert {item.id: item.kind for item in report.skipped} == {"bird": "unreadable", ".#lock": "ignored"}
+    assert by_rule(report)["CA301"] == [{"bird"}]

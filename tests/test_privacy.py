@@ -5,6 +5,7 @@ import re
 import sqlite3
 import stat
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from test_duplicates import photo, write
 
 import curvaudit
 from curvaudit import exports, hash_cache, pixels
+from curvaudit.anonymizing import anonymized
 from curvaudit.cli import main
+from curvaudit.records import Skipped
 
 SMALL = {"epochs": 2, "width": 4, "batch_size": 16, "device": "cpu", "workers": 1}
 
@@ -52,6 +55,13 @@ def test_anonymized_files_name_nothing_and_say_the_same(run, image_folder):
     }
     assert hidden.samples.classes == whole.samples.classes
     assert len(set(hidden.samples.ids)) == len(hidden.samples.ids)
+
+
+def test_reasons_name_no_paths(run):
+    reasons = ("cannot be read: /home/jane", "The folder /home/jane is gone", "C:\\Users\\jane", "empty file (0 bytes)")
+    told = replace(run, skipped=tuple(Skipped(f"{i}", reason) for i, reason in enumerate(reasons)))
+    found = [item.reason for item in anonymized(told).skipped]
+    assert "jane" not in "".join(found) and found[0] == "cannot be read" and found[3] == "empty file (0 bytes)"
 
 
 def test_two_anonymized_reports_of_one_run_can_be_compared(run):

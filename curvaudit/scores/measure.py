@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,12 +25,26 @@ _AT_ONCE = 0.5
 @contextmanager
 def _exact_arithmetic() -> Iterator[None]:
     """Full float32: curvature subtracts two nearly equal gradients, which TF32 would blur."""
-    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    switches = _precision_switches()
+    before = [getattr(where, name) for where, name, _ in switches]
+    for where, name, exact in switches:
+        setattr(where, name, exact)
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
+        for (where, name, _), value in zip(switches, before, strict=True):
+            setattr(where, name, value)
+
+
+def _precision_switches() -> tuple[tuple[Any, str, Any], ...]:
+    """(object, attribute, its value for full float32)."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    try:
+        # For their RuntimeError: where the program uses torch's newer switches, the older may not even be read.
+        _ = matmul.allow_tf32, cudnn.allow_tf32
+    except RuntimeError:
+        return (matmul, "fp32_precision", "ieee"), (cudnn.conv, "fp32_precision", "ieee")  # type: ignore[attr-defined]
+    return (matmul, "allow_tf32", False), (cudnn, "allow_tf32", False)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from ..errors import CurvauditError
+from ..records import Skipped
 from .interface import Source, SourceOptions
 from .together import join
 
@@ -78,17 +79,25 @@ def load(spec: Any, options: SourceOptions | None = None) -> Source:
 def load_all(spec: Any, options: SourceOptions) -> Source:
     """As `load`, with all splits in one source, see `together`; as it is where there are none.
 
+    A further split that cannot be loaded is in `skipped`, unreadable.
+
     Raises
     ------
     CurvauditError
-        As `load`, for any of the splits.
+        As `load`, for the first split.
     """
     first = load(spec, options)
     others = other_splits(spec, options)
     if not others:
         return first
-    parts = [("train", first), *((name, load(spec, replace(options, split=name))) for name in others)]
-    return join(os.fspath(spec), parts)
+    parts, lost = [("train", first)], []
+    for name in others:
+        try:
+            parts.append((name, load(spec, replace(options, split=name))))
+        except CurvauditError as error:
+            lost.append(Skipped(name, f"this split cannot be read: {error.message.rstrip('.')}"))
+    joined = join(os.fspath(spec), parts)
+    return replace(joined, skipped=(*joined.skipped, *lost))
 
 
 def other_splits(spec: Any, options: SourceOptions) -> tuple[str, ...]:

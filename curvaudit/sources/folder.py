@@ -68,6 +68,14 @@ class _Listing:
     def ignore(self, identity: str, reason: str) -> None:
         self.skipped.append(Skipped(identity, reason, "ignored"))
 
+    def leave(self, identity: str, path: str, reason: str) -> None:
+        """What is no folder where folders are expected; one that cannot be reached may have been a class or a split."""
+        name = Path(identity).name
+        if os.path.islink(path) and not os.path.exists(path) and not name.startswith("."):
+            self.skipped.append(Skipped(identity, "broken symbolic link"))
+        else:
+            self.ignore(identity, _CLUTTER.get(name.lower(), reason))
+
 
 def matches(spec: Any) -> bool:
     """Any folder."""
@@ -94,7 +102,7 @@ def load(spec: str | Path, options: SourceOptions) -> FolderSource:
     for entry in _entries(root):
         name = as_text(entry.name)
         if not os.path.isdir(entry.path):
-            listing.ignore(name, _CLUTTER.get(name.lower(), "not inside a class folder, so it has no label"))
+            listing.leave(name, entry.path, "not inside a class folder, so it has no label")
         elif _is_no_class(name):
             listing.ignore(name, _CLUTTER_FOLDERS.get(name.lower(), "hidden folder, not taken for a class"))
         else:
@@ -123,7 +131,15 @@ def other_splits(spec: str | Path, options: SourceOptions) -> tuple[str, ...]:
     if mine is None:
         return ()
     folders = [entry.name for entry in _entries(given) if os.path.isdir(entry.path)]
-    return tuple(name for name in folders if name.lower() in SPLITS and name != root.name)
+    named = (name for name in folders if name.lower() in SPLITS and name != root.name)
+    return tuple(name for name in named if not _is_bare(given / name))
+
+
+def _is_bare(folder: Path) -> bool:
+    """Whether a folder holds no file, at any depth, and nothing that cannot be looked into."""
+    unknown: list[OSError] = []
+    files = any(names for _, _, names in os.walk(folder, onerror=unknown.append, followlinks=True))
+    return not files and not unknown
 
 
 def _choose_split(given: Path, wanted: str | None, listing: _Listing) -> tuple[str | None, Path]:
@@ -151,9 +167,7 @@ def _choose_split(given: Path, wanted: str | None, listing: _Listing) -> tuple[s
         )
     for entry in entries:
         if entry.name not in splits:
-            name = as_text(entry.name)
-            reason = _CLUTTER.get(name.lower(), "beside the splits, not inside a class folder")
-            listing.ignore(f"../{name}", reason)
+            listing.leave(f"../{as_text(entry.name)}", entry.path, "beside the splits, not inside a class folder")
     return chosen, given / chosen
 
 
@@ -204,7 +218,7 @@ def _list_class(top: Path, name: str, label: int, listing: _Listing) -> None:
         try:
             entries = _entries(folder)
         except CurvauditError as error:
-            listing.skipped.append(Skipped(identity, error.message))
+            listing.skipped.append(Skipped(identity, f"it cannot be listed: {error.message}"))
             continue
         for entry in entries:
             text = as_text(entry.name)

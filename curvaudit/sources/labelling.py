@@ -58,7 +58,7 @@ def label_all(given: Sequence[Any], names: Sequence[str] | None = None) -> Label
         elif isinstance(known, str) and known in numbers:
             rows[position] = numbers[known]
         elif known is not None:
-            reasons[position] = f"its label {known!r} is not one of the {len(names)} classes"
+            reasons[position] = f"its label is not one of the {len(names)} classes: {known!r}"
     return Labelling(made_unique(names), rows, reasons)
 
 

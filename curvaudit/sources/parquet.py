@@ -230,7 +230,7 @@ class _Stock:
         content = item.get("bytes") if isinstance(item, dict) else item
         if content is None:
             path = self.paths[position]
-            raise UnreadableImage(f"no picture is stored, only its path {path}" if path else "the picture is missing")
+            raise UnreadableImage(f"no picture is stored, only its path: {path}" if path else "the picture is missing")
         return bytes(content)
 
     def _group(self, place: int) -> Any:

@@ -65,7 +65,8 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         picture = sample.picture(options.image_column)
         if picture is None:
             endings = ", ".join(sample.members)
-            skipped.append(Skipped(sample.key, f"no picture among its members ({endings})", sample.kind()))
+            kind = sample.kind(options.label_column)
+            skipped.append(Skipped(sample.key, f"no picture among its members ({endings})", kind))
             continue
         ids.append(sample.key)
         pictures.append(picture)
@@ -115,6 +116,10 @@ class _Member:
         return data
 
 
+def _ending_of_label(wanted: str | None) -> str:
+    return (wanted or "cls").lower().lstrip(".")
+
+
 @dataclass
 class _Sample:
     """All members with one key."""
@@ -127,13 +132,13 @@ class _Sample:
         endings = _PICTURES if wanted is None else (wanted.lower().lstrip("."),)
         return next((member for ending, member in self.members.items() if ending in endings), None)
 
-    def kind(self) -> Any:
+    def kind(self, wanted: str | None) -> Any:
         """What to make of it without a picture: a label without one is a loss, another file is none."""
-        return "unreadable" if {"cls", "json"} & set(self.members) else "ignored"
+        return "unreadable" if {_ending_of_label(wanted), "cls", "json"} & set(self.members) else "ignored"
 
     def label(self, wanted: str | None) -> Any:
         """Text, a number, or None."""
-        ending = (wanted or "cls").lower().lstrip(".")
+        ending = _ending_of_label(wanted)
         try:
             if ending in self.members:
                 return self.members[ending].bytes(_LARGEST_LABEL).decode("utf-8-sig", "backslashreplace").strip()
