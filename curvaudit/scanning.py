@@ -262,7 +262,8 @@ def _prepare(
         on_event(Notice(f"{name} {choice.value}: {choice.reason}"))
     unreadable = sum(item.kind == "unreadable" for item in stock.skipped)
     if unreadable:
-        on_event(Notice(f"{unreadable} unreadable files are left out and reported as CA301", "warning"))
+        files = "1 unreadable file is" if unreadable == 1 else f"{unreadable} unreadable files are"
+        on_event(Notice(f"{files} left out and reported as CA301", "warning"))
 
     def load(what: inventory.Inventory, file: Path, phase: str) -> Pixels:
         on_event(PhaseStarted(phase, len(what.samples), "pictures"))

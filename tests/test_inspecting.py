@@ -219,6 +219,15 @@ def test_a_split_that_cannot_be_searched_is_a_finding_and_the_rest_is_told(
     assert "CA101" in out and "CA401" in out and ("CA301" in out) == (said is not None)
 
 
+def test_the_command_names_what_it_could_not_read(image_folder, monkeypatch, capsys):
+    spoil(image_folder)
+    monkeypatch.setattr("sys.argv", ["curvaudit", "duplicates", str(image_folder), "--no-cache"])
+    with pytest.raises(SystemExit) as leave:
+        main()
+    assert leave.value.code == 2
+    assert capsys.readouterr().out.startswith("CA301 circle/broken.png could not be read: not an image")
+
+
 def test_a_class_that_cannot_be_reached_is_no_clutter(image_folder):
     (image_folder / "bird").symlink_to(image_folder / "nowhere")
     (image_folder / ".#lock").symlink_to("somebody@machine.1")  # of an editor

@@ -38,17 +38,17 @@ def print_findings(console: Console, report: Report) -> None:
         console.print("No findings.")
 
 
-_COPIES = ("CA101", "CA102", "CA401", "CA111", "CA112")
+_NAMED = ("CA301", "CA101", "CA102", "CA401", "CA111", "CA112")
 _LISTED = 50  # findings of one rule; findings.json has all
 
 
 def print_groups(console: Console, report: Report) -> None:
-    """The copies by name, conflicts first."""
-    for rule in _COPIES:
+    """What could not be read, then the copies by name, conflicts first."""
+    for rule in _NAMED:
         mine = [finding for finding in report.findings if finding.rule.id == rule]
         for finding in mine[:_LISTED]:
             console.print(Text(f"{rule} {safe(finding.message)}", STYLE[finding.rule.severity]))
-            for sample in finding.samples:
+            for sample in finding.samples if len(finding.samples) > 1 else ():
                 console.print(Text(f"    {safe(sample.id)} ({safe(sample.label or '')})"))
         if len(mine) > _LISTED:
             console.print(Text(f"{rule}: {len(mine) - _LISTED} more; --format json or -o names all."))

@@ -24,8 +24,9 @@ def subject(result: CheckResult) -> str:
     """What was checked, against what."""
     report, policy = result.report, result.policy
     names = ", ".join(result.baseline)
+    classes = "1 class" if len(report.samples.classes) == 1 else f"{len(report.samples.classes):,} classes"
     return (
-        f"Checked {report.run.source}: {len(report.samples):,} pictures in {len(report.samples.classes):,} classes. "
+        f"Checked {report.run.source}: {len(report.samples):,} pictures in {classes}. "
         f"Policy: {policy.origin or 'default'}, fails on {policy.fail_on}"
         f"{f'; baseline: {names}' if names else ''}."
     )
