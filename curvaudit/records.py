@@ -6,6 +6,7 @@ finished epochs; row `i` is sample `i`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,9 @@ import numpy as np
 
 if TYPE_CHECKING:
     import pandas
+
+PATHS = "(path)"  # the column of paths as written, where ids differ from them; no further column has this name
+_NUMBERED = re.compile(r"(?: \(\d+\))?")
 
 # --- what a source holds -------------------------------------------------------------
 
@@ -45,7 +49,7 @@ class Samples:
     width: np.ndarray  # (N,) uint16, pixels
     height: np.ndarray  # (N,) uint16, pixels
     contrast: np.ndarray  # (N,) float32, standard deviation of the pixels in [0, 1]
-    # What a manifest says beyond path, label and split: column name -> N texts, in its order.
+    # What a manifest says beyond path, label and split: column name -> N texts, in its order; perhaps PATHS
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     # (N,) int32, 1-based line of the manifest, 0 where there is none; empty without a manifest
     lines: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
@@ -54,6 +58,28 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where each picture lies, as the source says; the ids, unless a manifest names one path twice."""
+        return self.ids if self._paths_column is None else self.columns[self._paths_column]
+
+    @property
+    def further(self) -> dict[str, tuple[str, ...]]:
+        """`columns` without the paths."""
+        return {name: texts for name, texts in self.columns.items() if name != self._paths_column}
+
+    @cached_property
+    def _paths_column(self) -> str | None:
+        if PATHS in self.columns:
+            return PATHS
+        # Earlier versions called it `path`, as a manifest may call another column: theirs is what ids are made of.
+        texts = self.columns.get("path", self.ids)
+        made = texts != self.ids and all(
+            identity.startswith(path) and _NUMBERED.fullmatch(identity, len(path))
+            for identity, path in zip(self.ids, texts, strict=True)
+        )
+        return "path" if made else None
 
 
 @dataclass(frozen=True)

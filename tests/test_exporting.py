@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -202,6 +203,61 @@ def test_decisions_saved_as_csv_are_the_same(run, tmp_path):
     made = curvaudit.export(run.path, "csv-fixed", tmp_path / "f.csv", decisions=tmp_path / "d.csv")
     assert "1 dropped, 0 relabelled" in made.notes[0]
     assert "copy, 1" not in made.path.read_text()
+
+
+@pytest.fixture
+def thumbs(tmp_path):
+    """A run on the thumbnails of a manifest, one of them twice; its further columns have the names of heads."""
+    from made import draw_folder
+
+    draw_folder(tmp_path / "images", classes=("circle", "square"), each=4, size=20)
+    thumbs = [path.relative_to(tmp_path).as_posix() for path in sorted((tmp_path / "images").glob("*/*"))]
+    thumbs.append(thumbs[0])
+    further = ["path", "label", "Split ", "meta:path", "(path)"]
+    rows = [["thumb", "species", "split", *further]]
+    rows += [
+        [thumb, thumb.split("/")[1], "train", *(f"{name} {i}" for name in further)] for i, thumb in enumerate(thumbs)
+    ]
+    (tmp_path / "m.jsonl").write_text(
+        "".join(json.dumps(dict(zip(rows[0], row, strict=True))) + "\n" for row in rows[1:])
+    )
+    columns = {"image_column": "thumb", "label_column": "species"}
+    return curvaudit.scan(tmp_path / "m.jsonl", tmp_path / "run.h5", **SMALL, **columns), thumbs
+
+
+def test_the_audited_picture_is_written_whatever_other_columns_are_called(thumbs, tmp_path):
+    run, paths = thumbs
+    entries = [decision(run, paths[3], "fine")]
+    made = curvaudit.export(
+        run.path, "csv-fixed", tmp_path / "f.csv", decisions=write_decisions(tmp_path / "d", run, *entries)
+    )
+    rows = table(made.path.read_text())
+    assert [row["path"] for row in rows] == paths
+    assert [row["label"] for row in rows] == [path.split("/")[1] for path in paths]
+    heads = {"meta:meta:path": "path", "meta:label": "label", "meta:Split": "Split ", "meta:path": "meta:path"}
+    heads["(path) (2)"] = "(path)"
+    assert list(rows[0]) == ["path", "label", *heads]
+    assert all(row[head] == f"{name} {i}" for i, row in enumerate(rows) for head, name in heads.items())
+    again = curvaudit.sources.load(made.path)
+    assert again.ids == run.samples.ids and tuple(again.columns) == ("(path)", *heads)
+
+    curvaudit.export(run.path, "fiftyone", tmp_path / "f.json")
+    samples = json.loads((tmp_path / "f.json").read_text())["samples"]
+    report = curvaudit.report(run)
+    assert [sample["filepath"] for sample in samples] == [paths[row] for row in report.order]
+
+
+@pytest.mark.parametrize(
+    ("texts", "paths", "further"),
+    [
+        (("a", "b", "a"), ("a", "b", "a"), ()),  # what earlier versions kept
+        (("a", "b", "c"), ("a", "b", "a (2)"), ("path",)),  # somebody's own column
+        (("a", "b", "a (2)"), ("a", "b", "a (2)"), ("path",)),
+    ],
+)
+def test_a_column_of_earlier_versions_is_told_from_one_of_the_user(texts, paths, further, run):
+    samples = replace(run.samples, ids=("a", "b", "a (2)"), columns={"path": texts})
+    assert samples.paths == paths and tuple(samples.further) == further
 
 
 @pytest.mark.parametrize(

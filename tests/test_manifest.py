@@ -95,7 +95,7 @@ def test_a_path_that_stands_twice_is_audited_twice(image_folder, tmp_path):
     rows = "path,label\nimages/circle/000.png,a\nimages/circle/000.png,b\nimages/circle/000.png,a\n"
     stock = take(write(tmp_path, rows))
     assert stock.samples.ids == tuple(f"images/circle/000.png{end}" for end in ("", " (2)", " (3)"))
-    assert stock.samples.columns == {"path": ("images/circle/000.png",) * 3}
+    assert stock.samples.columns == {"(path)": ("images/circle/000.png",) * 3}
     assert len(set(stock.samples.content_hash.tolist())) == 1
 
 

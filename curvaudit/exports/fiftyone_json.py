@@ -26,7 +26,7 @@ def render(report: Report) -> bytes:
     """
     samples = report.samples
     scores = {f"score_{name}": values for name, values in report.scores.items() if "@" not in name}
-    paths = samples.columns.get("path", samples.ids)
+    paths = samples.paths
     fields = {
         "filepath": f"{_FIELD}StringField",
         "tags": f"{_FIELD}ListField({_FIELD}StringField)",

@@ -10,6 +10,8 @@ from ..decisions import Decision
 from ..records import Samples
 from .rows import Rows
 
+_HEADS = ("path", "label", "split")  # what a manifest is read by
+
 
 @dataclass(frozen=True)
 class Fixed:
@@ -28,18 +30,17 @@ def render(samples: Samples, decisions: Mapping[int, Decision]) -> Fixed:
 
     Paths and labels stand verbatim, since the file is for programs: `curvaudit scan` reads it, where
     paths are relative to its folder. Rows without a decision, and those decided fine or ambiguous,
-    are unchanged.
+    are unchanged. A further column called `path`, `label` or `split` becomes `meta:path` and so on, as in
+    `ranking.csv`: a scan would take it for the one that it goes by.
     """
     buffer = io.StringIO()
     writer = Rows(buffer)
-    # Where a manifest named one path twice, ids are not paths and the paths are a column.
-    paths = samples.columns.get("path", samples.ids)
-    further = {name: texts for name, texts in samples.columns.items() if name not in ("path", "label")}
-    writer.writerow(["path", "label", *further])
+    further = samples.further
+    writer.writerow([*_HEADS[:2], *_further_heads(list(further))])
     kept = dropped = relabelled = 0
     unsolved: list[str] = []
     new_classes: dict[str, None] = {}
-    for row, path in enumerate(paths):
+    for row, path in enumerate(samples.paths):
         label = samples.classes[int(samples.labels[row])]
         decision = decisions.get(row)
         if decision is not None and decision.decision == "drop":
@@ -63,3 +64,15 @@ def render(samples: Samples, decisions: Mapping[int, Decision]) -> Fixed:
         tuple(unsolved),
         tuple(new_classes),
     )
+
+
+def _further_heads(names: list[str]) -> list[str]:
+    """The names, with `meta:` in front as often as it takes to be no head of ours and no other's."""
+    heads: list[str] = []
+    for place, name in enumerate(names):
+        others = [*_HEADS, *heads, *(other.strip() for other in names[place + 1 :])]
+        head = name.strip()  # as a scan reads it
+        while head in others or head.lower() in _HEADS:
+            head = f"meta:{head}"
+        heads.append(head)
+    return heads

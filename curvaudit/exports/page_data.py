@@ -35,8 +35,7 @@ def page_data(report: Report, tiles: Sequence[Tile], pictures: Collection[int]) 
     on_page = set(rows)
     findings = [f for f in report.findings if any(sample.index in on_page for sample in f.samples)]
     names = list(report.scores)
-    # The path is the id once more.
-    further = {name: texts for name, texts in report.samples.columns.items() if name != "path"}
+    further = report.samples.further  # the path is the id once more
     content = {
         "run": text(report.run_path),
         "source": text(report.run.source),

@@ -10,7 +10,7 @@ import numpy as np
 from PIL.Image import Image
 
 from .. import images
-from ..records import Skipped
+from ..records import PATHS, Skipped
 from .labelling import Labelling
 from .naming import made_unique
 
@@ -51,6 +51,7 @@ def listed(
     skipped: Sequence[Skipped] = (),
     columns: Mapping[str, Sequence[str]] | None = None,
     lines: Sequence[int] | None = None,
+    ids_are_paths: bool = False,
 ) -> ListedSource:
     """A source of everything that has a label; what has none is skipped, with the reason.
 
@@ -61,6 +62,8 @@ def listed(
     opener, reader:
         One of them: the picture at a position from 0 to N − 1, or what it is encoded in (bytes, or their
         file); raises UnreadableImage. Called from several threads.
+    ids_are_paths:
+        Those that are made unique are kept as they were, too: in the column `PATHS`, whose name no other has.
     """
     if opener is None:
         read = reader
@@ -70,6 +73,10 @@ def listed(
             return images.decode(read(position))
 
     unique = made_unique(ids)
+    heads = made_unique([PATHS, *(columns or {})])[1:]
+    kept = dict(zip(heads, (columns or {}).values(), strict=True))
+    if ids_are_paths and unique != tuple(ids):
+        kept = {PATHS: ids, **kept}
     positions = np.flatnonzero(labelling.rows >= 0).tolist()
     left_out = [Skipped(unique[position], reason) for position, reason in sorted(labelling.reasons.items())]
     return ListedSource(
@@ -81,6 +88,6 @@ def listed(
         positions=np.array(positions, np.int64),
         opener=opener,
         reader=reader,
-        columns={column: tuple(texts[i] for i in positions) for column, texts in (columns or {}).items()},
+        columns={column: tuple(texts[i] for i in positions) for column, texts in kept.items()},
         lines=None if lines is None else np.asarray(lines, np.int32)[positions],
     )

@@ -97,8 +97,6 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
     rows = [table.rows[i] for i in chosen]
     paths = [_clean(str(row.fields[path_column])) for row in rows]
     columns = {name: [_shown(row.fields.get(name)) for row in rows] for name in further}
-    if len(set(paths)) < len(paths) and "path" not in columns:
-        columns = {"path": paths, **columns}  # ids differ from paths then
     folder = path.parent
     files = [_file(folder, written) for written in paths]
     return listed(
@@ -109,6 +107,7 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         skipped=table.skipped,
         columns=columns,
         lines=[row.line for row in rows],
+        ids_are_paths=True,
     )
 
 
