@@ -14,6 +14,7 @@ import pytest
 import curvaudit
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
+from curvaudit.exports import fixed_csv
 
 SMALL = {"epochs": 2, "width": 4, "batch_size": 32, "device": "cpu"}
 
@@ -258,6 +259,25 @@ def test_the_audited_picture_is_written_whatever_other_columns_are_called(thumbs
 def test_a_column_of_earlier_versions_is_told_from_one_of_the_user(texts, paths, further, run):
     samples = replace(run.samples, ids=("a", "b", "a (2)"), columns={"path": texts})
     assert samples.paths == paths and tuple(samples.further) == further
+
+
+def test_names_that_begin_or_end_with_a_blank_read_back_as_they_are(run, tmp_path):
+    from made import draw_folder
+
+    # The same files in all, so that a blank that is lost names another picture and does not fail.
+    classes = ("cat", " cat", "cat ", "\tcat", 'c"at ', "cat; ", "cat, ")
+    draw_folder(tmp_path / "images", classes=classes, each=3, size=20)
+    source = curvaudit.sources.load(tmp_path / "images")
+    further = {" site": source.ids, "a;b;c;d": (" x", "y ", "\u00a0z", "q", '" "', " ", "") * 3}
+    samples = replace(run.samples, ids=source.ids, labels=source.labels, classes=source.classes, columns=further)
+    path = tmp_path / "images" / "fixed.csv"
+    path.write_bytes(fixed_csv.render(samples, {}).content)
+    again = curvaudit.sources.load(path)
+    assert again.ids == source.ids and again.skipped == ()
+    assert [again.classes[label] for label in again.labels] == [source.classes[label] for label in source.labels]
+    assert list(again.columns.items()) == [("site", source.ids), ("a;b;c;d", further["a;b;c;d"])]
+    for row in range(len(source.ids)):
+        assert again.encoded(row) == source.encoded(row)
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,29 @@ def test_what_spreadsheets_write_is_read(text, image_folder, tmp_path):
     assert len(stock.samples) == 2 and stock.samples.classes == ("a", "b") and stock.skipped == ()
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_blanks_around_a_cell_do_not_count_unless_they_are_in_quotes(delimiter, image_folder, tmp_path):
+    lines = [
+        " path ,label , note",
+        "images/circle/000.png,a, x y ",
+        "  images/circle/001.png  ,  a  ,",
+        ' "images/circle/002.png" ,"a "  , "two, ""three"" \n , lines" ',
+        'images/circle/003.png," a",5" wide',
+        "images/circle/004.png,b ,",
+        "  images/circle/005.png,  ,",
+        "  ,b,",
+        "images/circle/006.png,b, ",
+    ]
+    stock = take(write(tmp_path, "\n".join(lines).replace(",", delimiter)))
+    assert stock.samples.ids == tuple(f"images/circle/00{i}.png" for i in (0, 1, 2, 3, 4, 6))
+    labels = [stock.samples.classes[label] for label in stock.samples.labels]
+    assert labels == ["a", "a", "a ", " a", "b", "b"]
+    two = 'two, "three" \n , lines'.replace(",", delimiter)
+    assert stock.samples.columns == {"note": ("x y", "", two, '5" wide', "", "")}
+    assert stock.samples.lines.tolist() == [2, 3, 4, 6, 7, 10]
+    assert reasons(stock) == {"images/circle/005.png": "it has no label", "line 9": "it names no picture"}
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -36,7 +36,7 @@ def render(samples: Samples, decisions: Mapping[int, Decision]) -> Fixed:
     buffer = io.StringIO()
     writer = Rows(buffer)
     further = samples.further
-    writer.writerow([*_HEADS[:2], *_further_heads(list(further))])
+    writer.write_exactly([*_HEADS[:2], *_further_heads(list(further))])
     kept = dropped = relabelled = 0
     unsolved: list[str] = []
     new_classes: dict[str, None] = {}
@@ -55,7 +55,7 @@ def render(samples: Samples, decisions: Mapping[int, Decision]) -> Fixed:
                 if label not in samples.classes:
                     new_classes[label] = None
         kept += 1
-        writer.writerow([path, label, *(texts[row] for texts in further.values())])
+        writer.write_exactly([path, label, *(texts[row] for texts in further.values())])
     return Fixed(
         buffer.getvalue().encode("utf-8", "backslashreplace"),
         kept,

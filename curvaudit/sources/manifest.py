@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ _JSON_LINES = (".jsonl", ".ndjson")
 _PATH_NAMES = ("path", "file_name", "filename", "filepath", "image", "image_path", "file")
 _LABEL_NAMES = ("label", "class", "class_name")
 _SPLIT_NAMES = ("split",)
+_QUOTED = re.compile(r'"[^"]*(?:""[^"]*)*"')
 _MOST_COLUMNS = 256  # further columns kept; JSON lines could invent one a line
 _HINT = "Give a header with path and label, or name them with --image-column and --label-column."
 
@@ -146,12 +148,10 @@ def _text(path: Path, shown: str) -> str:
 
 
 def _read_table(text: str, shown: str) -> _Table:
-    head = text.lstrip().partition("\n")[0]
+    head = _QUOTED.sub("", text.lstrip().partition("\n")[0])
     # Spreadsheets write semicolons where the comma is the decimal sign.
     delimiter = max(",;\t", key=head.count)
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=delimiter != "\t"
-    )
+    reader = csv.reader(io.StringIO(_without_blanks(text, delimiter), newline=""), delimiter=delimiter, strict=True)
     records = _records(reader, shown)
     header = next(records, (0, []))[1]
     names = [_clean(name.strip()) or f"column {number}" for number, name in enumerate(header, 1)]
@@ -167,6 +167,24 @@ def _read_table(text: str, shown: str) -> _Table:
     if not table.rows and not table.skipped:
         table.columns = []
     return table
+
+
+def _without_blanks(text: str, delimiter: str) -> str:
+    """Without the blanks around cells; those inside quotes stay.
+
+    Done before the csv module reads it: afterwards nobody can tell a quoted cell from another.
+    """
+    blanks = " " if delimiter == "\t" else " \t"
+    ends = (delimiter, "\r", "\n")
+    if text == text.strip(blanks) and not any(
+        blank + end in text or end + blank in text for blank in blanks for end in ends
+    ):
+        return text
+    cell = re.compile(
+        rf"(?:\A|(?<=[{delimiter}\r\n]))"
+        rf"(?:[{blanks}]*({_QUOTED.pattern})[{blanks}]*(?=[{delimiter}\r\n]|\Z)|[^{delimiter}\r\n]+)"
+    )
+    return cell.sub(lambda found: found[0].strip(blanks) if found[1] is None else found[1], text)
 
 
 def _records(reader: Any, shown: str) -> Iterator[tuple[int, list[str]]]:
