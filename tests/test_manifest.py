@@ -3,11 +3,13 @@
 import json
 import os
 
+import numpy as np
 import pytest
 
 from curvaudit import inventory, sources
 from curvaudit.errors import CurvauditError
 from curvaudit.sources import SourceOptions
+from curvaudit.sources.labelling import label_all
 
 
 def take(path, **options):
@@ -225,6 +227,17 @@ def test_json_lines_are_read_and_bad_ones_named(image_folder, tmp_path):
         "images/circle/006.png",
         "line 15",
     }
+
+
+def test_truth_values_are_the_classes_false_and_true(image_folder, tmp_path):
+    lines = [{"path": f"images/circle/{i:03d}.png", "label": label} for i, label in enumerate((True, False, True))]
+    path = write(tmp_path, "\n".join(map(json.dumps, lines)), "m.jsonl")
+    stock = take(path)
+    assert stock.samples.classes == ("false", "true") and stock.samples.labels.tolist() == [1, 0, 1]
+    path.write_text(path.read_text() + '\n{"path": "images/circle/003.png", "label": 1}')
+    assert take(path).samples.classes == ("1", "false", "true")
+    found = label_all([np.True_, False], ["no", "yes"])
+    assert found.classes == ("no", "yes") and found.rows.tolist() == [1, 0]
 
 
 def test_a_json_document_is_no_json_lines(tmp_path):

@@ -31,7 +31,7 @@ def label_all(given: Sequence[Any], names: Sequence[str] | None = None) -> Label
     Parameters
     ----------
     given:
-        N texts or whole numbers; None, empty text and anything else is no label.
+        N texts, whole numbers or truth values; None, empty text and anything else is no label.
     names:
         Class names in the order of the format, where it carries them: a number is then an index
         into them, a text one of them.
@@ -39,12 +39,13 @@ def label_all(given: Sequence[Any], names: Sequence[str] | None = None) -> Label
     Notes
     -----
     Without names the classes are the distinct labels: whole numbers by value, text by its
-    characters, as torchvision and scikit-learn order them. Numbers beside text count as text.
+    characters, as torchvision and scikit-learn order them. Numbers beside text count as text. Truth values
+    are the texts `false` and `true`; with names they are 0 and 1.
     """
     reasons: dict[int, str] = {}
     values: list[str | int | None] = []
     for position, item in enumerate(given):
-        value, reason = _plain(item)
+        value, reason = _plain(item, named=names is not None)
         values.append(value)
         if reason:
             reasons[position] = reason
@@ -75,7 +76,7 @@ def _by_distinct(values: Sequence[str | int | None], reasons: dict[int, str]) ->
     return Labelling(tuple(str(name) for name in classes), np.array(rows, np.int32), reasons)
 
 
-def _plain(item: Any) -> tuple[str | int | None, str]:
+def _plain(item: Any, named: bool) -> tuple[str | int | None, str]:
     """(label, why there is none)."""
     if isinstance(item, np.generic):
         item = item.item()
@@ -88,6 +89,8 @@ def _plain(item: Any) -> tuple[str | int | None, str]:
             return None, "its label holds a NUL character"
         # JSON can smuggle in halves of characters, which no file can hold.
         return item.encode("utf-8", "backslashreplace").decode(), ""
+    if isinstance(item, bool) and not named:
+        return str(item).lower(), ""  # a bool is an int to Python, but nobody wrote 1 or 0
     if isinstance(item, float) and item.is_integer():
         return int(item), ""  # a column of whole numbers with gaps is often stored as floats
     if isinstance(item, int):
