@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from . import decisions as decided
-from . import exports, store
+from . import exports, sources, store
 from .errors import CurvauditError
 from .exports import fixed_csv
 from .reporting import report as make_report
@@ -73,9 +73,10 @@ def export(
     if path.exists() and not overwrite:
         raise CurvauditError(f"{path} exists already.", "Use --overwrite to replace it, or -o for another file.")
     if decisions is not None:
-        samples = store.open_run(run).samples
+        opened = store.open_run(run)
+        samples = opened.samples
         fixed = fixed_csv.render(samples, decided.by_row(decided.read(decisions), samples, decisions))
-        content, notes = fixed.content, _fixed_notes(fixed)
+        content, notes = fixed.content, _fixed_notes(fixed, _of_files(opened))
     else:
         made = make_report(run, rank_by=rank_by, training=training)
         content, notes = exports.OTHER_PROGRAMS[to][1](made), (f"{len(made.samples)} pictures.",)
@@ -83,10 +84,26 @@ def export(
     return Exported(path, notes)
 
 
-def _fixed_notes(fixed: fixed_csv.Fixed) -> tuple[str, ...]:
+def _of_files(run: store.Run) -> bool:
+    """Whether what stands in the column `path` leads to files.
+
+    The run may have come here without its source, or another folder may lie in that place. A manifest shows in the
+    lines that it has, a folder in ids that begin with the class.
+    """
+    samples = run.samples
+    if len(samples.lines):
+        return True
+    heads = [f"{name}/" for name in samples.classes]
+    below = all(path.startswith(heads[label]) for path, label in zip(samples.ids, samples.labels.tolist(), strict=True))
+    return below and sources.ids_are_paths(run.info.config.get("source")) is not False
+
+
+def _fixed_notes(fixed: fixed_csv.Fixed, of_files: bool) -> tuple[str, ...]:
     notes = [
         f"{fixed.kept} pictures kept, {fixed.dropped} dropped, {fixed.relabelled} relabelled.",
-        "Put the file beside the class folders, or beside the scanned manifest: its paths begin there.",
+        "Put the file beside the class folders, or beside the scanned manifest: its paths begin there."
+        if of_files
+        else "The first column holds the source's ids, not paths of files: the file cannot be scanned as it is.",
     ]
     if fixed.unsolved:
         notes.append(

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 import curvaudit
+from curvaudit import inventory, store
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
 from curvaudit.exports import fixed_csv
+from curvaudit.records import Thumbnails
 
 SMALL = {"epochs": 2, "width": 4, "batch_size": 32, "device": "cpu"}
 
@@ -278,6 +280,42 @@ def test_names_that_begin_or_end_with_a_blank_read_back_as_they_are(run, tmp_pat
     assert list(again.columns.items()) == [("site", source.ids), ("a;b;c;d", further["a;b;c;d"])]
     for row in range(len(source.ids)):
         assert again.encoded(row) == source.encoded(row)
+
+
+@pytest.mark.parametrize("kind", ["folder", "jsonl", "npz", "tar", "parquet", "python", "digits"])
+def test_ids_that_are_no_paths_are_called_so(kind, run, tmp_path):
+    import formats
+    from made import draw_folder
+
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+    images = tmp_path / "images"
+    draw_folder(images, classes=("circle", "square"), each=2, size=20)
+    if kind in ("jsonl", "npz", "tar", "parquet"):
+        spec = getattr(formats, f"write_{kind}")(images)
+    else:
+        spec = {"folder": images, "digits": "digits"}.get(
+            kind, [(np.full((8, 8), i, np.uint8), i % 2) for i in range(4)]
+        )
+    stock = inventory.take(curvaudit.sources.load(spec), 1, lambda done: None)
+    config = {**run.info.config, "source": None if kind == "python" else str(spec)}
+    info = replace(run.info, config=config)
+    store.create(tmp_path / "run.h5", info, stock.samples, (), Thumbnails(np.zeros(0, np.int64), ()))
+    made = store.open_run(tmp_path / "run.h5")
+    decided = write_decisions(tmp_path / "d", made, decision(made, made.samples.ids[0], "fine"))
+
+    def notes(name):
+        return " ".join(curvaudit.export(made.path, "csv-fixed", images / name, decisions=decided).notes)
+
+    files = kind in ("folder", "jsonl")
+    assert ("beside the class folders" in notes("a.csv")) == files
+    assert ("cannot be scanned" in notes("b.csv")) == (not files)
+    if kind == "folder":
+        assert len(inventory.take(curvaudit.sources.load(images / "a.csv"), 1, lambda done: None).samples) == 4
+        images.rename(tmp_path / "elsewhere")
+        images.mkdir()
+        assert "beside the class folders" in notes("c.csv")
+        assert curvaudit.sources.ids_are_paths("~nobody-of-that-name/images") is None
 
 
 @pytest.mark.parametrize(

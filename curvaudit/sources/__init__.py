@@ -9,6 +9,7 @@ To add one, write a file here with
 - `NAMES` (optional): the names it goes by. Such sources are asked first.
 - `LAST = True` (optional): it takes what the others leave, thus it is asked last.
 - `TAKES_COLUMNS = True` (optional): the options `image_column` and `label_column` mean something to it.
+- `IDS_ARE_PATHS = True` (optional): its pictures are files, and ids lead to them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ..records import Skipped
 from .interface import Source, SourceOptions
 from .together import join
 
-__all__ = ["Source", "SourceOptions", "load", "load_all", "names", "other_splits"]
+__all__ = ["Source", "SourceOptions", "ids_are_paths", "load", "load_all", "names", "other_splits"]
 
 
 class SourceModule(Protocol):
@@ -108,6 +109,15 @@ def other_splits(spec: Any, options: SourceOptions) -> tuple[str, ...]:
             others = getattr(module, "other_splits", None)
             return tuple(others(spec, options)) if others else ()
     return ()
+
+
+def ids_are_paths(spec: Any) -> bool | None:
+    """Whether the ids of a source lead to files; None where there is no such source (any more)."""
+    try:
+        found = next((module for module in _modules() if module.matches(spec)), None)
+    except (OSError, RuntimeError, ValueError):  # of another machine: a folder that may not be seen, no such home
+        return None
+    return None if found is None else bool(getattr(found, "IDS_ARE_PATHS", False))
 
 
 def names() -> tuple[str, ...]:

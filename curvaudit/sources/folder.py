@@ -20,6 +20,7 @@ from .splits import SPLITS
 SUPPORTS = "a folder with one folder for each class (class/image.jpg)"
 
 LAST = True
+IDS_ARE_PATHS = True
 
 _CLUTTER = {
     "thumbs.db": "Windows thumbnail cache, not an image",

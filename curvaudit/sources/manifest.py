@@ -23,6 +23,7 @@ from .naming import as_text
 
 SUPPORTS = "a .csv, .tsv or .jsonl manifest with the columns path and label"
 TAKES_COLUMNS = True
+IDS_ARE_PATHS = True
 
 _TABLES = (".csv", ".tsv")
 _JSON_LINES = (".jsonl", ".ndjson")
