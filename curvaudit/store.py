@@ -619,9 +619,26 @@ class Run:
         with _reading(self.path) as file:
             return file["thumbnails/rows"][:] if "thumbnails" in file else np.zeros(0, np.int64)
 
+    def _features_file(self, training: int) -> Path:
+        """Where features are to be looked for: the last epoch beside the run file that brings some, or the run file."""
+        group = f"trainings/{training}"
+        for attempt in range(_ATTEMPTS):
+            with _reading(self.path) as file:
+                inside = _committed(file[group])
+            for number in range(self._epochs(training), inside, -1):
+                beside = _beside(self.path, training, number)
+                if not beside.exists() and attempt + 1 < _ATTEMPTS:
+                    break  # it has been taken in meanwhile
+                with _reading(beside) as file:
+                    if "features" in file[group]:
+                        return beside
+            else:
+                return self.path
+        raise AssertionError
+
     def features_epoch(self, training: int) -> int | None:
         """The epoch whose features are kept, None where there are none."""
-        with _reading(self.path) as file:
+        with _reading(self._features_file(training)) as file:
             group = file[f"trainings/{training}"]
             if "features" not in group:
                 return None
@@ -637,9 +654,12 @@ class Run:
 
     def features(self, training: int) -> Iterator[tuple[slice, np.ndarray]]:
         """(rows, features (n, D) float32) block after block of samples: memory stays bounded."""
+        place = self._features_file(training)
         for start in range(0, len(self.samples), _FEATURES):
             rows = slice(start, min(start + _FEATURES, len(self.samples)))
-            with _reading(self.path) as file:
+            if not place.exists():  # its epoch has been taken in meanwhile
+                place = self._features_file(training)
+            with _reading(place) as file:
                 block = file[f"trainings/{training}/features"][rows].astype(np.float32)
             if not np.isfinite(block).all():
                 raise DamagedRun(f"{self.path} holds features that are no numbers.", "Scan again with --overwrite.")

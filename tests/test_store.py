@@ -407,6 +407,25 @@ def test_epochs_beside_a_large_run_are_read_as_if_they_were_in_it(large):
     np.testing.assert_equal(everything(store.open_run(large)), before)
 
 
+def test_features_beside_a_large_run_are_read_as_if_they_were_in_it(large, monkeypatch):
+    assert store.open_run(large).features_epoch(0) == 2  # none beside it: those in the run count
+    later = FEATURES + 100
+    store.append_epoch(large, 0, replace(epoch(5, margin=10), features=later))
+    store.append_epoch(large, 0, epoch(6, margin=12))
+    assert beside(large) == [f"run.h5.epoch-0-{number}" for number in (3, 4, 5, 6)]
+    monkeypatch.setattr(store, "_FEATURES", 2)
+    run = store.open_run(large)
+    blocks = run.features(0)
+    for taken_in in (False, True):
+        assert run.features_epoch(0) == 5
+        assert np.array_equal(run.feature_rows(0, np.array([0, 3])), later[[0, 3]])
+        if not taken_in:
+            read = [next(blocks)[1]]
+            store.finish_training(large, 0, memorized=True)  # between two blocks of a reader
+            assert beside(large) == []
+    assert np.array_equal(np.concatenate([*read, *(block for _, block in blocks)]), later)
+
+
 def test_epochs_are_taken_in_when_they_are_large_enough_together(large):
     number = 4
     while beside(large):
