@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import CurvauditError
@@ -29,4 +30,5 @@ def write_whole(path: Path, content: bytes, hint: str) -> None:
     except OSError as error:
         raise CurvauditError(f"{path} cannot be written: {error.strerror or error}.", hint) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # its folder may be what went wrong
+            temporary.unlink(missing_ok=True)
