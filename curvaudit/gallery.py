@@ -33,7 +33,7 @@ def rows_worth_showing(run: store.Run) -> np.ndarray:
             chosen.append(order[:TOP])
             if name == "curvature":
                 chosen.append(ranking.spread(order))
-                chosen.extend(_extremes(order, samples.labels, len(samples.classes)))
+                chosen.append(ranking.extremes(order, samples.labels, EXTREMES))
         if training.epochs:
             wrong = run.last(training.index, "correct") == 0  # (N,)
             chosen.append(np.flatnonzero(wrong)[:TOP])
@@ -42,14 +42,6 @@ def rows_worth_showing(run: store.Run) -> np.ndarray:
     near = matching.candidates(samples)
     chosen.append(np.unique(near.pairs[np.argsort(near.distance, kind="stable")[:_PAIRS]]))
     return np.unique(np.concatenate([np.asarray(rows, np.int64) for rows in chosen]))
-
-
-def _extremes(order: np.ndarray, labels: np.ndarray, classes: int) -> list[np.ndarray]:
-    found = []
-    for label in range(classes):
-        mine = order[labels[order] == label]
-        found += [mine[:EXTREMES], mine[-EXTREMES:]]
-    return found
 
 
 def rows_worth_a_preview(run: store.Run) -> np.ndarray:

@@ -194,10 +194,16 @@ def _together(
     if not others:
         return stock.samples, None
     classes = list(stock.samples.classes)
+    place: dict[str, int] = {}  # where a class stands first; a list would be searched K times K
+    for position, label in enumerate(classes):
+        place.setdefault(label, position)
     parts = []
     for name, other in others:
-        classes += [label for label in other.samples.classes if label not in classes]
-        number = np.array([classes.index(label) for label in other.samples.classes], np.int32)
+        for label in other.samples.classes:
+            if label not in place:
+                place[label] = len(classes)
+                classes.append(label)
+        number = np.array([place[label] for label in other.samples.classes], np.int32)
         ids = tuple(f"{name}: {identity}" for identity in other.samples.ids)
         parts.append(replace(other.samples, ids=ids, labels=number[other.samples.labels]))
     elsewhere = parts[0]

@@ -115,7 +115,8 @@ def report(
     all_findings = findings.find_all(evidence)
     on_event(Advanced(1))
     spread = ranking.spread(order).tolist()
-    shown = {int(row) for row in order[:top]} | _extreme_rows(run, order) | set(spread)
+    extremes = ranking.extremes(order, run.samples.labels, gallery.EXTREMES).tolist()
+    shown = {*order[:top].tolist(), *extremes, *spread}
     shown |= set(_found(all_findings))
     rows = sorted(shown)
     first = list(dict.fromkeys([*order[:top].tolist(), *_found(all_findings), *rows]))
@@ -225,15 +226,6 @@ def _found(all_findings: Sequence[Finding]) -> list[int]:
     """Rows that findings name, those of conflicts and warnings first."""
     by_weight = sorted(all_findings, key=lambda finding: ("error", "warning", "note").index(finding.rule.severity))
     return [sample.index for finding in by_weight for sample in finding.samples if sample.index is not None]
-
-
-def _extreme_rows(run: store.Run, order: np.ndarray) -> set[int]:
-    labels = run.samples.labels[order]  # (N,)
-    rows: set[int] = set()
-    for label in range(len(run.samples.classes)):
-        mine = order[labels == label]
-        rows |= {int(row) for row in (*mine[: gallery.EXTREMES], *mine[-gallery.EXTREMES :])}
-    return rows
 
 
 def _other_trainings(run: store.Run, group: Sequence[TrainingInfo], damage: ReadableParts) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import tarfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import curvaudit
 from curvaudit import exports, inspecting, inventory
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
+from curvaudit.records import Samples
 
 
 def by_rule(report) -> dict[str, list[set[str]]]:
@@ -234,3 +236,24 @@ def test_a_class_that_cannot_be_reached_is_no_clutter(image_folder):
     report = curvaudit.inspect(image_folder)
     assert {item.id: item.kind for item in report.skipped} == {"bird": "unreadable", ".#lock": "ignored"}
     assert by_rule(report)["CA301"] == [{"bird"}]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_classes_of_others_are_numbered_as_by_searching_the_list(seed):
+    random = np.random.default_rng(seed)
+
+    def stock_of(classes: int) -> SimpleNamespace:
+        names = tuple(f"class {number}" for number in random.permutation(12)[:classes])
+        labels = random.integers(0, classes, 30).astype(np.int32)
+        whole = np.zeros(30, np.uint64)
+        ids = tuple(map(str, range(30)))
+        return SimpleNamespace(samples=Samples(ids, labels, names, whole, whole, whole, whole, whole))
+
+    stock, others = stock_of(5), [(name, stock_of(int(random.integers(1, 8)))) for name in ("x", "y")]
+    classes, labels = list(stock.samples.classes), []
+    for _, other in others:
+        classes += [label for label in other.samples.classes if label not in classes]
+        labels += [classes.index(other.samples.classes[label]) for label in other.samples.labels]
+    mine, elsewhere = inspecting._together(stock, others)
+    assert mine is stock.samples and elsewhere is not None
+    assert elsewhere.classes == tuple(classes) and elsewhere.labels.tolist() == labels

@@ -1,5 +1,7 @@
 """From logged values to ranks, suggested labels and what counts as memorized."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -91,6 +93,22 @@ def test_consensus_is_a_mean_of_percentiles_and_does_not_depend_on_the_order():
     assert consensus({name: part[shuffled] for name, part in parts.items()}) == pytest.approx(values[shuffled])
 
 
+def extremes_one_mask_a_class(order, labels, classes, each):
+    found = [order[labels[order] == label] for label in range(classes)]
+    return np.concatenate([np.r_[mine[:each], mine[each:][-each:]] for mine in found])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_extremes_are_those_of_one_mask_for_each_class(seed):
+    random = np.random.default_rng(seed)
+    count, classes, each = int(random.integers(1, 300)), int(random.integers(1, 40)), int(random.integers(1, 12))
+    labels = random.integers(0, classes, count).astype(np.int32) // int(random.integers(1, 4))  # some are empty
+    order = ranking.order(random.integers(0, 5, count).astype(float))  # many ties
+    found = ranking.extremes(order, labels, each)
+    assert found.tolist() == extremes_one_mask_a_class(order, labels, classes, each).tolist()
+    assert len(set(found.tolist())) == len(found)
+
+
 # --- memorization --------------------------------------------------------------------
 
 
@@ -123,6 +141,49 @@ def test_the_class_that_dominated_is_preferred():
     assert preferred([[1, 2, 1, 2]], [0]) == [-1]  # contradictions do not agree
     assert preferred([[1, 1, 1, 2]], [0]) == [1]
     assert preferred([[1, NAN, NAN, NAN], [NAN] * 4], [0, 0]) == [1, -1]
+
+
+def preferred_by_a_table(predictions, given, classes):
+    """All votes side by side, (n, K)."""
+    measured = (~np.isnan(predictions)).sum(axis=0)
+    votes = np.zeros((len(given), classes), np.int32)
+    for row in predictions:
+        seen = np.flatnonzero(~np.isnan(row))
+        votes[seen, row[seen].astype(np.int64)] += 1
+    votes[np.arange(len(given)), given] = 0
+    best = votes.argmax(axis=1)
+    count = votes[np.arange(len(given)), best]
+    strong = count >= suggestion.RESISTED * np.maximum(measured, 1)
+    strong &= (count >= suggestion.AGREED * votes.sum(axis=1)) & (count > 0)
+    return np.where(strong, best, -1).astype(np.int32)
+
+
+@pytest.mark.parametrize("limits", [(0.5, 0.75), (0.2, 0.3)], ids=["as set", "low, so that ties decide"])
+@pytest.mark.parametrize("seed", range(20))
+def test_preferences_are_those_of_a_table_of_all_votes(monkeypatch, seed, limits):
+    for name, limit in zip(("RESISTED", "AGREED"), limits, strict=True):
+        monkeypatch.setattr(suggestion, name, limit)
+    random = np.random.default_rng(seed)
+    epochs, count, classes = int(random.integers(0, 9)), int(random.integers(1, 300)), int(random.integers(1, 5))
+    predictions = random.integers(0, classes, (epochs, count)).astype(np.float32)
+    predictions[random.random((epochs, count)) < 0.2] = NAN
+    given = random.integers(0, classes, count).astype(np.int32)
+    found = suggestion.preferred(predictions, given, classes)
+    assert found.dtype == np.int32
+    assert found.tolist() == preferred_by_a_table(predictions, given, classes).tolist()
+
+
+def test_a_hundred_thousand_classes_need_no_table_of_them():
+    count, classes = 65_536, 100_000
+    given = np.arange(count, dtype=np.int32)
+    predictions = np.full((6, count), classes - 1, np.float32)
+    tracemalloc.start()
+    try:
+        found = suggestion.preferred(predictions, given, classes)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+    assert (found == classes - 1).all()
 
 
 def test_the_epochs_between_warm_up_and_memorization_judge():

@@ -86,13 +86,22 @@ def preferred(predictions: np.ndarray, given: np.ndarray, classes: int) -> np.nd
     given:
         (n,) label indices.
     """
-    measured = (~np.isnan(predictions)).sum(axis=0)  # (n,)
-    votes = np.zeros((len(given), classes), np.int32)
-    for row in predictions:
-        seen = np.flatnonzero(~np.isnan(row))
-        votes[seen, row[seen].astype(np.int64)] += 1
-    votes[np.arange(len(given)), given] = 0
-    best = votes.argmax(axis=1)
-    count = votes[np.arange(len(given)), best]
-    strong = (count >= RESISTED * np.maximum(measured, 1)) & (count >= AGREED * votes.sum(axis=1)) & (count > 0)
+    seen = (predictions >= 0) & (predictions < classes)  # (J, n) false for NaN
+    votes = np.where(seen & (predictions != given), predictions, -1).astype(np.int32)  # (J, n)
+    # Equal votes come to lie one after the other and are counted there: a table of all classes would take
+    # n × K, which is 26 GB for 65,536 samples of 100,000 classes.
+    votes.sort(axis=0)
+    best = np.zeros(len(given), np.int32)
+    count, streak = np.zeros_like(best), np.zeros_like(best)
+    before = np.full_like(best, -1)
+    for row in votes:
+        streak = np.where(row < 0, 0, np.where(row == before, streak + 1, 1))
+        better = streak > count  # of classes with as many votes the first
+        best, count = np.where(better, row, best), np.where(better, streak, count)
+        before = row
+    strong = (
+        (count >= RESISTED * np.maximum(seen.sum(axis=0), 1))
+        & (count >= AGREED * (votes >= 0).sum(axis=0))
+        & (count > 0)
+    )
     return np.where(strong, best, -1).astype(np.int32)
