@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -287,6 +288,50 @@ def test_an_existing_file_is_replaced_only_when_asked(path):
     store.create(path, INFO, SAMPLES, (), THUMBNAILS, overwrite=True)
     assert curvaudit.open_run(path).trainings == ()
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.fixture
+def reserved(monkeypatch) -> list[int]:
+    """How large each file was made before HDF5 wrote to it."""
+    sizes, reserve = [], store._reserve
+
+    def noting(path, room):
+        sizes.append(path.stat().st_size + room)
+        reserve(path, room)
+
+    monkeypatch.setattr(store, "_reserve", noting)
+    return sizes
+
+
+def random_samples(count: int, columns: Mapping[str, tuple[str, ...]]) -> Samples:
+    """As incompressible as samples can be."""
+    chance = np.random.default_rng(0)
+    return Samples(
+        ids=tuple(map(str, range(count))),
+        labels=np.arange(count, dtype=np.int32) % 2,
+        classes=("a", "b"),
+        content_hash=chance.integers(0, 2**64, count, np.uint64),
+        phash=chance.integers(0, 2**64, count, np.uint64),
+        width=chance.integers(1, 2**16, count, np.uint16),
+        height=chance.integers(1, 2**16, count, np.uint16),
+        contrast=chance.random(count, np.float32),
+        columns=columns,
+        lines=np.arange(1, count + 1, dtype=np.int32) if columns else np.zeros(0, np.int32),
+        signature=chance.integers(-128, 128, (count, 99), np.int8),
+    )
+
+
+@pytest.mark.parametrize("kind", ["plain", "columns", "pictures"])
+def test_a_new_file_is_not_larger_than_the_space_reserved_for_it(tmp_path, reserved, kind):
+    count, chance = 100_000, np.random.default_rng(1)
+    columns = {"noise": tuple(chance.bytes(12).hex() for _ in range(count))} if kind == "columns" else {}
+    pictures = tuple(chance.bytes(4) for _ in range(count if kind == "pictures" else 0))
+    thumbnails = Thumbnails(np.arange(len(pictures)), pictures)
+    out = tmp_path / "run.h5"
+    store.create(out, INFO, random_samples(count, columns), SKIPPED, thumbnails)
+    assert out.stat().st_size <= reserved[-1]
+    store.set_previews(out, thumbnails)
+    assert out.stat().st_size <= reserved[-1]
 
 
 # --- damage and other versions -------------------------------------------------------
