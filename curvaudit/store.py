@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -44,7 +45,9 @@ FORMAT = "curvaudit-run"
 _MAJOR = 1
 _COLUMNS = 65536  # samples a chunk: an epoch is a few chunks, a block of samples one chunk an epoch
 _CURVES = ("train_loss", "train_accuracy", "val_loss", "val_curvature", "learning_rate", "seconds")
-_TEXTS = 4096  # texts a chunk
+_TEXTS = 4096  # texts a chunk, at most
+_TEXT_BYTES = 16 << 20  # of a chunk of texts, at most
+_LONG = 4096  # bytes; a column with a longer text may lie in `long_columns`
 _FEATURES = 4096  # rows of features a chunk, and a block
 _TEXT_DIGEST = "text_digest"
 # With checksums on everything that is not data: a flipped byte is an error, not another number.
@@ -471,8 +474,11 @@ def _write_samples(file: h5py.File, samples: Samples) -> None:
         group.create_dataset(name, data=values, track_times=False)
     if samples.columns:
         columns = group.create_group("columns", track_order=True)  # the manifest's order, not the alphabet's
-        for name, texts in samples.columns.items():
-            _texts(columns, _link_name(name), texts)
+        for position, (name, texts) in enumerate(samples.columns.items()):
+            if _is_long(texts):
+                _long_texts(group.require_group("long_columns"), _link_name(name), texts, position)
+            else:
+                _texts(columns, _link_name(name), texts)
     _describe(group, digest=_digest(group))
 
 
@@ -515,9 +521,13 @@ def _write_pictures(file: h5py.File, group_name: str, pictures: Thumbnails) -> N
     offsets = np.cumsum([0, *(len(image) for image in pictures.images)], dtype=np.int64)
     data = np.frombuffer(b"".join(pictures.images), np.uint8)
     for name, values in (("rows", pictures.rows.astype(np.int64)), ("offsets", offsets), ("data", data)):
-        # A checksum needs chunks, and chunks at least one value.
-        checked = {"fletcher32": True, "chunks": (min(len(values), _COLUMNS),)} if len(values) else {}
-        group.create_dataset(name, data=values, track_times=False, **checked)
+        _checked(group, name, values)
+
+
+def _checked(group: h5py.Group, name: str, values: np.ndarray, compression: str | None = None) -> None:
+    # A checksum needs chunks, and chunks at least one value.
+    filters = {"fletcher32": True, "chunks": (min(len(values), _COLUMNS),), "compression": compression}
+    group.create_dataset(name, data=values, track_times=False, **(filters if len(values) else {}))
 
 
 # Data sets of texts have a fixed length: HDF5 keeps others in heaps without checksums, and can hang on a
@@ -547,12 +557,33 @@ def _text_digest(item: h5py.Group | h5py.Dataset) -> np.uint64:
 def _texts(group: h5py.Group, name: str, values: Sequence[str]) -> None:
     encoded = [_clean(value).encode() for value in values]
     longest = max(map(len, encoded), default=1) or 1
+    at_once = _texts_at_once(longest)
     # Compressed: one long name must not cost its length for every other.
-    checked = {"fletcher32": True, "compression": "gzip", "chunks": (min(len(values), _TEXTS),)} if values else {}
+    checked = {"fletcher32": True, "compression": "gzip", "chunks": (min(len(values), at_once),)} if values else {}
     kind = h5py.string_dtype("utf-8", longest)
     data = group.create_dataset(name, shape=(len(values),), dtype=kind, track_times=False, **checked)
-    for start in range(0, len(values), _TEXTS):
-        data[start : start + _TEXTS] = np.array(encoded[start : start + _TEXTS], dtype=kind)
+    for start in range(0, len(values), at_once):
+        data[start : start + at_once] = np.array(encoded[start : start + at_once], dtype=kind)
+
+
+def _texts_at_once(length: int) -> int:
+    return max(1, min(_TEXTS, _TEXT_BYTES // length))
+
+
+def _is_long(texts: Sequence[str]) -> bool:
+    """Whether to fill all up to the longest would cost gigabytes of nothing: one list of polygons is enough."""
+    lengths = [len(text.encode("utf-8", "backslashreplace")) for text in texts]
+    longest = max(lengths, default=0)
+    return longest > _LONG and longest * len(texts) > _TEXT_BYTES + 4 * sum(lengths)
+
+
+def _long_texts(parent: h5py.Group, name: str, values: Sequence[str], position: int) -> None:
+    """A column as one block of bytes, as pictures lie."""
+    group = parent.create_group(name)
+    group.attrs["position"] = position
+    encoded = [_clean(value).encode() for value in values]
+    _checked(group, "offsets", np.cumsum([0, *map(len, encoded)], dtype=np.int64))
+    _checked(group, "data", np.frombuffer(b"".join(encoded), np.uint8), "gzip")
 
 
 def _clean(text: str) -> str:
@@ -837,7 +868,25 @@ def _said(item: h5py.Group | h5py.Dataset, name: str) -> str:
 
 
 def _strings(data: h5py.Dataset) -> tuple[str, ...]:
-    return tuple(text for start in range(0, len(data), _TEXTS) for text in data.asstr()[start : start + _TEXTS])
+    chunk = data.chunks[0] if data.chunks else 1  # the first files had longer ones than are written today
+    step = max(_texts_at_once(data.dtype.itemsize), min(_TEXTS, chunk))
+    return tuple(text for start in range(0, len(data), step) for text in data.asstr()[start : start + step])
+
+
+def _long_strings(group: h5py.Group) -> tuple[str, ...]:
+    offsets, data = group["offsets"][:].tolist(), group["data"][:].tobytes()
+    if offsets[0] != 0 or offsets[-1] != len(data) or any(start > end for start, end in pairwise(offsets)):
+        raise ValueError(f"the offsets of {group.name} do not fit")
+    return tuple(data[start:end].decode() for start, end in pairwise(offsets))
+
+
+def _read_columns(group: h5py.Group) -> dict[str, tuple[str, ...]]:
+    """In the manifest's order."""
+    found = [(name, _strings(texts)) for name, texts in group["columns"].items()] if "columns" in group else []
+    long = group["long_columns"].items() if "long_columns" in group else ()
+    for name, texts in sorted(long, key=lambda item: int(item[1].attrs["position"])):
+        found.insert(int(texts.attrs["position"]), (name, _long_strings(texts)))
+    return {unquote(name): texts for name, texts in found}
 
 
 def _check_digest(group: h5py.Group) -> None:
@@ -857,7 +906,6 @@ def _check_samples(samples: Samples, count: int, classes: int) -> None:
 
 def _read_samples(group: h5py.Group) -> Samples:
     _check_digest(group)
-    columns = group["columns"].items() if "columns" in group else ()
     return Samples(
         ids=_strings(group["id"]),
         labels=group["label"][:],
@@ -867,7 +915,7 @@ def _read_samples(group: h5py.Group) -> Samples:
         width=group["width"][:],
         height=group["height"][:],
         contrast=group["contrast"][:],
-        columns={unquote(name): _strings(texts) for name, texts in columns},
+        columns=_read_columns(group),
         lines=group["line"][:] if "line" in group else np.zeros(0, np.int32),
         signature=group["signature"][:] if "signature" in group else np.zeros((0, signatures.LENGTH), np.int8),
     )

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tracemalloc
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -223,6 +224,82 @@ def test_ten_trainings_are_in_the_order_of_their_numbers(path):
     for index in range(1, 12):
         store.add_training(path, index, index / 100, 0, {}, MEASURES)
     assert [training.index for training in curvaudit.open_run(path).trainings] == list(range(12))
+
+
+# --- long texts ------------------------------------------------------------------------
+
+COUNT = 5000
+POLYGONS = tuple("ä" * 500_000 if row == 7 else f"[{row}]" for row in range(COUNT))  # one of 1 MB
+COLUMNS = {
+    "site": tuple(f"site {row}" for row in range(COUNT)),
+    "a/b": POLYGONS,
+    "empty": ("",) * COUNT,
+    "last": tuple(reversed(POLYGONS)),
+}
+
+
+@pytest.fixture
+def long(tmp_path) -> Path:
+    out = tmp_path / "long.h5"
+    store.create(out, INFO, random_samples(COUNT, COLUMNS), SKIPPED, THUMBNAILS)
+    return out
+
+
+def test_one_long_text_costs_its_length_once_and_columns_keep_their_order(tmp_path, reserved):
+    tracemalloc.start()
+    try:
+        out = tmp_path / "run.h5"
+        store.create(out, INFO, random_samples(COUNT, COLUMNS), SKIPPED, THUMBNAILS)
+        columns = curvaudit.open_run(out).samples.columns
+        assert tracemalloc.get_traced_memory()[1] < 256 << 20
+    finally:
+        tracemalloc.stop()
+    assert list(columns) == list(COLUMNS) and columns == COLUMNS
+    assert out.stat().st_size <= reserved[-1]
+
+
+def test_long_columns_lie_as_the_specification_says(long):
+    with h5py.File(long) as file:
+        assert list(file["samples/columns"]) == ["site", "empty"]
+        assert set(file["samples/long_columns"]) == {"a%2Fb", "last"}
+        group = file["samples/long_columns/a%2Fb"]
+        offsets, data = group["offsets"], group["data"]
+        assert group.attrs["position"] == 1 and file["samples/long_columns/last"].attrs["position"] == 3
+        assert (offsets.shape, offsets.dtype, data.dtype) == ((COUNT + 1,), np.int64, np.uint8)
+        assert offsets.fletcher32 and data.fletcher32 and data.compression == "gzip"
+        for row in (0, 6, 7, COUNT - 1):
+            assert data[offsets[row] : offsets[row + 1]].tobytes().decode() == POLYGONS[row]
+
+
+@pytest.mark.parametrize("place", [0, 8, -1])
+def test_long_columns_whose_offsets_do_not_fit_are_damage(long, place):
+    with h5py.File(long, "r+") as file:
+        file["samples/long_columns/last/offsets"][place] = 10**9
+        file["samples"].attrs["digest"] = store._digest(file["samples"])
+        file["samples"].attrs["text_digest"] = store._text_digest(file["samples"])
+    with pytest.raises(DamagedRun, match="offsets"):
+        curvaudit.open_run(long)
+
+
+def test_columns_that_cost_little_are_padded_as_ever(tmp_path):
+    kept = {"long all": ("x" * 5000,) * COUNT, "short": ("x" * 4096, *("",) * (COUNT - 1))}
+    store.create(tmp_path / "run.h5", INFO, random_samples(COUNT, kept), SKIPPED, THUMBNAILS)
+    with h5py.File(tmp_path / "run.h5") as file:
+        assert "long_columns" not in file["samples"] and list(file["samples/columns"]) == list(kept)
+    assert curvaudit.open_run(tmp_path / "run.h5").samples.columns == kept
+
+
+def test_a_long_reason_takes_bounded_memory(tmp_path):
+    """Outside the columns texts are padded whatever their length, a few at a time."""
+    skipped = [Skipped(f"{row}.png", "x" * 20_000 if row == 3 else "no such file") for row in range(COUNT)]
+    out = tmp_path / "run.h5"
+    tracemalloc.start()
+    try:
+        store.create(out, INFO, SAMPLES, skipped, THUMBNAILS)
+        assert curvaudit.open_run(out).skipped == tuple(skipped)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
 
 
 # --- commit protocol -----------------------------------------------------------------
