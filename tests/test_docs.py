@@ -180,7 +180,8 @@ def _datasets(place: Path) -> None:
     import datasets
 
     images = place / "images"
-    for path in (place / "cifar100" / "train.parquet", place / "cifar100" / "test.parquet"):
+    for name in ("cifar100/train.parquet", "cifar100/test.parquet", "cifar100-train.parquet"):
+        path = place / name
         path.parent.mkdir(exist_ok=True)
         write_parquet(images, path, label="fine_label")
     write_parquet(images, place / "data" / "train-00000-of-00001.parquet")

@@ -556,7 +556,7 @@ ELSEWHERE = {
     (
         "training.processes",
         "Another of the {self.size} processes",
-    ): "test_processes.py::test_a_dead_process_ends_the_scan_and_one_process_resumes_it",
+    ): "test_processes.py::test_a_dead_process_ends_the_scan_and_one_or_two_resume_it",
     ("training.checkpoint", "The checkpoint {path} cannot be written"): "crash/test_trouble.py::test_a_disk_that_fills",
     (
         "training.checkpoint",
