@@ -128,8 +128,9 @@ def with_overrides(recipe: Recipe, settings: ScanSettings) -> Recipe:
         if value is not None:
             changes[field] = value
     if settings.lr is not None:
-        # Both parts of a schedule, or the plain epochs would start above a small peak.
-        changes["plain_rate"] = recipe.plain_rate * settings.lr / recipe.learning_rate
+        # All parts of a schedule, or the plain epochs would start above a small peak.
+        for name in ("plain_rate", "extension_rate"):
+            changes[name] = getattr(recipe, name) * settings.lr / recipe.learning_rate
     if settings.curvature_every is not None:
         every = settings.curvature_every
         changes |= {"curvature_every": every, "curvature_every_augmented": every, "curvature_from": 1}

@@ -68,7 +68,9 @@ def test_one_cycle_rises_falls_and_never_stops():
     assert schedule[peak:] == sorted(schedule[peak:], reverse=True)
     beyond = rates[4 * recipe.epochs :]
     restart = beyond.index(recipe.plain_rate)
-    assert beyond[0] > schedule[-1]
+    assert beyond[0] == pytest.approx(recipe.extension_rate) and beyond[0] > schedule[-1]
+    smaller = with_overrides(recipe, ScanSettings(lr=recipe.learning_rate / 10))
+    assert [smaller.learning_rate_at(e / 4) for e in range(len(rates))] == pytest.approx([rate / 10 for rate in rates])
     assert all(part == sorted(part, reverse=True) for part in (beyond[:restart], beyond[restart:]))
 
 

@@ -46,6 +46,8 @@ def fast(samples: int, channels: int) -> Recipe:
         plain_epochs=plain,
         # Wrong labels of simple grey pictures are only learned in large steps.
         plain_rate=0.01 if colour else 0.05,
+        # Photographs lose much at larger rates (docs/performance.md).
+        extension_rate=0.005 if colour else 0.01,
         extension=augmented + plain,
         rehearsals=20,
         probes=1,
@@ -90,6 +92,7 @@ def named(preset: str, samples: int, channels: int) -> Recipe:
         augmentation=augmentation,
         plain_epochs=0,
         plain_rate=0.0,
+        extension_rate=0.0,
         extension=0,
         rehearsals=0,
         probes=10,

@@ -15,7 +15,7 @@ WARM = 0.2  # share of the augmented epochs in which the learning rate rises
 SETTLING = 0.75  # share of the plain epochs in which it falls …
 SETTLED = 0.05  # … to this share of `plain_rate`
 MOPPING = 1 / 3  # for this share of the extension …
-MOPPING_RATES = (0.2, 0.02)  # … it goes on between these shares of the peak; then the plain cycle comes once more
+MOPPED = 0.1  # … the rate falls from `extension_rate` to this share of it; then the plain cycle comes once more
 REHEARSED = 0.1  # share of an epoch that may be added for samples that are still wrong
 
 
@@ -34,6 +34,7 @@ class Recipe:
     augmentation: Augmentation
     plain_epochs: int  # the last epochs of the schedule run without augmentation
     plain_rate: float  # learning rate where they begin ("one-cycle" only)
+    extension_rate: float  # learning rate where the extension begins ("one-cycle" only)
     extension: int  # at most this many more epochs, without augmentation, while not memorized
     rehearsals: int  # in the extension a sample that is still wrong comes up to so many times more in an epoch
     probes: int
@@ -100,8 +101,8 @@ class Recipe:
             mopping = MOPPING * self.extension
             start, length = self.epochs + mopping, self.extension - mopping
             if progress < start:
-                first, last = (share * self.learning_rate for share in MOPPING_RATES)
-                return _cosine(first, last, (progress - self.epochs) / mopping)
+                share = (progress - self.epochs) / mopping
+                return _cosine(self.extension_rate, MOPPED * self.extension_rate, share)
         share = (progress - start) / (SETTLING * length) if length else 1.0
         return _cosine(self.plain_rate, SETTLED * self.plain_rate, min(1.0, share))
 
