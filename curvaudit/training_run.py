@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +78,8 @@ class Training:
             )
         )
         self.on_event = on_event
-        self._wrong = np.zeros(0, np.int64)  # rows that could be memorized and were wrong after the last epoch
+        # Rows that could be memorized and were wrong after the last epoch, and before it those of the one before.
+        self._wrong: deque[np.ndarray] = deque(maxlen=2)
 
     def run(self) -> None:
         """Train from wherever the run file says this training stands, until memorized."""
@@ -143,6 +146,9 @@ class Training:
         done = 0
         remembered: bool | None = None
         if saved is not None:
+            if rows >= recipe.epochs - 1:
+                lately = work.processes.told(lambda: {"wrong": self._wrong_lately()})["wrong"]
+                self._wrong.extend(np.array(one, np.int64) for one in lately)
             model.load_state_dict(saved.model)
             optimizer.load_state_dict(saved.optimizer)
             done = saved.epoch
@@ -150,8 +156,7 @@ class Training:
                 # Killed between training and measuring: the checkpoint holds what to measure.
                 remembered = self._log(model, saved)
             elif rows >= recipe.epochs:
-                self._wrong = np.array(work.processes.told(lambda: {"rows": self._wrong_at_end()})["rows"], np.int64)
-                remembered = len(self._wrong) == 0
+                remembered = len(self._wrong[-1]) == 0
         if self._over(done, remembered):
             self._finish(bool(remembered), done)
             return
@@ -168,7 +173,8 @@ class Training:
             device=work.device,
             bf16=work.bf16,
             processes=work.processes,
-            still_wrong=lambda: self._wrong,
+            # Of two that look alike under two labels either is wrong in turns, until both are rehearsed.
+            still_wrong=lambda: reduce(np.union1d, self._wrong, np.zeros(0, np.int64)),
             on_batch=lambda count: self.on_event(Advanced(count)),
         ):
             if not np.isfinite(epoch.train_loss):
@@ -203,16 +209,20 @@ class Training:
         recipe = self.work.recipe
         return done >= recipe.epochs and (bool(memorized) or done >= recipe.epochs + recipe.extension)
 
-    def _wrong_at_end(self) -> list[int]:
-        correct = store.open_run(self.work.path).last(self.index, "correct") > 0  # (N,)
-        return np.flatnonzero(self.work.memorizable & ~correct).tolist()
+    def _wrong_lately(self) -> list[list[int]]:
+        """What an uninterrupted training remembers of its last two epochs."""
+        last = deque(store.open_run(self.work.path).measure_epochs(self.index, "correct"), maxlen=2)
+        return [self._wrong_of(correct > 0).tolist() for correct in last]
+
+    def _wrong_of(self, correct: np.ndarray) -> np.ndarray:
+        return np.flatnonzero(self.work.memorizable & ~correct)
 
     def _finish(self, memorized: bool, epochs: int) -> None:
         if not self.work.processes.first:
             return
         store.finish_training(self.work.path, self.index, memorized)
         if not memorized:
-            left = len(self._wrong_at_end())
+            left = len(self._wrong_lately()[-1])
             self.on_event(
                 Notice(
                     f"not memorized after {epochs} epochs: {left} of {len(self.work.data.labels)} pictures are still "
@@ -276,8 +286,8 @@ class Training:
             part = features.features(measured, work.data.pixels[rows], batch_size=batch_size, device=work.device)
             kept = work.processes.merged({"features": part}, rows, count)["features"]  # (N, D)
         correct = values["correct"] > 0  # (N,)
-        self._wrong = np.flatnonzero(work.memorizable & ~correct)
-        memorized = len(self._wrong) == 0
+        self._wrong.append(self._wrong_of(correct))
+        memorized = len(self._wrong[-1]) == 0
         if not work.processes.first:
             return memorized
         seconds = state.seconds + clock.seconds() - begun

@@ -180,7 +180,7 @@ def _datasets(place: Path) -> None:
     import datasets
 
     images = place / "images"
-    for name in ("cifar100/train.parquet", "cifar100/test.parquet", "cifar100-train.parquet"):
+    for name in ("cifar100/train.parquet", "cifar100/test.parquet", "cifar100-train.parquet", "classes20.parquet"):
         path = place / name
         path.parent.mkdir(exist_ok=True)
         write_parquet(images, path, label="fine_label")

@@ -12,6 +12,7 @@ import curvaudit
 from curvaudit import sources
 from curvaudit.errors import CurvauditError
 from curvaudit.records import EpochDone, PhaseStarted
+from curvaudit.training.recipe import Recipe
 from curvaudit.trials.planting import plant
 
 SMALL = {"epochs": 3, "width": 4, "batch_size": 16, "device": "cpu"}
@@ -117,26 +118,36 @@ def test_torch_datasets_are_sources(tmp_path):
     assert len(run.samples) == 40
 
 
-def test_a_scan_cut_in_its_extension_goes_on_as_if_nothing_had_happened(tmp_path):
-    """There, what is trained on depends on what was wrong after the epoch before."""
+def test_a_scan_cut_near_its_extension_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch):
+    """There, what is trained on depends on what was wrong after the two epochs before."""
     source = sources.load("digits")
     labels = plant(source.labels[:150], 0.03, 0).labels
     source.ids, source.labels, source.pixels = source.ids[:150], labels, source.pixels[:150]
     given = {"epochs": 6, "width": 8, "batch_size": 16, "device": "cpu", "workers": 1}
-    whole = curvaudit.scan(source, tmp_path / "whole.h5", **given)
+    told, rehearsed = {}, Recipe.rehearsed
+    with monkeypatch.context() as watched:
+        watched.setattr(
+            Recipe, "rehearsed", lambda self, *args: told.update({args[0]: set(args[1])}) or rehearsed(self, *args)
+        )
+        whole = curvaudit.scan(source, tmp_path / "whole.h5", **given)
     (training,) = whole.trainings
-    wrong = (whole.measure(0, "correct") == 0).sum(1)  # (E,)
-    assert training.epochs > 8 and 0 < wrong[6] <= 7  # few enough to be rehearsed
+    wrong = whole.measure(0, "correct") == 0  # (E, N)
+    assert training.epochs > 8 and 0 < wrong[6].sum() <= 7  # few enough to be rehearsed
+    for epoch in range(7, training.epochs + 1):
+        assert told[epoch] == set(np.flatnonzero(wrong[epoch - 2] | wrong[epoch - 3])), epoch
 
-    def stop(event):
-        if isinstance(event, EpochDone) and event.epoch == 7:
-            raise KeyboardInterrupt
+    for cut in (4, 5, 6, 7):
 
-    with pytest.raises(KeyboardInterrupt):
-        curvaudit.scan(source, tmp_path / "cut.h5", on_event=stop, **given)
-    resumed = curvaudit.scan(source, tmp_path / "cut.h5", resume=True, **given)
-    for name in training.measures:
-        np.testing.assert_array_equal(resumed.measure(0, name), whole.measure(0, name), err_msg=name)
+        def stop(event, cut=cut):
+            if isinstance(event, EpochDone) and event.epoch == cut:
+                raise KeyboardInterrupt
+
+        path = tmp_path / f"{cut}.h5"
+        with pytest.raises(KeyboardInterrupt):
+            curvaudit.scan(source, path, on_event=stop, **given)
+        resumed = curvaudit.scan(source, path, resume=True, **given)
+        for name in training.measures:
+            np.testing.assert_array_equal(resumed.measure(0, name), whole.measure(0, name), err_msg=f"{cut} {name}")
 
 
 def test_resume_of_another_configuration_or_source_is_refused(image_folder, tmp_path):

@@ -64,7 +64,7 @@ def train(
     processes:
         Each trains on its part of every batch; the gradient is that of the whole batch.
     still_wrong:
-        Rows (W,) that are not classified as labelled, asked for before each epoch; `Recipe.rehearsed` says what
+        Rows (W,) that were not classified as labelled lately, asked for before each epoch; `Recipe.rehearsed` says what
         comes of it.
     on_batch:
         Called with the number of samples finished.
