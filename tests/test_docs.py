@@ -180,10 +180,11 @@ def _datasets(place: Path) -> None:
     import datasets
 
     images = place / "images"
-    for name in ("cifar100/train.parquet", "cifar100/test.parquet", "cifar100-train.parquet", "classes20.parquet"):
+    for name in ("cifar100/train.parquet", "cifar100/test.parquet", "cifar100-train.parquet"):
         path = place / name
         path.parent.mkdir(exist_ok=True)
         write_parquet(images, path, label="fine_label")
+    write_parquet(place / "data" / "train", place / "classes20.parquet", label="fine_label")
     write_parquet(images, place / "data" / "train-00000-of-00001.parquet")
     (place / "shards").mkdir()
     write_tar(images, 4)
