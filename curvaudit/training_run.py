@@ -222,7 +222,7 @@ class Training:
             return
         store.finish_training(self.work.path, self.index, memorized)
         if not memorized:
-            left = len(self._wrong_lately()[-1])
+            left = len(self._wrong[-1])
             self.on_event(
                 Notice(
                     f"not memorized after {epochs} epochs: {left} of {len(self.work.data.labels)} pictures are still "

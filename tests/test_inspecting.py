@@ -186,6 +186,7 @@ def test_another_source_is_searched_in_all_its_splits(tmp_path, image_folder):
         ("flat", "holds files, but no class folders"),
         ("unreadable", "holds no readable picture"),
         ("empty", None),
+        ("linked", None),
         ("broken link", "broken symbolic link"),
     ],
 )
@@ -202,12 +203,18 @@ def test_a_split_that_cannot_be_searched_is_a_finding_and_the_rest_is_told(
         test.symlink_to(tmp_path / "nowhere")
     else:
         (test if spoilt == "flat" else test / "circle").mkdir(parents=True)
+    if spoilt == "empty":
+        (test / ".gitkeep").touch()
+    if spoilt == "linked":  # its only class lies elsewhere
+        shutil.rmtree(test)
+        test.mkdir()
+        (test / "circle").symlink_to(root / "val" / "circle")
     if spoilt == "flat":
         shutil.copy(image_folder / "circle" / "003.png", test)
     if spoilt == "unreadable":
         (test / "circle" / "a.png").write_bytes(b"version https://git-lfs")
     report = curvaudit.inspect(root, against=inspecting.ALL_SPLITS)
-    assert report.compared_with == ("val",)
+    assert set(report.compared_with) == ({"val", "test"} if spoilt == "linked" else {"val"})
     assert [item.id for item in report.skipped if said and said in item.reason] == (
         [] if said is None else ["../test" if spoilt == "broken link" else "test"]
     )

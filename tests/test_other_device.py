@@ -41,6 +41,15 @@ def room(request, monkeypatch) -> None:
     monkeypatch.setattr(choices, "_free_memory", lambda device: free if device == DEVICE else None)
 
 
+def test_pixels_lie_on_the_device_where_they_leave_it_room(monkeypatch):
+    pixels = torch.zeros((10, 3, 4, 4), dtype=torch.uint8)
+    assert choices.placed(pixels, torch.device("cpu")) is pixels
+    with OtherDevice():
+        for free, moved in ((4 * pixels.nbytes, True), (4 * pixels.nbytes - 1, False)):
+            monkeypatch.setattr(choices, "_free_memory", lambda device, free=free: free)
+            assert isinstance(choices.placed(pixels, DEVICE), There) == moved
+
+
 # torch takes the name of the device at its word; the copy is made.
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
 def test_a_scan_on_a_device_measures_what_the_processor_measures(tmp_path, folder, room):

@@ -137,10 +137,15 @@ def other_splits(spec: str | Path, options: SourceOptions) -> tuple[str, ...]:
 
 
 def _is_bare(folder: Path) -> bool:
-    """Whether a folder holds no file, at any depth, and nothing that cannot be looked into."""
+    """Whether a folder holds nothing at any depth: no file but hidden ones, no link, all of it open to a look."""
     unknown: list[OSError] = []
-    files = any(names for _, _, names in os.walk(folder, onerror=unknown.append, followlinks=True))
-    return not files and not unknown
+    for where, folders, names in os.walk(folder, onerror=unknown.append):
+        # Links are not followed, for they may lead in circles: where there is one, loading will tell.
+        if any(os.path.islink(os.path.join(where, name)) for name in folders):
+            return False
+        if any(name.lower() not in _CLUTTER and not name.startswith(".") for name in names):
+            return False
+    return not unknown
 
 
 def _choose_split(given: Path, wanted: str | None, listing: _Listing) -> tuple[str | None, Path]:

@@ -79,7 +79,7 @@ def load(path: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     try:
-        return Checkpoint(**torch.load(path, weights_only=True))
+        return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # torch raises a dozen types for damaged archives
         raise CurvauditError(
             f"The checkpoint {path} is damaged ({type(error).__name__}).",

@@ -123,7 +123,7 @@ def measuring_batch(resolution: int, width: int, device: torch.device) -> int:
 def placed(pixels: torch.Tensor, device: torch.device) -> torch.Tensor:
     """(N, C, H, W) uint8 on the device, where they leave most of its memory free; else where they are.
 
-    There, batches are cut and augmented by the device, and nothing waits for a transfer.
+    There, batches are cut and augmented by the device, and pictures are not sent anew in every epoch.
     """
     free = _free_memory(device)
     return pixels.to(device) if free is not None and pixels.nbytes <= free * _SHARE_FOR_PIXELS else pixels
