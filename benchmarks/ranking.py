@@ -22,6 +22,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from curvaudit.inventory import load_pixels, take
+from curvaudit.pixels import Place
 from curvaudit.records import MeasureInfo
 from curvaudit.scores import ScoreSettings, build
 from curvaudit.scores.interface import Batch, Score, mean_over_epochs
@@ -61,7 +62,8 @@ def log(options: argparse.Namespace) -> Path:
     source = load(options.source, SourceOptions(data_dir=options.data_dir, label_column=options.label_column))
     stock = take(First(source, options.samples), 1, lambda done: None)
     side = min(64, int(np.median(stock.samples.width)))
-    pixels = torch.from_numpy(load_pixels(stock, side, options.out.with_suffix(".pixels"), 1, lambda done: None))
+    place = Place(options.out.with_suffix(".pixels"))
+    pixels = torch.from_numpy(load_pixels(stock, side, place, 1, lambda done: None).values)
     planted = plant(stock.samples.labels, RATE, options.seed)
     labels = torch.from_numpy(planted.labels.astype(np.int64))
     recipe = named("fast", len(labels), pixels.shape[1])

@@ -27,8 +27,8 @@ def reference_curvature(
     network: nn.Module, images: Tensor, labels: Tensor, *, epoch: int, probes: int, step: float, seed: int
 ) -> Tensor:
     """Equation 6 of one batch (B, C, H, W) in [0, 1], (B,); with the probes that curvaudit draws for it."""
-    rows = torch.arange(len(images))
-    total = torch.zeros(len(images))
+    rows = torch.arange(len(images), device=images.device)
+    total = torch.zeros(len(images), device=images.device)
     for probe in range(probes):
         v = rademacher(seed, rows, epoch, probe, tuple(images.shape[1:]))  # (B, C, H, W)
         clean = _input_gradient(network, images, labels)

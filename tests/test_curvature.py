@@ -234,7 +234,7 @@ def test_few_above_the_bound_are_differentiated_in_full_batches():
 
 @pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="this torch has no newer switches")
 @pytest.mark.parametrize("chosen", ["older", "newer"])
-def test_scores_are_full_float32_whatever_the_program_chose_for_itself(chosen):
+def test_forward_passes_are_full_float32_and_backward_ones_tf32_whatever_the_program_chose_for_itself(chosen):
     # In a process of its own: torch remembers which kind of switches was used.
     choice = {
         "older": "b.cuda.matmul.allow_tf32 = b.cudnn.allow_tf32 = True",
@@ -242,9 +242,10 @@ def test_scores_are_full_float32_whatever_the_program_chose_for_itself(chosen):
     }[chosen]
     seen = "b.cuda.matmul.fp32_precision, b.cudnn.conv.fp32_precision"
     program = (
-        f"import torch; from curvaudit.scores.measure import _exact_arithmetic; b = torch.backends; {choice}\n"
-        f"before = {seen}\nwith _exact_arithmetic(): print('tf32' in ({seen}))\n"
+        f"import torch; from curvaudit.scores.measure import _arithmetic; b = torch.backends; {choice}\n"
+        f"before = {seen}\nwith _arithmetic(False): print('tf32' in ({seen}))\n"
+        f"with _arithmetic(True): print({seen})\n"
         f"print('tf32' in before, before == ({seen}))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["False", "True True"]
+    assert done.stdout.splitlines() == ["False", "tf32 tf32", "True True"]

@@ -10,7 +10,15 @@ import curvaudit
 from curvaudit.records import EpochDone
 from curvaudit.training import device as choices
 
-SMALL = {"epochs": 3, "width": "16", "resolution": "12", "workers": 1, "batch_size": 16, "probes": 2}
+SMALL = {
+    "precision": "float32",
+    "epochs": 3,
+    "width": "16",
+    "resolution": "12",
+    "workers": 1,
+    "batch_size": 16,
+    "probes": 2,
+}
 
 
 @pytest.fixture

@@ -174,8 +174,8 @@ def test_measuring_batches_fit_the_cache_of_a_cpu_and_fill_an_accelerator():
     sizes = [choices.measuring_batch(32, width, cpu) for width in (4, 16, 64, 512)]
     assert sizes == sorted(sizes, reverse=True) and sizes[0] == 256 and sizes[1] == 64 and sizes[-1] == 32
     assert choices.measuring_batch(112, 32, cpu) == 32
-    assert choices.measuring_batch(32, 64, torch.device("cuda")) == 256
-    assert choices.measuring_batch(224, 64, torch.device("cuda")) == 64
+    assert choices.measuring_batch(32, 64, torch.device("cuda")) == 1024
+    assert choices.measuring_batch(224, 64, torch.device("cuda")) == 128
 
 
 def test_only_fast_leaves_out_probes_and_measuring_all_measures_all():

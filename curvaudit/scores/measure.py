@@ -23,12 +23,12 @@ _AT_ONCE = 0.5
 
 
 @contextmanager
-def _exact_arithmetic() -> Iterator[None]:
-    """Full float32: curvature subtracts two nearly equal gradients, which TF32 would blur."""
+def _arithmetic(tensor_cores: bool) -> Iterator[None]:
+    """Products of float32 on a GPU: in full, or rounded to TF32's ten bits."""
     switches = _precision_switches()
     before = [getattr(where, name) for where, name, _ in switches]
-    for where, name, exact in switches:
-        setattr(where, name, exact)
+    for where, name, values in switches:
+        setattr(where, name, values[tensor_cores])
     try:
         yield
     finally:
@@ -36,15 +36,16 @@ def _exact_arithmetic() -> Iterator[None]:
             setattr(where, name, value)
 
 
-def _precision_switches() -> tuple[tuple[Any, str, Any], ...]:
-    """(object, attribute, its value for full float32)."""
+def _precision_switches() -> tuple[tuple[Any, str, tuple[Any, Any]], ...]:
+    """(object, attribute, its values for full float32 and for TF32)."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     try:
         # For their RuntimeError: where the program uses torch's newer switches, the older may not even be read.
         _ = matmul.allow_tf32, cudnn.allow_tf32
     except RuntimeError:
-        return (matmul, "fp32_precision", "ieee"), (cudnn.conv, "fp32_precision", "ieee")  # type: ignore[attr-defined]
-    return (matmul, "allow_tf32", False), (cudnn, "allow_tf32", False)
+        newer, values = "fp32_precision", ("ieee", "tf32")
+        return (matmul, newer, values), (cudnn.conv, newer, values)  # type: ignore[attr-defined]
+    return (matmul, "allow_tf32", (False, True)), (cudnn, "allow_tf32", (False, True))
 
 
 @contextmanager
@@ -92,7 +93,7 @@ def measure(
     -------
     score name -> (N,) float32; 0 for a score with a bound on the loss where a sample is below it.
     """
-    with _frozen(model), _exact_arithmetic():
+    with _frozen(model):
         return _measure(model, pixels, labels, scores, epoch, batch_size, device, first_row, on_batch)
 
 
@@ -110,8 +111,8 @@ def _measure(
     forward = [score for score in scores if score.needs == "forward"]
     further = [score for score in scores if score.needs != "forward"]
     least = min((score.least_loss for score in further), default=0.0)  # nat
-    # Samples below the bound keep the 0 of `further`.
-    values = {score.name: np.zeros(len(labels), np.float32) for score in scores}
+    # Samples below the bound keep the 0 of `further`. Collected on the device: to fetch each batch is to wait for it.
+    values = {score.name: torch.zeros(len(labels), device=device) for score in scores}  # (N,)
 
     def input_gradient(images: Tensor, given: Tensor) -> Tensor:
         gradient = _run(model, images, given, True)[2]
@@ -126,7 +127,7 @@ def _measure(
 
     def keep(wanted: Sequence[Score], batch: Batch, places: Tensor) -> None:
         for score in wanted:
-            values[score.name][places.numpy()] = score.measure(batch).cpu().numpy()
+            values[score.name][places.to(device)] = score.measure(batch).float()
 
     waiting = torch.empty(0, dtype=torch.int64)  # places that are above the bound and have no gradient yet
     at_once = bool(further)
@@ -149,16 +150,23 @@ def _measure(
             on_batch(len(places))
     if len(waiting):
         keep(further, batch_of(waiting, True), waiting)
-    return values
+    return {name: found.cpu().numpy() for name, found in values.items()}
 
 
 def _run(model: nn.Module, images: Tensor, given: Tensor, differentiate: bool) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Logits (B, K), loss (B,) and, if asked, its gradient (B, C, H, W)."""
+    """Logits (B, K), loss (B,) and, if asked, its gradient (B, C, H, W).
+
+    Which ReLUs a probe opens is decided by differences in the forward pass that TF32 would blur: that one is exact.
+    Given which are open, a gradient is linear, and rounding in it moves no rank (docs/performance.md).
+    """
     images = images.detach().requires_grad_(differentiate)
-    with torch.set_grad_enabled(differentiate):
+    with torch.set_grad_enabled(differentiate), _arithmetic(tensor_cores=False):
         logits = model(images).float()  # (B, K)
         loss = F.cross_entropy(logits, given, reduction="none")  # (B,)
-    gradient = torch.autograd.grad(loss.sum(), images)[0] if differentiate else None
+    gradient = None
+    if differentiate:
+        with _arithmetic(tensor_cores=True):
+            gradient = torch.autograd.grad(loss.sum(), images)[0]
     return logits.detach(), loss.detach(), gradient
 
 

@@ -46,7 +46,8 @@ def augment(
         columns = torch.where(flip, columns.flip(1), columns)
     columns = columns[part]  # (B, W)
     device = pixels.device
+    rows, columns = rows.to(device, non_blocking=True), columns.to(device, non_blocking=True)
     padded = F.pad(pixels, (pad, pad, pad, pad))  # (B, C, H + 2p, W + 2p)
     sample = torch.arange(len(pixels), device=device)[:, None, None]
-    crops = padded[sample, :, rows.to(device)[:, :, None], columns.to(device)[:, None, :]]  # (B, H, W, C)
+    crops = padded[sample, :, rows[:, :, None], columns[:, None, :]]  # (B, H, W, C)
     return crops.permute(0, 3, 1, 2)  # (B, C, H, W)

@@ -114,7 +114,7 @@ def measuring_batch(resolution: int, width: int, device: torch.device) -> int:
     32 would spend as much on reordering the weights.
     """
     if device.type != "cpu":
-        return 256 if resolution <= SMALL_INPUT else 64
+        return 1024 if resolution <= SMALL_INPUT else 128
     side = resolution if resolution <= SMALL_INPUT else resolution / 2  # after the first convolution
     fitting = _LAYER_BYTES / (4 * width * side * side)
     return min(256, max(32, 1 << int(math.log2(max(1.0, fitting)))))

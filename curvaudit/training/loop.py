@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..scores.measure import as_images
 from .augment import augment
 from .processes import ALONE, Processes
 from .recipe import Recipe
+from .steps import steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,7 @@ def build_optimizer(model: nn.Module, recipe: Recipe, weight_decay: float) -> to
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
         weight_decay=weight_decay,
+        fused=next(model.parameters()).is_cuda,  # one kernel for all parameters
     )
 
 
@@ -75,7 +75,8 @@ def train(
         There are more processes than samples in a batch.
     """
     epoch = first_epoch
-    parallel = processes.parallel(model)
+    step = steps(processes.parallel(model), device, bf16, processes.size)
+    labels = labels.to(device)
     while True:
         model.train()
         once = np.arange(len(labels))
@@ -90,9 +91,10 @@ def train(
         rate = 0.0
         for number, chosen in enumerate(batches):
             part = processes.share(len(chosen))
-            rows = torch.from_numpy(chosen[part])
+            rows = torch.from_numpy(chosen[part])  # (B,)
+            # Nothing here may wait for the device: it computes one step while the next is prepared.
             raw = augment(
-                pixels[rows.to(pixels.device)],
+                pixels[rows.to(pixels.device, non_blocking=True)],
                 recipe.augmentation_in(epoch),
                 seed,
                 epoch,
@@ -101,19 +103,14 @@ def train(
                 whole=len(chosen),
             )
             images = as_images(raw, device)  # (B, C, H, W)
-            given = labels[rows].to(device)  # (B,)
+            given = labels[rows.to(device, non_blocking=True)]  # (B,)
             rate = recipe.learning_rate_at(epoch - 1 + number / len(batches))
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
-            # Not `enabled=bf16`: some devices know no autocast at all.
-            with torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext():
-                logits = parallel(images)  # (B, K)
-            loss = F.cross_entropy(logits.float(), given)
             # Gradients are averaged over the processes: each counts by its share of the batch.
-            torch.autograd.backward(loss * (processes.size * len(rows) / len(chosen)))
+            losses.append(step(images, given, processes.size * len(rows) / len(chosen)))
             optimizer.step()
-            losses.append(loss.detach())
             counts.append(len(rows))
             if on_batch is not None:
                 on_batch(len(chosen))
