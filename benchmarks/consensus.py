@@ -64,6 +64,8 @@ def candidates(run: store.Run) -> dict[str, np.ndarray]:
         found["before memorization: loss margin el2n"] = _together(found, *early)
         found["loss and before-memorization margin"] = _together(found, "loss", early[1])
     parts = [percentile(found[name]) for name in ("loss", "margin", "el2n")]
+    for names in (("loss", "el2n"), ("loss", "margin"), ("loss", "margin", "el2n")):
+        found[f"Fisher: {' '.join(names)}"] = _fisher(found, *names)
     found["log of distance from the top"] = -np.mean([np.log(1.0 + len(p) * (1 - p)) for p in parts], axis=0)
     found["standard scores of log loss, margin, el2n"] = sum(_standard(v) for v in _scales(found))
     return found
@@ -81,6 +83,12 @@ def _together(found: dict[str, np.ndarray], *names: str) -> np.ndarray:
     return np.mean([percentile(found[name]) for name in names], axis=0)
 
 
+def _fisher(found: dict[str, np.ndarray], *names: str) -> np.ndarray:
+    """Fisher's way to combine tests: the logarithms of the shares above are added, so that the top counts most."""
+    parts = [percentile(found[name]) for name in names]
+    return -np.mean([np.log1p(-part * (1 - 1 / len(part))) for part in parts], axis=0)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source")
@@ -92,6 +100,7 @@ def main() -> None:
     parser.add_argument("--noise", default="uniform,pairs")
     parser.add_argument("-o", "--out", type=Path, default=Path("consensus"))
     parser.add_argument("--width", default="auto")
+    parser.add_argument("--resolution", default="auto")
     options = parser.parse_args()
     source = sources.load(
         options.source, sources.SourceOptions(data_dir=options.data_dir, label_column=options.label_column)
@@ -105,7 +114,7 @@ def main() -> None:
             if not (folder / "calibration.json").exists():
                 calibrating.calibrate(
                     subset, folder, rates=[rate], repeats=options.repeats, baselines=False, noise=noise,
-                    overwrite=True, width=options.width, on_event=_tell,
+                    overwrite=True, width=options.width, resolution=options.resolution, on_event=_tell,
                 )  # fmt: skip
             rows += _judge(folder, subset, noise, rate, options.repeats)
     with (options.out / "consensus.csv").open("w", newline="") as file:
