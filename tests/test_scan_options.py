@@ -124,9 +124,11 @@ def test_settings_override_a_preset(image_folder, tmp_path):
     assert (run.info.config["resolution"], run.info.config["stem"]) == (16, "3x3")
 
 
-def test_weight_decays_on_the_command_line_become_trainings(image_folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("given", [["0,1e-4"], ["0", "1e-4"]], ids=["a list", "one by one"])
+def test_weight_decays_on_the_command_line_become_trainings(image_folder, tmp_path, monkeypatch, given):
     monkeypatch.chdir(tmp_path)
-    arguments = ["--weight-decay", "0,1e-4", "--epochs", "1", "--width", "4", "--device", "cpu", "-q"]
+    decays = [part for one in given for part in ("--weight-decay", one)]
+    arguments = [*decays, "--epochs", "1", "--width", "4", "--device", "cpu", "-q"]
     monkeypatch.setattr(sys, "argv", ["curvaudit", "scan", str(image_folder), *arguments])
     with pytest.raises(SystemExit) as leave:
         main()

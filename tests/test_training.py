@@ -12,6 +12,7 @@ from curvaudit.training.augment import augment
 from curvaudit.training.loop import build_optimizer, train
 from curvaudit.training.model import ResNet18, build_model
 from curvaudit.training.presets import PRESETS, named
+from curvaudit.training.steps import RecordedSteps, Steps, _Recording
 
 
 def test_width_64_with_the_large_stem_is_torchvisions_resnet18():
@@ -205,3 +206,53 @@ def test_the_network_sees_the_layout_it_was_built_for(channels, width, last):
     model(torch.zeros(4, channels, 8, 8))
     wanted = (64 * channels, 1, 8 * channels, channels) if last else (64 * channels, 64, 8, 1)
     assert strides == [wanted, wanted]
+
+
+class Graph:
+    """Of a recording that is made without a GPU: what a replay would compute, computed."""
+
+    def __init__(self, steps: RecordedSteps, recording: dict) -> None:
+        self.steps, self.recording = steps, recording
+
+    def replay(self) -> None:
+        kept = [p.grad for p in self.steps.parameters]
+        self.steps._clear()
+        self.recording["loss"].copy_(Steps.__call__(self.steps, self.recording["images"], self.recording["labels"]))
+        for gradient, parameter in zip(self.recording["gradients"], self.steps.parameters, strict=True):
+            gradient.copy_(parameter.grad)
+        for parameter, before in zip(self.steps.parameters, kept, strict=True):
+            parameter.grad = before
+
+
+@pytest.mark.parametrize("room", [True, False], ids=["recorded", "no memory to record"])
+def test_recorded_steps_leave_the_gradients_of_steps(monkeypatch, room):
+    made = []
+
+    def record(self, images, labels):
+        if not room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        made.append(len(labels))
+        parts = {"images": images.clone(), "labels": labels.clone(), "loss": torch.zeros(())}
+        parts["gradients"] = [torch.zeros_like(p) for p in self.parameters]
+        return _Recording(graph=Graph(self, parts), **parts)
+
+    monkeypatch.setattr(RecordedSteps, "_record", record)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
+    random = torch.Generator().manual_seed(0)
+    eager, recorded = (kind(model, torch.device("cpu"), bf16=False) for kind in (Steps, RecordedSteps))
+    for size in [4, 5] * 12 + [3]:
+        batch = torch.rand(size, 3, 2, 2, generator=random), torch.randint(0, 3, (size,), generator=random)
+        found = []
+        for steps in (eager, recorded):
+            model.zero_grad(set_to_none=True)
+            loss = steps(*batch)
+            found.append((float(loss), [p.grad.clone() for p in model.parameters()], loss))
+        assert found[0][0] == found[1][0]
+        for one, other in zip(found[0][1], found[1][1], strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=0)
+        if size == 5:
+            last = loss  # stays, whatever is replayed later
+            value = float(loss)
+        elif size == 4 and made:
+            assert float(last) == value
+    assert made == ([4, 5] if room else [])

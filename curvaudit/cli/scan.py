@@ -41,7 +41,9 @@ def scan(
     epochs: Annotated[int | None, typer.Option(help="Length of the schedule; default by preset.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Default by preset.")] = None,
     lr: Annotated[float | None, typer.Option(help="Peak or initial learning rate; default by preset.")] = None,
-    weight_decay: Annotated[str, typer.Option(help="One value, or several for one training each: 0,1e-4.")] = "0",
+    weight_decay: Annotated[
+        list[str], typer.Option(help="One value, or several for one training each: 0,1e-4.", metavar="<str>")
+    ] = ["0"],  # noqa: B006 (typer copies it)
     seed: Annotated[int, typer.Option(help="Decides initialization, order, augmentation and probes.")] = 0,
     repeats: Annotated[
         int,
@@ -73,7 +75,7 @@ def scan(
     from .display import Display
 
     kept = cache_folder(cache, no_cache)
-    decays = numbers("--weight-decay", weight_decay, "0,1e-4")
+    decays = numbers("--weight-decay", ",".join(weight_decay), "0,1e-4")
     terminate_like_interrupt()
     rank, _ = launched()
     with _silent(rank > 0), Display(quiet or rank > 0) as display, _interruptible(out, resume, rank > 0):

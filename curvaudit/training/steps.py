@@ -62,16 +62,21 @@ class RecordedSteps(Steps):
     def __init__(self, model: nn.Module, device: torch.device, bf16: bool) -> None:
         super().__init__(model, device, bf16)
         self.parameters = list(model.parameters())
-        self.pool: Any = torch.cuda.graph_pool_handle()  # recordings never run at the same time
+        self.pool: Any = None  # of memory, for all recordings: they never run at the same time
         self.seen: dict[int, int] = {}  # batch size -> batches
-        self.recordings: dict[int, _Recording] = {}
+        self.recordings: dict[int, _Recording | None] = {}  # None: could not be made
 
     def __call__(self, images: Tensor, labels: Tensor, share: float = 1.0) -> Tensor:
         size = len(labels)
         self.seen[size] = self.seen.get(size, 0) + 1
+        if self.seen[size] > _OFTEN and size not in self.recordings and len(self.recordings) < _RECORDINGS:
+            try:
+                self.recordings[size] = self._record(images, labels)
+            except RuntimeError:  # a recording takes as much memory again
+                self.recordings[size] = None
+                self._clear()
+                torch.cuda.empty_cache()
         known = self.recordings.get(size)
-        if known is None and self.seen[size] > _OFTEN and len(self.recordings) < _RECORDINGS:
-            known = self.recordings[size] = self._record(images, labels)
         if known is None or share != 1.0:
             return super().__call__(images, labels, share)
         known.images.copy_(images)
@@ -91,6 +96,7 @@ class RecordedSteps(Steps):
                 super().__call__(images, labels)
         here.wait_stream(aside)
         self._clear()  # the recorded backward pass then writes gradients and adds to none
+        self.pool = self.pool or torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self.pool):
             loss = super().__call__(images, labels)
