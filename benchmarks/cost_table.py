@@ -1,4 +1,4 @@
-"""The cost table of docs/scale.md: computed from operations and stated utilisation, not measured.
+"""The cost table of docs/scale.md: computed from operations and the rates that one H200 reached at 32 px.
 
     python benchmarks/cost_table.py
 
@@ -16,8 +16,9 @@ from curvaudit.training.recipe import Recipe
 FORWARD = 2 * 1.82e9  # of one picture at 224 px
 SETS = {"ImageNet-1k": 1_281_167, "ImageNet-21k": 14_197_122}
 PRICE = 2.5  # $ for a GPU and hour
-TRAINING = 0.10 * 989e12  # operations a second: share of an H100's bf16 peak
-MEASURING = 0.40 * 67e12  # share of its float32 peak, without TF32
+TRAINING = 136e12  # operations a second, bf16; results/2026-11-27-h200.md, as the next two
+MEASURING = 38e12  # gradients and probes: float32 forward, TF32 backward
+FORWARD_ONLY = 45e12  # float32
 EIGHT = 0.9  # of eight times the speed
 
 
@@ -27,16 +28,17 @@ class Passes:
 
     training: float
     measuring: float
+    forward: float
 
 
 def passes(recipe: Recipe, epochs: int) -> Passes:
     measured = sum(recipe.measures_curvature(epoch) for epoch in range(1, epochs + 1))
-    return Passes(3.0 * epochs, measured * 2.0 * (1 + recipe.probes) + (epochs - measured))
+    return Passes(3.0 * epochs, measured * 2.0 * (1 + recipe.probes), float(epochs - measured))
 
 
 def hours(pictures: int, wanted: Passes) -> tuple[float, float]:
     work = pictures * FORWARD / 3600
-    return work * wanted.training / TRAINING, work * wanted.measuring / MEASURING
+    return work * wanted.training / TRAINING, work * (wanted.measuring / MEASURING + wanted.forward / FORWARD_ONLY)
 
 
 def main() -> None:
@@ -53,7 +55,7 @@ def main() -> None:
             training, measuring = hours(pictures, wanted)
             together = (training + measuring) / (8 * EIGHT)
             print(
-                f"| {name} | {label} | {wanted.training + wanted.measuring:,.0f} | {training:,.1f} | {measuring:,.1f} "
+                f"| {name} | {label} | {sum(vars(wanted).values()):,.0f} | {training:,.1f} | {measuring:,.1f} "
                 f"| {training + measuring:,.0f} | {together:,.1f} | {together * 8 * PRICE:,.0f} |"
             )
 
