@@ -44,7 +44,7 @@ def report(
     top:
         Size of the contact sheet.
     rank_by:
-        Any logged score, or `consensus`.
+        Any logged score, `late-curvature` or `consensus`.
     training:
         Which training of the run ranks, alone; None: the first one that has finished epochs,
         together with the finished trainings that differ from it only by the seed.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .scores import Score
     from .training.recipe import Recipe
 
+_CALIBRATED = 256  # pictures at once, as in training mode they take several times the memory of measuring
 _VALIDATION_ROWS = 1 << 40  # probes of validation samples must not repeat those of the training set
 
 
@@ -246,7 +247,7 @@ class Training:
         scores = [score for score in self.scores if full or score.needs == "forward"]
         batch_size = measuring_batch(work.data.pixels.shape[-1], work.width, work.device)
         self.on_event(PhaseStarted(f"measuring epoch {number}", len(work.data.labels), "pictures"))
-        calibrate(model, work.data.pixels, batch_size, work.device, work.processes)
+        calibrate(model, work.data.pixels, min(batch_size, _CALIBRATED), work.device, work.processes)
         measured = folded(model)
 
         def measure_all(

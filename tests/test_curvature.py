@@ -249,3 +249,20 @@ def test_forward_passes_are_full_float32_and_backward_ones_tf32_whatever_the_pro
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["False", "tf32 tf32", "True True"]
+
+
+@pytest.mark.parametrize(("step", "rounded"), [(1e-2, True), (1e-3, True), (1e-4, False)])
+def test_only_steps_of_a_thousandth_and_more_may_be_rounded(monkeypatch, step, rounded):
+    from curvaudit.scores import measure as module
+
+    asked, run = [], module._run
+
+    def remember(model, images, given, differentiate, tf32):
+        asked.append(tf32)
+        return run(model, images, given, differentiate, tf32)
+
+    monkeypatch.setattr(module, "_run", remember)
+    pixels, labels = pictures()
+    model = smooth_network()
+    measure(model, pixels, labels, build(ScoreSettings(step=step)), epoch=1, batch_size=4, device=CPU)
+    assert set(asked) == {rounded}

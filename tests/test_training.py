@@ -175,8 +175,9 @@ def test_measuring_batches_fit_the_cache_of_a_cpu_and_fill_an_accelerator():
     sizes = [choices.measuring_batch(32, width, cpu) for width in (4, 16, 64, 512)]
     assert sizes == sorted(sizes, reverse=True) and sizes[0] == 256 and sizes[1] == 64 and sizes[-1] == 32
     assert choices.measuring_batch(112, 32, cpu) == 32
-    assert choices.measuring_batch(32, 64, torch.device("cuda")) == 1024
-    assert choices.measuring_batch(224, 64, torch.device("cuda")) == 128
+    gpu = torch.device("cuda")
+    assert [choices.measuring_batch(side, 64, gpu) for side in (8, 32, 64, 224, 1024)] == [1024, 1024, 256, 64, 32]
+    assert choices.measuring_batch(64, 16, gpu) == 1024
 
 
 def test_only_fast_leaves_out_probes_and_measuring_all_measures_all():
@@ -224,19 +225,20 @@ class Graph:
             parameter.grad = before
 
 
-@pytest.mark.parametrize("room", [True, False], ids=["recorded", "no memory to record"])
-def test_recorded_steps_leave_the_gradients_of_steps(monkeypatch, room):
+@pytest.mark.parametrize("case", ["recorded", "no room", "an empty recording"])
+def test_recorded_steps_leave_the_gradients_of_steps(monkeypatch, case):
     made = []
 
     def record(self, images, labels):
-        if not room:
-            raise torch.OutOfMemoryError("CUDA out of memory")
         made.append(len(labels))
+        if case == "an empty recording":
+            return None
         parts = {"images": images.clone(), "labels": labels.clone(), "loss": torch.zeros(())}
         parts["gradients"] = [torch.zeros_like(p) for p in self.parameters]
         return _Recording(graph=Graph(self, parts), **parts)
 
     monkeypatch.setattr(RecordedSteps, "_record", record)
+    monkeypatch.setattr(RecordedSteps, "_has_room", lambda self: case != "no room")
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
     random = torch.Generator().manual_seed(0)
     eager, recorded = (kind(model, torch.device("cpu"), bf16=False) for kind in (Steps, RecordedSteps))
@@ -255,4 +257,19 @@ def test_recorded_steps_leave_the_gradients_of_steps(monkeypatch, room):
             value = float(loss)
         elif size == 4 and made:
             assert float(last) == value
-    assert made == ([4, 5] if room else [])
+    assert made == ([] if case == "no room" else [4, 5])
+
+
+def test_a_recording_that_computes_nothing_is_found_out():
+    class Replay:
+        def __init__(self, loss: torch.Tensor, writes: float | None) -> None:
+            self.loss, self.writes = loss, writes
+
+        def replay(self) -> None:
+            if self.writes is not None:
+                self.loss.fill_(self.writes)
+
+    for writes, kept in ((0.5, True), (None, False)):
+        loss = torch.tensor(0.25)  # of the batch that was recorded
+        recording = _Recording(Replay(loss, writes), torch.zeros(1), torch.zeros(1), loss, [])
+        assert (RecordedSteps._tried(recording) is recording) == kept

@@ -26,7 +26,10 @@ def compare(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write; default: print.")] = None,
     top: Annotated[int, typer.Option(help="Of two runs: how many pictures that rose in the ranking.")] = 20,
     rank_by: Annotated[
-        str, typer.Option(help="Of two runs: curvature, gradient, loss, margin, el2n, correct or consensus.")
+        str,
+        typer.Option(
+            help="Of two runs: curvature, late-curvature, gradient, loss, margin, el2n, correct or consensus."
+        ),
     ] = "curvature",
     split: Annotated[
         str | None, typer.Option(help="Of sources: train, test or val; default all, beside a run the scanned one.")

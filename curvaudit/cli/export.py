@@ -21,7 +21,7 @@ def export(
         Path | None, typer.Option(help="For csv-fixed: decisions saved from the report page, JSON or CSV.")
     ] = None,
     rank_by: Annotated[
-        str, typer.Option(help="curvature, gradient, loss, margin, el2n, correct or consensus.")
+        str, typer.Option(help="curvature, late-curvature, gradient, loss, margin, el2n, correct or consensus.")
     ] = "curvature",
     training: Annotated[int | None, typer.Option(help="Which training of the run ranks; default the first.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,

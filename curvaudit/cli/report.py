@@ -18,7 +18,7 @@ def report(
     top: Annotated[int, typer.Option(help="Pictures on the contact sheet.")] = 100,
     out: Annotated[Path, typer.Option("--out", "-o", help="The report folder.")] = Path(REPORT_FOLDER),
     rank_by: Annotated[
-        str, typer.Option(help="curvature, gradient, loss, margin, el2n, correct or consensus.")
+        str, typer.Option(help="curvature, late-curvature, gradient, loss, margin, el2n, correct or consensus.")
     ] = "curvature",
     training: Annotated[int | None, typer.Option(help="Which training of the run ranks; default the first.")] = None,
     formats: Annotated[

@@ -8,28 +8,36 @@ import numpy as np
 
 from .. import scores, store
 from ..errors import CurvauditError, DamagedRun
+from ..scores import late
 from ..scores.consensus import NAME as CONSENSUS
 from ..scores.consensus import PARTS, consensus
+from ..scores.interface import mean_over_epochs
 
 _SPREAD = 200  # pictures that show what any range of scores looks like
 
 
 def reduced(run: store.Run, training: int) -> dict[str, np.ndarray]:
-    """Every ranking score of one training, reduced over its epochs: name -> (N,) float64.
+    """Every ranking score of one training, reduced over its epochs, and those derived from them: name -> (N,) float64.
 
     Streams the run file by blocks of samples: memory is bounded by one block, not by E x N.
     A score whose values are damaged is left out.
     """
-    logged = next(t for t in run.trainings if t.index == training).measures
+    chosen = next(t for t in run.trainings if t.index == training)
+    logged = chosen.measures
+    end = late.rows(int(chosen.recipe.get("epochs", 0)), chosen.epochs)
     found: dict[str, np.ndarray] = {}
     for score in scores.build():
         if score.reduce is None or score.name not in logged:
             continue
-        values = np.full(len(run.samples), np.nan)
+        values, at_the_end = np.full((2, len(run.samples)), np.nan)
         with suppress(DamagedRun):
             for columns, block in run.measure_blocks(training, score.name):
                 values[columns] = score.reduce(block)
+                if score.name == late.OF:
+                    at_the_end[columns] = mean_over_epochs(block[end])
             found[score.name] = values
+            if not np.isnan(at_the_end).all():
+                found[late.NAME] = at_the_end
     if any(name in found for name in PARTS):
         found[CONSENSUS] = consensus({name: suspicion(run, name, values) for name, values in found.items()})
     return found

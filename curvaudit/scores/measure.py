@@ -6,8 +6,9 @@ of the next batch wait until there is a full batch of those that need them.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from torch import Tensor, nn
 
 from .interface import Batch, Score
 
+_SWITCHING = threading.Lock()
+# Smallest h of which TF32 leaves the ranking alone: with the step the difference of two gradients shrinks to rounding.
+_TF32_FROM = 1e-3
 # Share of a batch above the bound on the loss from which gradients are taken in the pass that is needed anyway.
 # Below it, a second forward pass for the few, collected to full batches, is cheaper than a backward pass for all.
 _AT_ONCE = 0.5
@@ -25,15 +29,17 @@ _AT_ONCE = 0.5
 @contextmanager
 def _arithmetic(tensor_cores: bool) -> Iterator[None]:
     """Products of float32 on a GPU: in full, or rounded to TF32's ten bits."""
-    switches = _precision_switches()
-    before = [getattr(where, name) for where, name, _ in switches]
-    for where, name, values in switches:
-        setattr(where, name, values[tensor_cores])
-    try:
-        yield
-    finally:
-        for (where, name, _), value in zip(switches, before, strict=True):
-            setattr(where, name, value)
+    # The switches are the whole program's: two threads that measure must not turn them at once.
+    with _SWITCHING:
+        switches = _precision_switches()
+        before = [getattr(where, name) for where, name, _ in switches]
+        for where, name, values in switches:
+            setattr(where, name, values[tensor_cores])
+        try:
+            yield
+        finally:
+            for (where, name, _), value in zip(switches, before, strict=True):
+                setattr(where, name, value)
 
 
 def _precision_switches() -> tuple[tuple[Any, str, tuple[Any, Any]], ...]:
@@ -111,23 +117,25 @@ def _measure(
     forward = [score for score in scores if score.needs == "forward"]
     further = [score for score in scores if score.needs != "forward"]
     least = min((score.least_loss for score in further), default=0.0)  # nat
-    # Samples below the bound keep the 0 of `further`. Collected on the device: to fetch each batch is to wait for it.
-    values = {score.name: torch.zeros(len(labels), device=device) for score in scores}  # (N,)
+    tf32 = all(score.info.parameters.get("h", _TF32_FROM) >= _TF32_FROM for score in further)
+    # Samples below the bound keep the 0 of `further`. On the device: to fetch every score of a batch is to wait often.
+    values = {score.name: torch.zeros(len(labels), dtype=torch.float32, device=device) for score in scores}  # (N,)
 
     def input_gradient(images: Tensor, given: Tensor) -> Tensor:
-        gradient = _run(model, images, given, True)[2]
+        gradient = _run(model, images, given, True, tf32)[2]
         assert gradient is not None
         return gradient
 
     def batch_of(places: Tensor, differentiate: bool) -> Batch:
         images = as_images(pixels[places.to(pixels.device)], device)  # (B, C, H, W)
         given = labels[places].to(device)  # (B,)
-        logits, loss, gradient = _run(model, images, given, differentiate)
+        logits, loss, gradient = _run(model, images, given, differentiate, tf32)
         return Batch(images, given, (first_row + places).to(device), epoch, logits, loss, gradient, input_gradient)
 
     def keep(wanted: Sequence[Score], batch: Batch, places: Tensor) -> None:
+        there = places.to(device, non_blocking=True)
         for score in wanted:
-            values[score.name][places.to(device)] = score.measure(batch).float()
+            values[score.name][there] = score.measure(batch).float()
 
     waiting = torch.empty(0, dtype=torch.int64)  # places that are above the bound and have no gradient yet
     at_once = bool(further)
@@ -153,19 +161,22 @@ def _measure(
     return {name: found.cpu().numpy() for name, found in values.items()}
 
 
-def _run(model: nn.Module, images: Tensor, given: Tensor, differentiate: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+def _run(
+    model: nn.Module, images: Tensor, given: Tensor, differentiate: bool, tf32: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Logits (B, K), loss (B,) and, if asked, its gradient (B, C, H, W).
 
     Which ReLUs a probe opens is decided by differences in the forward pass that TF32 would blur: that one is exact.
-    Given which are open, a gradient is linear, and rounding in it moves no rank (docs/performance.md).
+    Given which are open, a gradient is linear; with `tf32` its products may be rounded, which for steps of a
+    thousandth moves no rank (docs/performance.md).
     """
     images = images.detach().requires_grad_(differentiate)
-    with torch.set_grad_enabled(differentiate), _arithmetic(tensor_cores=False):
+    with torch.set_grad_enabled(differentiate), _arithmetic(False) if images.is_cuda else nullcontext():
         logits = model(images).float()  # (B, K)
         loss = F.cross_entropy(logits, given, reduction="none")  # (B,)
     gradient = None
     if differentiate:
-        with _arithmetic(tensor_cores=True):
+        with _arithmetic(tf32) if images.is_cuda else nullcontext():
             gradient = torch.autograd.grad(loss.sum(), images)[0]
     return logits.detach(), loss.detach(), gradient
 

@@ -113,9 +113,11 @@ def measuring_batch(resolution: int, width: int, device: torch.device) -> int:
     pages back after each use, and fetching them anew costs a quarter of the whole pass. Batches below
     32 would spend as much on reordering the weights.
     """
-    if device.type != "cpu":
-        return 1024 if resolution <= SMALL_INPUT else 128
     side = resolution if resolution <= SMALL_INPUT else resolution / 2  # after the first convolution
+    if device.type != "cpu":
+        # Of the paper's network on 32 px, 1,024 keep a large GPU busy (docs/performance.md) and take 2 GiB.
+        fitting = 1024 * 32**2 * 64 / (side**2 * width)
+        return min(1024, max(32, 1 << int(math.log2(max(1.0, fitting)))))
     fitting = _LAYER_BYTES / (4 * width * side * side)
     return min(256, max(32, 1 << int(math.log2(max(1.0, fitting)))))
 

@@ -92,7 +92,7 @@ def train(
         for number, chosen in enumerate(batches):
             part = processes.share(len(chosen))
             rows = torch.from_numpy(chosen[part])  # (B,)
-            # Nothing here may wait for the device: it computes one step while the next is prepared.
+            # Where pixels lie on the device nothing here waits for it: one step runs while the next is prepared.
             raw = augment(
                 pixels[rows.to(pixels.device, non_blocking=True)],
                 recipe.augmentation_in(epoch),

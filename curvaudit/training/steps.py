@@ -15,8 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _OFTEN = 8  # so many batches of one size are worth a recording …
-_RECORDINGS = 8  # … of at most so many sizes: each holds gradients of its own
+_RECORDINGS = 4  # … of at most so many sizes: each holds gradients of its own
 _WARM_UP = 2  # libraries allocate and choose kernels before anything can be recorded
+# Of the device's memory: a recording keeps what a step needs, and batches of other sizes and measuring come on top.
+_SHARE = 0.25
 
 
 class Steps:
@@ -57,25 +59,22 @@ class _Recording:
 
 
 class RecordedSteps(Steps):
-    """The same on a GPU, for one process: batch sizes that come often are recorded."""
+    """The same on a GPU, for one process: batch sizes that come often are recorded, where memory is plenty."""
 
     def __init__(self, model: nn.Module, device: torch.device, bf16: bool) -> None:
         super().__init__(model, device, bf16)
         self.parameters = list(model.parameters())
         self.pool: Any = None  # of memory, for all recordings: they never run at the same time
+        self.aside: Any = None  # the stream that records
         self.seen: dict[int, int] = {}  # batch size -> batches
-        self.recordings: dict[int, _Recording | None] = {}  # None: could not be made
+        self.recordings: dict[int, _Recording | None] = {}  # None: it does not compute what it should
 
     def __call__(self, images: Tensor, labels: Tensor, share: float = 1.0) -> Tensor:
         size = len(labels)
         self.seen[size] = self.seen.get(size, 0) + 1
-        if self.seen[size] > _OFTEN and size not in self.recordings and len(self.recordings) < _RECORDINGS:
-            try:
-                self.recordings[size] = self._record(images, labels)
-            except RuntimeError:  # a recording takes as much memory again
-                self.recordings[size] = None
-                self._clear()
-                torch.cuda.empty_cache()
+        often = self.seen[size] > _OFTEN and size not in self.recordings and len(self.recordings) < _RECORDINGS
+        if often and self._has_room():
+            self.recordings[size] = self._record(images, labels)
         known = self.recordings.get(size)
         if known is None or share != 1.0:
             return super().__call__(images, labels, share)
@@ -86,21 +85,38 @@ class RecordedSteps(Steps):
             parameter.grad = gradient
         return known.loss.clone()  # the next replay overwrites it
 
-    def _record(self, images: Tensor, labels: Tensor) -> _Recording:
+    def _has_room(self) -> bool:
+        """Whether the steps so far left most of the memory free: a failed recording could not be undone."""
+        total = torch.cuda.mem_get_info(self.device)[1]
+        return torch.cuda.max_memory_allocated(self.device) <= _SHARE * total
+
+    def _record(self, images: Tensor, labels: Tensor) -> _Recording | None:
         images, labels = images.clone(), labels.clone()
-        here, aside = torch.cuda.current_stream(self.device), torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
-        aside.wait_stream(here)
-        with torch.cuda.stream(aside):
-            for _ in range(_WARM_UP):
-                self._clear()
-                super().__call__(images, labels)
-        here.wait_stream(aside)
-        self._clear()  # the recorded backward pass then writes gradients and adds to none
-        self.pool = self.pool or torch.cuda.graph_pool_handle()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool):
-            loss = super().__call__(images, labels)
-        return _Recording(graph, images, labels, loss, [parameter.grad for parameter in self.parameters])
+        # Recording follows the current device, not the tensors: on another one it would record nothing.
+        with torch.cuda.device(self.device):
+            here = torch.cuda.current_stream()
+            self.aside = self.aside or torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            self.pool = self.pool or torch.cuda.graph_pool_handle()
+            self.aside.wait_stream(here)
+            with torch.cuda.stream(self.aside):
+                for _ in range(_WARM_UP):
+                    self._clear()
+                    super().__call__(images, labels)
+            here.wait_stream(self.aside)
+            self._clear()  # the recorded backward pass then writes gradients and adds to none
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=self.pool, stream=self.aside):
+                loss = super().__call__(images, labels)
+            gradients = [parameter.grad for parameter in self.parameters]
+            self._clear()
+            return self._tried(_Recording(graph, images, labels, loss, gradients))
+
+    @staticmethod
+    def _tried(recording: _Recording) -> _Recording | None:
+        """The recording, if a replay computes anything: an empty one would train on one gradient for ever."""
+        recording.loss.fill_(float("nan"))
+        recording.graph.replay()
+        return recording if bool(recording.loss.isfinite()) else None
 
     def _clear(self) -> None:
         for parameter in self.parameters:
@@ -109,4 +125,5 @@ class RecordedSteps(Steps):
 
 def steps(model: nn.Module, device: torch.device, bf16: bool, processes: int = 1) -> Steps:
     """What trains on one batch: recorded on a GPU, unless several processes exchange gradients meanwhile."""
-    return (RecordedSteps if device.type == "cuda" and processes == 1 else Steps)(model, device, bf16)
+    recorded = device.type == "cuda" and torch.version.cuda is not None and processes == 1
+    return (RecordedSteps if recorded else Steps)(model, device, bf16)
