@@ -19,7 +19,7 @@ from curvaudit.trials import confident, detection
 from curvaudit.trials.planting import plant
 
 SMALL = {"epochs": 3, "width": 4, "batch_size": 16, "device": "cpu", "workers": 1}
-SCORES = {"curvature", "gradient", "loss", "margin", "el2n", "correct", "consensus"}
+SCORES = {"curvature", "gradient", "loss", "margin", "el2n", "correct", "late-curvature", "consensus"}
 
 
 # --- planting ------------------------------------------------------------------------

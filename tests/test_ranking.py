@@ -31,11 +31,11 @@ def samples(labels, contents=None, classes=("a", "b", "c")) -> Samples:
     )
 
 
-def a_run(path, what: Samples, accuracy=None, **measures) -> store.Run:
+def a_run(path, what: Samples, recipe=None, **measures) -> store.Run:
     """A run file with one training whose measures (E, N) are as given."""
     info = RunInfo("here", "00", {}, {}, "test", "2026-01-01T00:00:00Z")
     store.create(path, info, what, (), Thumbnails(np.zeros(0, np.int64), ()))
-    store.add_training(path, 0, 0.0, 0, {}, {score.name: score.info for score in build()})
+    store.add_training(path, 0, 0.0, 0, recipe or {}, {score.name: score.info for score in build()})
     epochs = len(next(iter(measures.values())))
     for number in range(epochs):
         values = {name: np.asarray(rows, np.float32)[number] for name, rows in measures.items()}
@@ -62,6 +62,24 @@ def test_scores_are_means_over_the_measured_epochs(tmp_path):
     assert "prediction" not in found
     # loss: all alike, 0.5 each; margin: low is suspicious; el2n: rows 1 and 2 share their percentile.
     assert found["consensus"] == pytest.approx([(0.5 + 0 + 0) / 3, (0.5 + 0.5 + 0.75) / 3, (0.5 + 1 + 0.75) / 3])
+
+
+@pytest.mark.parametrize(
+    ("planned", "expected"),
+    [
+        (6, [5, 6, NAN]),  # epochs 5 and 6 of six; the seventh extends the schedule
+        (7, [6.5, 7, NAN]),
+        (2, [2, NAN, NAN]),
+        (8, None),  # the schedule has not ended
+    ],
+)
+def test_late_curvature_is_that_of_the_last_third_of_the_schedule(tmp_path, planned, expected):
+    values = [[1, 2, NAN], [2, NAN, NAN], [NAN, NAN, NAN], [1, 5, NAN], [4, 6, NAN], [6, NAN, NAN], [7, 7, NAN]]
+    found = ranking.reduced(a_run(tmp_path / "run.h5", samples([0, 1, 2]), {"epochs": planned}, curvature=values), 0)
+    if expected is None:
+        assert "late-curvature" not in found
+    else:
+        np.testing.assert_allclose(found["late-curvature"], expected)
 
 
 def test_low_margins_are_suspicious(tmp_path):

@@ -26,18 +26,19 @@ def reduced(run: store.Run, training: int) -> dict[str, np.ndarray]:
     logged = chosen.measures
     end = late.rows(int(chosen.recipe.get("epochs", 0)), chosen.epochs)
     found: dict[str, np.ndarray] = {}
+    at_the_end = np.full(len(run.samples), np.nan)
     for score in scores.build():
         if score.reduce is None or score.name not in logged:
             continue
-        values, at_the_end = np.full((2, len(run.samples)), np.nan)
+        values = np.full(len(run.samples), np.nan)
         with suppress(DamagedRun):
             for columns, block in run.measure_blocks(training, score.name):
                 values[columns] = score.reduce(block)
                 if score.name == late.OF:
                     at_the_end[columns] = mean_over_epochs(block[end])
             found[score.name] = values
-            if not np.isnan(at_the_end).all():
-                found[late.NAME] = at_the_end
+    if late.OF in found and not np.isnan(at_the_end).all():
+        found[late.NAME] = at_the_end
     if any(name in found for name in PARTS):
         found[CONSENSUS] = consensus({name: suspicion(run, name, values) for name, values in found.items()})
     return found
