@@ -18,6 +18,7 @@ from .pixels import Place
 from .records import Advanced, EpochDone, Event, MeasureInfo, PhaseStarted, Skipped
 from .scan_settings import ScanSettings
 from .scanning import scan
+from .scores import consensus, late
 from .trials import confident, detection, planting, record
 
 RUNS = "runs"  # folder of the run files
@@ -274,7 +275,7 @@ _BASELINES = {
 def _described(measures: Mapping[str, MeasureInfo], name: str) -> Method:
     if name in measures:
         return Method(name, SCAN, measures[name].definition)
-    return Method(name, SCAN, "mean percentile of loss, margin and EL2N")
+    return Method(name, SCAN, {consensus.NAME: consensus.DEFINITION, late.NAME: late.DEFINITION}[name])
 
 
 def _unit(measures: Mapping[str, MeasureInfo], name: str) -> str:

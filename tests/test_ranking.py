@@ -60,8 +60,8 @@ def test_scores_are_means_over_the_measured_epochs(tmp_path):
     assert found["curvature"][:2].tolist() == [2, 3] and np.isnan(found["curvature"][2])
     assert found["loss"].tolist() == [2, 2, 2]
     assert "prediction" not in found
-    # loss: all alike, 0.5 each; margin: low is suspicious; el2n: rows 1 and 2 share their percentile.
-    assert found["consensus"] == pytest.approx([(0.5 + 0 + 0) / 3, (0.5 + 0.5 + 0.75) / 3, (0.5 + 1 + 0.75) / 3])
+    # loss: all alike; margin: low is suspicious; el2n: rows 1 and 2 share their place.
+    assert found["consensus"].tolist() == [0, 0.5, 1]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,18 @@ def test_an_unknown_score_is_named_with_the_known_ones():
     assert "loss" in error.value.hint
 
 
-def test_consensus_is_a_mean_of_percentiles_and_does_not_depend_on_the_order():
+def test_consensus_multiplies_the_shares_that_are_as_suspicious():
+    first, middle = np.array([9, 1, 1, 1, 1.0]), np.array([3, 4, 2, 1, 0.0])
+    # Row 0 is the first of one score and the second of another, row 1 shares the last places of the first one.
+    assert consensus({"loss": first, "margin": middle}).tolist() == [1, 0.75, 0.5, 0.25, 0]
+    # The top counts: 1 of 5 × 5 of 5 (row 0) is ahead of 3 of 5 × 3 of 5 (row 1), though equal in the mean.
+    assert consensus({"loss": np.array([4, 2, 3, 1, 0.0]), "margin": np.array([0, 2, 1, 3, 4.0])})[[0, 1]].tolist() == [
+        0.875,
+        0,
+    ]
+
+
+def test_consensus_lies_in_0_to_1_and_does_not_depend_on_the_order():
     random = np.random.default_rng(0)
     parts = {name: random.integers(0, 5, 50).astype(float) for name in ("loss", "margin", "el2n")}
     values = consensus(parts)

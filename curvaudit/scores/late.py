@@ -9,6 +9,7 @@ from __future__ import annotations
 
 NAME = "late-curvature"
 OF = "curvature"
+DEFINITION = "mean of curvature over the last third of the planned epochs"
 _SHARE = 3  # the last third of the planned epochs
 
 
