@@ -18,7 +18,7 @@ from .pixels import Place
 from .records import Advanced, EpochDone, Event, MeasureInfo, PhaseStarted, Skipped
 from .scan_settings import ScanSettings
 from .scanning import scan
-from .scores import consensus, late
+from .scores import DERIVED
 from .trials import confident, detection, planting, record
 
 RUNS = "runs"  # folder of the run files
@@ -273,10 +273,8 @@ _BASELINES = {
 
 
 def _described(measures: Mapping[str, MeasureInfo], name: str) -> Method:
-    if name in measures:
-        return Method(name, SCAN, measures[name].definition)
-    return Method(name, SCAN, {consensus.NAME: consensus.DEFINITION, late.NAME: late.DEFINITION}[name])
+    return Method(name, SCAN, {**DERIVED, **measures}[name].definition)
 
 
 def _unit(measures: Mapping[str, MeasureInfo], name: str) -> str:
-    return measures[name].unit if name in measures else "percentile / 100"
+    return {**DERIVED, **measures}[name].unit

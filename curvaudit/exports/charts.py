@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ..records import Report
+from ..scores import DERIVED
 from . import svg
 from .chosen import chosen_training
 
@@ -31,9 +32,9 @@ def charts(report: Report) -> list[Chart]:
 
 
 def unit_of(report: Report, score: str) -> str:
-    """Unit of a score as logged, "" where the run does not say."""
+    """Unit of a score as logged or derived, "" where the run does not say."""
     training = chosen_training(report)
-    info = training.measures.get(score) if training else None
+    info = {**DERIVED, **training.measures}.get(score) if training else None
     return info.unit.replace("^2", "²") if info else ""
 
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from ..records import Finding, Report, Rule
 from ..rules import RULES
+from ..scores import DERIVED
 from .charts import charts, unit_of
 from .chosen import chosen_training
 from .class_view import class_rows, heat_map
@@ -135,6 +136,7 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
         "ignored_count": len(ignored),
         "memorized_share": float(finite[-1]) if len(finite) else None,
         "unit": unit_of(report, report.rank_by),
+        "derived": DERIVED,
         "charts": charts(report),
         "command": command(report),
         "settings": flat(report.run.config),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from . import correct, curvature, el2n, gradient, loss, margin, prediction
+from ..records import MeasureInfo
+from . import consensus, correct, curvature, el2n, gradient, late, loss, margin, prediction
 from .interface import Score, ScoreSettings
 
-__all__ = ["Score", "ScoreSettings", "build"]
+__all__ = ["DERIVED", "Score", "ScoreSettings", "build"]
+
+DERIVED: dict[str, MeasureInfo] = {late.NAME: late.INFO, consensus.NAME: consensus.INFO}  # by the report, never logged
 
 _BUILDERS = (
     curvature.score,

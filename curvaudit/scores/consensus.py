@@ -6,9 +6,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..records import MeasureInfo
+
 NAME = "consensus"
 PARTS = ("loss", "margin", "el2n")
-DEFINITION = "percentile of the product of the shares of samples that are as suspicious by loss, margin and EL2N"
+INFO = MeasureInfo(
+    "percentile / 100",
+    "loss, margin and EL2N together, each as the share of samples that are at least as suspicious",
+    "high",
+)
 
 
 def consensus(suspicion: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -7,9 +7,11 @@ in the mean. Pictures that cannot be fitted, one look under two labels, stay cur
 
 from __future__ import annotations
 
+from ..records import MeasureInfo
+
 NAME = "late-curvature"
 OF = "curvature"
-DEFINITION = "mean of curvature over the last third of the planned epochs"
+INFO = MeasureInfo("(nat/pixel)^2", "mean of curvature over the last third of the planned epochs", "high")
 _SHARE = 3  # the last third of the planned epochs
 
 
