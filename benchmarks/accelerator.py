@@ -160,17 +160,18 @@ def speeds(
     for name, bf16, deterministic, tune in (
         ("training, bf16, as scan", True, True, False),
         ("training, bf16, tuned, not deterministic", True, False, True),
-        ("training, float32", False, True, False),
+        ("training, float32 (TF32 in convolutions)", False, True, False),
     ):
         if bf16 and device.type == "cpu":
             continue
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = deterministic, tune
+        torch.backends.cudnn.allow_tf32 = True  # as torch has it
         model = network(width, pixels, classes, device)
         optimizer = build_optimizer(model, recipe, 0.0)
         epochs = train(model, optimizer, pixels, labels, recipe, seed=0, first_epoch=1, device=device, bf16=bf16)
         flops = 3 * operations(model, as_images(pixels[:128], device))
         seconds = timed(lambda epochs=epochs: next(epochs), device, 3)
-        row(name, len(labels), seconds, flops, "bf16" if bf16 else "float32")
+        row(name, len(labels), seconds, flops, "bf16" if bf16 else "TF32")
         if deterministic and not shares:
             told = outside(lambda epochs=epochs: next(epochs))
             shares.append(f"training: {told:.1%} of the kernels' time outside products")
