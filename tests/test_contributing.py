@@ -17,7 +17,7 @@ from PIL import Image
 PAGE = HERE / "CONTRIBUTING.md"
 # What the page asks to change in files that are there.
 NAMED = [
-    ("scores/__init__.py", "import correct,", "import entropy, correct,"),
+    ("scores/__init__.py", "correct, curvature,", "correct, curvature, entropy,"),
     ("scores/__init__.py", "_BUILDERS = (", "_BUILDERS = (\n    entropy.score,"),
     ("findings/__init__.py", "from . import atypical,", "from . import stretched, atypical,"),
     ("findings/__init__.py", "_FINDERS = (", "_FINDERS = (\n    stretched.find,"),
