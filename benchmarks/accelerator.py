@@ -11,7 +11,6 @@ Writes accelerator.md.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -257,7 +256,7 @@ def rankings(
     width: int, pixels: Tensor, labels: Tensor, classes: int, device: torch.device, stages: list[int]
 ) -> list[str]:
     """Curvature in each arithmetic beside float64, and what it takes."""
-    recipe = dataclasses.replace(named("fast", len(labels), pixels.shape[1]))
+    recipe = named("fast", len(labels), pixels.shape[1])
     model = network(width, pixels, classes, device)
     optimizer = build_optimizer(model, recipe, 0.0)
     bf16 = device.type == "cuda"

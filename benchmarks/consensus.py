@@ -20,7 +20,7 @@ from curvaudit.derived import ranking
 from curvaudit.derived.memorization import memorizable
 from curvaudit.derived.suggestion import judging_epochs
 from curvaudit.records import EpochDone
-from curvaudit.scores.consensus import percentile
+from curvaudit.scores.consensus import NAME, PARTS, consensus, percentile
 from curvaudit.scores.interface import mean_over_epochs
 from curvaudit.sources.subset import draw
 from curvaudit.trials import detection
@@ -51,7 +51,7 @@ def candidates(run: store.Run) -> dict[str, np.ndarray]:
         measured = ~np.isnan(values).all(axis=1)
         ranked = np.stack([percentile(row) for row in values[measured]])  # (M, N)
         found[f"{name}, percentiles"] = ranked.mean(axis=0)
-    found["consensus: loss margin el2n"] = _together(found, "loss", "margin", "el2n")
+    found["loss margin el2n"] = _together(found, "loss", "margin", "el2n")
     found["loss el2n"] = _together(found, "loss", "el2n")
     found["loss margin"] = _together(found, "loss", "margin")
     found["loss margin el2n gradient"] = _together(found, "loss", "margin", "el2n", "gradient")
@@ -63,10 +63,9 @@ def candidates(run: store.Run) -> dict[str, np.ndarray]:
         early = [f"{name}, before memorization" for name in ("loss", "margin", "el2n")]
         found["before memorization: loss margin el2n"] = _together(found, *early)
         found["loss and before-memorization margin"] = _together(found, "loss", early[1])
-    parts = [percentile(found[name]) for name in ("loss", "margin", "el2n")]
-    for names in (("loss", "el2n"), ("loss", "margin"), ("loss", "margin", "el2n")):
-        found[f"Fisher: {' '.join(names)}"] = _fisher(found, *names)
-    found["log of distance from the top"] = -np.mean([np.log(1.0 + len(p) * (1 - p)) for p in parts], axis=0)
+    for names in (PARTS, ("loss", "el2n"), ("loss", "margin")):
+        label = NAME if names == PARTS else "product of the shares"
+        found[f"{label}: {' '.join(names)}"] = consensus({name: found[name] for name in names})
     found["standard scores of log loss, margin, el2n"] = sum(_standard(v) for v in _scales(found))
     return found
 
@@ -81,12 +80,6 @@ def _standard(values: np.ndarray) -> np.ndarray:
 
 def _together(found: dict[str, np.ndarray], *names: str) -> np.ndarray:
     return np.mean([percentile(found[name]) for name in names], axis=0)
-
-
-def _fisher(found: dict[str, np.ndarray], *names: str) -> np.ndarray:
-    """Fisher's way to combine tests: the logarithms of the shares above are added, so that the top counts most."""
-    parts = [percentile(found[name]) for name in names]
-    return -np.mean([np.log1p(-part * (1 - 1 / len(part))) for part in parts], axis=0)
 
 
 def main() -> None:

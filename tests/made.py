@@ -21,6 +21,13 @@ def draw_folder(root: Path, classes: tuple[str, ...], each: int, size: int = 12,
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{index:03d}.png")
 
 
+def draw_splits(root: Path) -> str:
+    """A folder of three classes with train and val, as a source."""
+    for split, each in (("train", 40), ("val", 8)):
+        draw_folder(root / split, ("circle", "square", "stripe"), each)
+    return str(root)
+
+
 def write_run(path: Path, epochs: int = 4) -> None:
     """A run file as a scan would leave it, without training."""
     count = 90

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from made import draw_folder
+from made import draw_splits
 
 import curvaudit
 from curvaudit.records import EpochDone
@@ -19,9 +19,7 @@ GPU = torch.device("cuda")
 
 @pytest.fixture
 def folder(tmp_path) -> str:
-    for split in ("train", "val"):
-        draw_folder(tmp_path / "images" / split, ("circle", "square", "stripe"), 40 if split == "train" else 8)
-    return str(tmp_path / "images")
+    return draw_splits(tmp_path / "images")
 
 
 def test_a_gpu_measures_what_the_processor_measures_within_two_per_cent():

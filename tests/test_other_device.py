@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from made import draw_folder
+from made import draw_splits
 from other_device import DEVICE, OtherDevice, There
 
 import curvaudit
@@ -23,9 +23,7 @@ SMALL = {
 
 @pytest.fixture
 def folder(tmp_path) -> str:
-    for split in ("train", "val"):
-        draw_folder(tmp_path / "images" / split, ("circle", "square", "stripe"), 40 if split == "train" else 8)
-    return str(tmp_path / "images")
+    return draw_splits(tmp_path / "images")
 
 
 def test_the_device_of_this_test_mixes_with_no_other():

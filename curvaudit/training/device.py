@@ -117,9 +117,13 @@ def measuring_batch(resolution: int, width: int, device: torch.device) -> int:
     if device.type != "cpu":
         # Of the paper's network on 32 px, 1,024 keep a large GPU busy (docs/performance.md) and take 2 GiB.
         fitting = 1024 * 32**2 * 64 / (side**2 * width)
-        return min(1024, max(32, 1 << int(math.log2(max(1.0, fitting)))))
-    fitting = _LAYER_BYTES / (4 * width * side * side)
-    return min(256, max(32, 1 << int(math.log2(max(1.0, fitting)))))
+        return _power_of_two(fitting, 32, 1024)
+    return _power_of_two(_LAYER_BYTES / (4 * width * side * side), 32, 256)
+
+
+def _power_of_two(most: float, low: int, high: int) -> int:
+    """The largest one up to `most`, but from `low` to `high`."""
+    return min(high, max(low, 1 << int(math.log2(max(1.0, most)))))
 
 
 def placed(pixels: torch.Tensor, device: torch.device) -> torch.Tensor:

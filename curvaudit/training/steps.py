@@ -1,6 +1,6 @@
 """Forward and backward pass of one training batch; on a GPU recorded once and replayed.
 
-A step of ResNet18 launches some 400 kernels. One by one, the processor takes longer to launch them than a GPU to
+A step of ResNet18 launches hundreds of kernels. One by one, the processor takes longer to launch them than a GPU to
 run them; as a recorded CUDA graph they are launched at once (docs/performance.md has the figures).
 """
 
