@@ -1,7 +1,7 @@
 """Which measurements carry the ranking? Ten probes in every epoch beside what `fast` measures.
 
     python benchmarks/ranking.py mnist DATA_DIR [--samples 2000] [--seed 0] [--out run.npz]
-    python benchmarks/ranking.py labels.parquet --label-column fine_label
+    python benchmarks/ranking.py labels.parquet --label-column fine_label [--resolution 16]
     python benchmarks/ranking.py --read run.npz run-1.npz …
 
 Plants 5 % label errors, trains once as `fast` does, and after each epoch logs every one of ten probes for every
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--label-column")
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resolution", type=int, help="default: that of the pictures, 64 at most")
     parser.add_argument("--out", type=Path, default=Path("ranking.npz"))
     parser.add_argument("--read", type=Path, nargs="+", help="only compare what earlier calls wrote")
     options = parser.parse_args()
@@ -61,7 +62,7 @@ def log(options: argparse.Namespace) -> Path:
     """Train, and write planted (N,), loss (E, N) and curvature (E, probes, N)."""
     source = load(options.source, SourceOptions(data_dir=options.data_dir, label_column=options.label_column))
     stock = take(First(source, options.samples), 1, lambda done: None)
-    side = min(64, int(np.median(stock.samples.width)))
+    side = options.resolution or min(64, int(np.median(stock.samples.width)))
     place = Place(options.out.with_suffix(".pixels"))
     pixels = torch.from_numpy(load_pixels(stock, side, place, 1, lambda done: None).values)
     planted = plant(stock.samples.labels, RATE, options.seed)

@@ -107,6 +107,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer pictures and epochs: minutes instead of an hour")
     parser.add_argument("--widths", default="16,64")
     parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--one-batch", type=int, help="pictures in the batch that goes both ways with n = 10")
     parser.add_argument("--skip-scan", action="store_true", help="leave out the whole scans")
     parser.add_argument("--only-scan", action="store_true", help="only the whole scans")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
@@ -115,7 +116,7 @@ def main() -> None:
     digits = ColouredDigits(512 if options.quick else 1797)
     for width in [int(text) for text in options.widths.split(",")]:
         if not options.only_scan:
-            found, said = phases_of(width, digits, options.repetitions, options.quick)
+            found, said = phases_of(width, digits, options.repetitions, options.quick, options.one_batch)
             rows += found
             notes += said
         if not options.skip_scan and (width <= 16 or not options.quick):
@@ -132,12 +133,15 @@ def main() -> None:
     print(page)
 
 
-def phases_of(width: int, digits: ColouredDigits, repetitions: int, quick: bool) -> tuple[list[Row], list[str]]:
+def phases_of(
+    width: int, digits: ColouredDigits, repetitions: int, quick: bool, one_batch: int | None = None
+) -> tuple[list[Row], list[str]]:
     """The parts of an epoch, and the curvature of one batch beside the reference way."""
     few = 4 if quick else 1
     count = {16: 512}.get(width, 64) // (2 if quick else 1)
-    one_batch = {16: 128}.get(width, 64) // few
-    pixels, labels = digits.tensors(count)
+    one_batch = one_batch or {16: 128}.get(width, 64) // few
+    all_pixels, all_labels = digits.tensors(max(count, one_batch))
+    pixels, labels = all_pixels[:count], all_labels[:count]
     recipe = dataclasses.replace(named("fast", 50_000, 3), batch_size=min(128, count))
     mean, std = pixel_statistics(pixels)
     model = build_model(classes=CLASSES, channels=3, resolution=SIDE, width=width, mean=mean, std=std, seed=0)
@@ -157,13 +161,14 @@ def phases_of(width: int, digits: ColouredDigits, repetitions: int, quick: bool)
     def measured(probes: int, pictures: int, curvature: bool = True, least_loss: float = 0.0) -> np.ndarray:
         settings = ScoreSettings(probes=probes, step=STEP, least_loss=least_loss)
         scores = [s for s in build(settings) if curvature or s.needs == "forward"]
-        found = measure(light, pixels[:pictures], labels[:pictures], scores, epoch=1, batch_size=batch, device=CPU)
+        part = all_pixels[:pictures], all_labels[:pictures]
+        found = measure(light, *part, scores, epoch=1, batch_size=batch, device=CPU)
         return found["curvature" if curvature else "loss"]
 
     def reference(probes: int) -> np.ndarray:
-        images = as_images(pixels[:one_batch], CPU)
+        images = as_images(all_pixels[:one_batch], CPU)
         settings = {"epoch": 1, "probes": probes, "step": STEP, "seed": 0}
-        return reference_curvature(heavy, images, labels[:one_batch], **settings).numpy()
+        return reference_curvature(heavy, images, all_labels[:one_batch], **settings).numpy()
 
     agreement = spearmanr(reference(PROBES), measured(PROBES, one_batch)).statistic
 

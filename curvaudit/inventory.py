@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -23,6 +23,12 @@ from .sources import Source
 # All thumbnails are kept with the run up to this many bytes (about 25,000 photographs or
 # 200,000 digits); larger sets keep those a report can show, see gallery.py.
 THUMBNAIL_BUDGET = 64 * 2**20
+# Small pictures stay decoded until their pixels are loaded, up to this many bytes together (65,000 of 32 px in
+# colour): to open and check each again took 25 of the 306 seconds of a scan of 50,000 on a GPU.
+_DECODED_BUDGET = 256 * 2**20
+_DECODED_SIDE = 64  # px
+# … but each hundredth is opened and checked: a data set that draws its pictures anew each time must be noticed.
+_CHECKED_EVERY = 100
 _T = TypeVar("_T")
 _BLOCK = 1024  # pictures in flight: bounds memory whatever the size of the source
 _PART = 32  # pictures that a thread looks at before it makes their transforms
@@ -39,6 +45,7 @@ class Inventory:
     grey: bool  # every picture is grey: one channel is enough
     drawn: Mapping[int, bytes]  # row -> thumbnail, as far as they were drawn on the way and the budget went
     from_cache: int | None = None  # pictures whose hashes were known already; None: nothing was looked up
+    decoded: dict[int, Image] = field(default_factory=dict)  # row -> a small picture, until `load_pixels` takes it
 
     @property
     def thumbnails(self) -> Thumbnails | None:
@@ -94,6 +101,7 @@ def take(
     *,
     every_thumbnail: bool = True,
     cache: HashCache | None = None,
+    keep_small: bool = False,
 ) -> Inventory:
     """Open, hash and describe every picture of a source, or take that from a cache.
 
@@ -109,6 +117,8 @@ def take(
         False: small pictures are drawn when they are asked for, see `portraits.sketch`.
     cache:
         Of pictures that lie encoded; the result does not depend on it.
+    keep_small:
+        Keep small pictures decoded for `load_pixels`, within a budget.
 
     Raises
     ------
@@ -120,16 +130,20 @@ def take(
     skipped = list(source.skipped)
     drawn: dict[int, bytes] = {}
     spent = known = 0
-    looking = _Looking(source, every_thumbnail, cache)
+    decoded: dict[int, Image] = {}
+    looking = _Looking(source, every_thumbnail, cache, keep_small)
     parts = [range(start, min(start + _PART, len(source.ids))) for start in range(0, len(source.ids), _PART)]
     for part, (results, from_cache) in _in_parallel(
         lambda i: looking.at(parts[i]), len(parts), workers, _BLOCK // _PART, looking.stop
     ):
         known += from_cache
         for index, result in zip(parts[part], results, strict=True):
+            picture = looking.decoded.pop(index, None)
             if isinstance(result, str):
                 skipped.append(Skipped(source.ids[index], result, "unreadable"))
                 continue
+            if picture is not None:
+                decoded[len(kept)] = picture
             if result.thumbnail is not None:
                 spent += len(result.thumbnail)
                 if spent <= THUMBNAIL_BUDGET:
@@ -173,6 +187,7 @@ def take(
         grey=all(s.grey for s in seen),
         drawn=drawn,
         from_cache=known if looking.cached else None,
+        decoded=decoded,
     )
 
 
@@ -185,6 +200,7 @@ def read(
     least_classes: int = 2,
     every_thumbnail: bool = True,
     cache: HashCache | None = None,
+    keep_small: bool = False,
 ) -> Inventory:
     """As `take`, and say how far it is and what came from the cache."""
     on_event(PhaseStarted(phase, len(source.ids), "pictures"))
@@ -195,6 +211,7 @@ def read(
         least_classes,
         every_thumbnail=every_thumbnail,
         cache=cache,
+        keep_small=keep_small,
     )
     if stock.from_cache is not None:
         on_event(Notice(f"{stock.from_cache} of {len(source.ids)} from the cache"))
@@ -204,10 +221,12 @@ def read(
 class _Looking:
     """Opens pictures, a part of the source at a time. Called from several threads."""
 
-    def __init__(self, source: Source, every_thumbnail: bool, cache: HashCache | None) -> None:
+    def __init__(self, source: Source, every_thumbnail: bool, cache: HashCache | None, keep_small: bool) -> None:
         self.source = source
         self.every_thumbnail = every_thumbnail
         self.cache = cache
+        self.decoded: dict[int, Image] = {}  # index in the source -> picture
+        self._room = _DECODED_BUDGET if keep_small else 0  # bytes
         self.cached = False  # whether any picture could be looked up
         self._stopped = False
 
@@ -230,6 +249,7 @@ class _Looking:
                 else:
                     sketches.append(portraits.sketch(picture, self.every_thumbnail))
                     todo.append((place, key))
+                    self._keep(index, picture)
             except UnreadableImage as error:
                 results[place] = str(error)
             except MemoryError:
@@ -242,6 +262,12 @@ class _Looking:
             if self.cache is not None and key is not None:
                 self.cache.add(key, portrait)
         return [result for result in results if result is not None], from_cache
+
+    def _keep(self, index: int, picture: Image) -> None:
+        size = picture.width * picture.height * (1 if picture.mode == "L" else 4)  # as Pillow holds it
+        if index % _CHECKED_EVERY and max(picture.size) <= _DECODED_SIDE and size <= self._room:
+            self._room -= size  # threads may overdraw it by one picture each
+            self.decoded[index] = picture
 
     def _open(self, index: int) -> tuple[Image | Portrait, bytes | None]:
         """The picture, or what the cache knows of it; and its key, if it has one."""
@@ -285,13 +311,15 @@ def load_pixels(
 
     def load(position: int) -> None:
         row = int(missing[position])
-        buffer.values[row] = images.to_array(inventory.open(row), resolution, channels)
+        picture = inventory.decoded.pop(row, None) or inventory.open(row)
+        buffer.values[row] = images.to_array(picture, resolution, channels)
 
     for done, _ in _in_parallel(load, len(missing), workers):
         on_done(1)
         if (done + 1) % _BLOCK == 0 or done + 1 == len(missing):
             block = missing[done - done % _BLOCK : done + 1]
             buffer.keep(block, samples.content_hash[block])
+    inventory.decoded.clear()  # of rows that the cache held
     return buffer
 
 

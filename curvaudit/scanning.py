@@ -100,9 +100,10 @@ def _scan(
     kept = None if cache is None else Path(cache)
     other = None
     with hash_cache.opened(kept, on_event) as hashes:
-        stock = inventory.read(loaded, workers, "reading pictures", on_event, cache=hashes)
+        stock = inventory.read(loaded, workers, "reading pictures", on_event, cache=hashes, keep_small=True)
         if second is not None:
-            other = inventory.read(second, workers, f"reading {wanted.validation} pictures", on_event, cache=hashes)
+            phase = f"reading {wanted.validation} pictures"
+            other = inventory.read(second, workers, phase, on_event, cache=hashes, keep_small=True)
     with _Scratch(path) as scratch:
         work = _prepare(source, stock, other, wanted, path, scratch, workers, kept, processes, on_event)
         if resume:
