@@ -197,6 +197,8 @@ def speeds(
         "scores of the forward pass, batches of 1024",
         count,
         timed(lambda: measured(1, 1024, count, ("forward",)), device, 3),
+        flops / 4,
+        "float32",
     )
     light_contiguous = folded(learned)
     light_contiguous.layout = torch.contiguous_format

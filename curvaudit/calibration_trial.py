@@ -75,6 +75,7 @@ class _Stopwatch:
         self.training = 0.0
         self.epochs = 0  # finished while it ran
         self._since: float | None = None
+        self._trained = False  # whether the training of the epoch that is being measured was watched
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, PhaseStarted):
@@ -82,7 +83,11 @@ class _Stopwatch:
             if self._since is not None:
                 self.training += now - self._since
             self._since = now if event.phase.startswith("training epoch") else None
-        self.epochs += isinstance(event, EpochDone)
+            self._trained |= self._since is not None
+        if isinstance(event, EpochDone):
+            # A scan that was killed while it measured goes on with the measuring.
+            self.epochs += self._trained
+            self._trained = False
         self.on_event(event)
 
 

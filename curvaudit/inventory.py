@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import TypeVar
 
 import numpy as np
-from PIL.Image import Image
+from PIL.Image import Image, fromarray
 
 from . import hash_cache, images, pixels, portraits
 from .copies import hashing
@@ -23,12 +23,14 @@ from .sources import Source
 # All thumbnails are kept with the run up to this many bytes (about 25,000 photographs or
 # 200,000 digits); larger sets keep those a report can show, see gallery.py.
 THUMBNAIL_BUDGET = 64 * 2**20
-# Small pictures stay decoded until their pixels are loaded, up to this many bytes together (65,000 of 32 px in
+# Small pictures stay decoded until their pixels are loaded, up to this many bytes together (80,000 of 32 px in
 # colour): to open and check each again took 25 of the 306 seconds of a scan of 50,000 on a GPU.
 _DECODED_BUDGET = 256 * 2**20
 _DECODED_SIDE = 64  # px
-# … but each hundredth is opened and checked: a data set that draws its pictures anew each time must be noticed.
-_CHECKED_EVERY = 100
+_OVERHEAD = 250  # bytes of an array beside its pixels
+# … but of each hundred one, and a hundred at least, are opened and checked: a data set that draws its pictures anew
+# each time must be noticed.
+_CHECKED = 100
 _T = TypeVar("_T")
 _BLOCK = 1024  # pictures in flight: bounds memory whatever the size of the source
 _PART = 32  # pictures that a thread looks at before it makes their transforms
@@ -45,7 +47,7 @@ class Inventory:
     grey: bool  # every picture is grey: one channel is enough
     drawn: Mapping[int, bytes]  # row -> thumbnail, as far as they were drawn on the way and the budget went
     from_cache: int | None = None  # pictures whose hashes were known already; None: nothing was looked up
-    decoded: dict[int, Image] = field(default_factory=dict)  # row -> a small picture, until `load_pixels` takes it
+    decoded: dict[int, np.ndarray] = field(default_factory=dict)  # row -> a small picture, until `load_pixels` takes it
 
     @property
     def thumbnails(self) -> Thumbnails | None:
@@ -130,7 +132,7 @@ def take(
     skipped = list(source.skipped)
     drawn: dict[int, bytes] = {}
     spent = known = 0
-    decoded: dict[int, Image] = {}
+    decoded: dict[int, np.ndarray] = {}
     looking = _Looking(source, every_thumbnail, cache, keep_small)
     parts = [range(start, min(start + _PART, len(source.ids))) for start in range(0, len(source.ids), _PART)]
     for part, (results, from_cache) in _in_parallel(
@@ -225,8 +227,9 @@ class _Looking:
         self.source = source
         self.every_thumbnail = every_thumbnail
         self.cache = cache
-        self.decoded: dict[int, Image] = {}  # index in the source -> picture
+        self.decoded: dict[int, np.ndarray] = {}  # index in the source -> (H, W) or (H, W, 3) uint8
         self._room = _DECODED_BUDGET if keep_small else 0  # bytes
+        self._checked_every = max(1, min(_CHECKED, len(source.ids) // _CHECKED))
         self.cached = False  # whether any picture could be looked up
         self._stopped = False
 
@@ -264,10 +267,10 @@ class _Looking:
         return [result for result in results if result is not None], from_cache
 
     def _keep(self, index: int, picture: Image) -> None:
-        size = picture.width * picture.height * (1 if picture.mode == "L" else 4)  # as Pillow holds it
-        if index % _CHECKED_EVERY and max(picture.size) <= _DECODED_SIDE and size <= self._room:
-            self._room -= size  # threads may overdraw it by one picture each
-            self.decoded[index] = picture
+        if index % self._checked_every and max(picture.size) <= _DECODED_SIDE and self._room > 0:
+            pixels = np.array(picture)
+            self._room -= pixels.nbytes + _OVERHEAD  # overdrawn by one picture a thread at most
+            self.decoded[index] = pixels
 
     def _open(self, index: int) -> tuple[Image | Portrait, bytes | None]:
         """The picture, or what the cache knows of it; and its key, if it has one."""
@@ -311,7 +314,8 @@ def load_pixels(
 
     def load(position: int) -> None:
         row = int(missing[position])
-        picture = inventory.decoded.pop(row, None) or inventory.open(row)
+        kept = inventory.decoded.pop(row, None)
+        picture = inventory.open(row) if kept is None else fromarray(kept)
         buffer.values[row] = images.to_array(picture, resolution, channels)
 
     for done, _ in _in_parallel(load, len(missing), workers):

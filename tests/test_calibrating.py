@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import curvaudit
-from curvaudit import extras, sources
+from curvaudit import calibration_trial, extras, sources
 from curvaudit.calibration import spread
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
 from curvaudit.exports import calibrations, svg
 from curvaudit.exports.calibrations import text, wording
+from curvaudit.records import EpochDone, PhaseStarted
 from curvaudit.trials import confident, detection
 from curvaudit.trials.planting import plant
 
@@ -403,3 +404,13 @@ def test_an_opened_source_is_a_source():
     assert sources.load(digits) is digits
     with pytest.raises(CurvauditError, match="cannot be chosen after"):
         sources.load(digits, sources.SourceOptions(split="test"))
+
+
+def test_an_epoch_whose_training_was_not_watched_does_not_count(monkeypatch):
+    """Of a scan that was killed while it measured: it goes on with the measuring."""
+    monkeypatch.setattr(calibration_trial.clock, "seconds", iter([0.0, 10.0, 15.0, 20.0]).__next__)
+    watch = calibration_trial._Stopwatch(lambda event: None)
+    done = EpochDone(0, 1, 0.0, 1, 2, 1.0, 0.5, 0.5, 1.0, 9.0, 9.0)
+    for event in ("measuring", done, "training epoch 2", "measuring", done):
+        watch(PhaseStarted(event, 1, "pictures") if isinstance(event, str) else event)
+    assert (watch.epochs, watch.training) == (1, 5.0)

@@ -11,6 +11,7 @@ from curvaudit.scores import ScoreSettings, build
 from curvaudit.scores.measure import measure
 from curvaudit.training.folding import folded
 from curvaudit.training.model import build_model
+from curvaudit.training.steps import RecordedSteps, Steps
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that torch can use")
 
@@ -56,6 +57,23 @@ def test_a_scan_on_a_gpu_memorizes_and_resumes_as_if_nothing_had_happened(tmp_pa
     cut = curvaudit.scan(folder, tmp_path / "cut.h5", resume=True, **given)
     for name in whole.trainings[0].measures:
         np.testing.assert_array_equal(cut.measure(0, name), whole.measure(0, name), err_msg=name)
+
+
+def test_recorded_steps_on_a_gpu_leave_the_gradients_of_steps():
+    mean, std = torch.full((3,), 0.5), torch.full((3,), 0.25)
+    models = [build_model(classes=5, channels=3, resolution=16, width=8, mean=mean, std=std, seed=0) for _ in range(2)]
+    models = [model.to(GPU).train() for model in models]
+    eager, recorded = (kind(model, GPU, bf16=False) for kind, model in zip((Steps, RecordedSteps), models, strict=True))
+    random = torch.Generator().manual_seed(0)
+    for size in [16, 15] * 15:
+        images = torch.rand(size, 3, 16, 16, generator=random).to(GPU)
+        labels = torch.randint(0, 5, (size,), generator=random).to(GPU)
+        for model in models:
+            model.zero_grad(set_to_none=True)
+        torch.testing.assert_close(recorded(images, labels), eager(images, labels), rtol=1e-5, atol=1e-6)
+        for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
+            torch.testing.assert_close(other.grad, one.grad, rtol=1e-4, atol=1e-6)
+    assert sorted(recorded.recordings) == [15, 16] and None not in recorded.recordings.values()
 
 
 def test_confident_learning_trains_on_a_gpu(tmp_path, folder):

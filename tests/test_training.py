@@ -1,5 +1,7 @@
 """Model, schedule and augmentation."""
 
+from contextlib import contextmanager, nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -209,36 +211,90 @@ def test_the_network_sees_the_layout_it_was_built_for(channels, width, last):
     assert strides == [wanted, wanted]
 
 
-class Graph:
-    """Of a recording that is made without a GPU: what a replay would compute, computed."""
+class PretendedCuda:
+    """What of torch.cuda a recording needs, without a GPU: what would be recorded runs, and runs again at a replay."""
 
-    def __init__(self, steps: RecordedSteps, recording: dict) -> None:
-        self.steps, self.recording = steps, recording
+    def __init__(self, case: str) -> None:
+        self.case = case
+        self.current = self.Stream()
+        self.graphs = 0
 
-    def replay(self) -> None:
-        kept = [p.grad for p in self.steps.parameters]
-        self.steps._clear()
-        self.recording["loss"].copy_(Steps.__call__(self.steps, self.recording["images"], self.recording["labels"]))
-        for gradient, parameter in zip(self.recording["gradients"], self.steps.parameters, strict=True):
-            gradient.copy_(parameter.grad)
-        for parameter, before in zip(self.steps.parameters, kept, strict=True):
-            parameter.grad = before
+    class Stream:
+        def wait_stream(self, other) -> None:
+            pass
+
+    class CUDAGraph:
+        def bind(self, steps: RecordedSteps, recording: _Recording, empty: bool) -> None:
+            self.steps, self.recording, self.empty = steps, recording, empty
+
+        def replay(self) -> None:
+            if self.empty:
+                return
+            made, steps = self.recording, self.steps
+            kept = [p.grad for p in steps.parameters]
+            steps._clear()
+            made.loss.copy_(Steps.__call__(steps, made.images, made.labels))
+            for gradient, parameter in zip(made.gradients, steps.parameters, strict=True):
+                gradient.copy_(parameter.grad)
+            for parameter, before in zip(steps.parameters, kept, strict=True):
+                parameter.grad = before
+
+    def device(self, device):
+        return nullcontext()
+
+    def stream(self, stream):
+        return nullcontext()
+
+    def current_stream(self):
+        return self.current
+
+    def set_stream(self, stream) -> None:
+        self.current = stream
+
+    def graph_pool_handle(self):
+        return object()
+
+    def reset_peak_memory_stats(self, device) -> None:
+        pass
+
+    def memory_allocated(self, device) -> int:
+        return 30
+
+    def memory_reserved(self, device) -> int:
+        return 40
+
+    def max_memory_allocated(self, device) -> int:
+        return 30 + {"no room": 26, "just room": 25}.get(self.case, 1)
+
+    def mem_get_info(self, device) -> tuple[int, int]:
+        return 90, 200
+
+    @contextmanager
+    def graph(self, graph, pool, stream, capture_error_mode):
+        self.graphs += 1
+        yield
+        if self.case == "a failed capture":
+            self.current = stream  # as torch leaves it behind
+            raise RuntimeError("operation failed due to a previous error during capture")
 
 
-@pytest.mark.parametrize("case", ["recorded", "no room", "an empty recording"])
+CASES = {"recorded": [4, 5], "just room": [4, 5], "no room": [], "an empty recording": [4, 5], "a failed capture": [4]}
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_recorded_steps_leave_the_gradients_of_steps(monkeypatch, case):
+    cuda, captured = PretendedCuda(case), RecordedSteps._captured
     made = []
 
-    def record(self, images, labels):
+    def bound(self, images, labels):
         made.append(len(labels))
-        if case == "an empty recording":
-            return None
-        parts = {"images": images.clone(), "labels": labels.clone(), "loss": torch.zeros(())}
-        parts["gradients"] = [torch.zeros_like(p) for p in self.parameters]
-        return _Recording(graph=Graph(self, parts), **parts)
+        recording = captured(self, images, labels)
+        recording.graph.bind(self, recording, empty=case == "an empty recording")
+        return recording
 
-    monkeypatch.setattr(RecordedSteps, "_record", record)
-    monkeypatch.setattr(RecordedSteps, "_has_room", lambda self: case != "no room")
+    monkeypatch.setattr(RecordedSteps, "_captured", bound)
+    monkeypatch.setattr(torch, "cuda", cuda)
+    here = cuda.current_stream()
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
     random = torch.Generator().manual_seed(0)
     eager, recorded = (kind(model, torch.device("cpu"), bf16=False) for kind in (Steps, RecordedSteps))
@@ -257,19 +313,7 @@ def test_recorded_steps_leave_the_gradients_of_steps(monkeypatch, case):
             value = float(loss)
         elif size == 4 and made:
             assert float(last) == value
-    assert made == ([] if case == "no room" else [4, 5])
-
-
-def test_a_recording_that_computes_nothing_is_found_out():
-    class Replay:
-        def __init__(self, loss: torch.Tensor, writes: float | None) -> None:
-            self.loss, self.writes = loss, writes
-
-        def replay(self) -> None:
-            if self.writes is not None:
-                self.loss.fill_(self.writes)
-
-    for writes, kept in ((0.5, True), (None, False)):
-        loss = torch.tensor(0.25)  # of the batch that was recorded
-        recording = _Recording(Replay(loss, writes), torch.zeros(1), torch.zeros(1), loss, [])
-        assert (RecordedSteps._tried(recording) is recording) == kept
+    assert made == CASES[case] and cuda.graphs == len(made)
+    replayed = [size for size, recording in recorded.recordings.items() if recording is not None]
+    assert replayed == ([4, 5] if case in ("recorded", "just room") else [])
+    assert cuda.current_stream() is here

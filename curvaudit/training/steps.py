@@ -17,7 +17,7 @@ from torch import Tensor, nn
 _OFTEN = 8  # so many batches of one size are worth a recording …
 _RECORDINGS = 4  # … of at most so many sizes: each holds gradients of its own
 _WARM_UP = 2  # libraries allocate and choose kernels before anything can be recorded
-# Of the device's memory: a recording keeps what a step needs, and batches of other sizes and measuring come on top.
+# Of the free memory: a recording keeps what a step needs, and batches of other sizes and measuring come on top.
 _SHARE = 0.25
 
 
@@ -67,13 +67,15 @@ class RecordedSteps(Steps):
         self.pool: Any = None  # of memory, for all recordings: they never run at the same time
         self.aside: Any = None  # the stream that records
         self.seen: dict[int, int] = {}  # batch size -> batches
-        self.recordings: dict[int, _Recording | None] = {}  # None: it does not compute what it should
+        self.recordings: dict[int, _Recording | None] = {}  # None: no room, or it failed
+        self.rejected: list[_Recording] = []  # destroying a graph takes workspaces from those that are left
+        self.trusted = True  # whether recording is tried at all
 
     def __call__(self, images: Tensor, labels: Tensor, share: float = 1.0) -> Tensor:
         size = len(labels)
         self.seen[size] = self.seen.get(size, 0) + 1
         often = self.seen[size] > _OFTEN and size not in self.recordings and len(self.recordings) < _RECORDINGS
-        if often and self._has_room():
+        if often and self.trusted:
             self.recordings[size] = self._record(images, labels)
         known = self.recordings.get(size)
         if known is None or share != 1.0:
@@ -85,11 +87,6 @@ class RecordedSteps(Steps):
             parameter.grad = gradient
         return known.loss.clone()  # the next replay overwrites it
 
-    def _has_room(self) -> bool:
-        """Whether the steps so far left most of the memory free: a failed recording could not be undone."""
-        total = torch.cuda.mem_get_info(self.device)[1]
-        return torch.cuda.max_memory_allocated(self.device) <= _SHARE * total
-
     def _record(self, images: Tensor, labels: Tensor) -> _Recording | None:
         images, labels = images.clone(), labels.clone()
         # Recording follows the current device, not the tensors: on another one it would record nothing.
@@ -97,26 +94,48 @@ class RecordedSteps(Steps):
             here = torch.cuda.current_stream()
             self.aside = self.aside or torch.cuda.Stream()  # type: ignore[no-untyped-call]
             self.pool = self.pool or torch.cuda.graph_pool_handle()
-            self.aside.wait_stream(here)
-            with torch.cuda.stream(self.aside):
-                for _ in range(_WARM_UP):
-                    self._clear()
-                    super().__call__(images, labels)
-            here.wait_stream(self.aside)
-            self._clear()  # the recorded backward pass then writes gradients and adds to none
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self.pool, stream=self.aside):
-                loss = super().__call__(images, labels)
-            gradients = [parameter.grad for parameter in self.parameters]
-            self._clear()
-            return self._tried(_Recording(graph, images, labels, loss, gradients))
+            try:
+                self.aside.wait_stream(here)
+                with torch.cuda.stream(self.aside):
+                    room = self._warm_up(images, labels)
+                here.wait_stream(self.aside)
+                return self._tried(self._captured(images, labels)) if room else None
+            except RuntimeError:
+                # Out of memory, or another library's call that cannot be recorded. Steps one by one still work;
+                # a capture that failed leaves its own stream behind as the current one.
+                self.trusted = False
+                torch.cuda.set_stream(here)
+                return None
+            finally:
+                self._clear()
 
-    @staticmethod
-    def _tried(recording: _Recording) -> _Recording | None:
+    def _warm_up(self, images: Tensor, labels: Tensor) -> bool:
+        """Run the step as it is recorded later; whether it takes little enough of what is free."""
+        torch.cuda.reset_peak_memory_stats(self.device)
+        before = torch.cuda.memory_allocated(self.device)
+        for _ in range(_WARM_UP):
+            self._clear()
+            super().__call__(images, labels)
+        needed = torch.cuda.max_memory_allocated(self.device) - before
+        kept = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        return needed <= _SHARE * (torch.cuda.mem_get_info(self.device)[0] + kept)
+
+    def _captured(self, images: Tensor, labels: Tensor) -> _Recording:
+        self._clear()  # the recorded backward pass then writes gradients and adds to none
+        graph = torch.cuda.CUDAGraph()
+        # What other threads do on the GPU meanwhile is no error of the recording.
+        with torch.cuda.graph(graph, pool=self.pool, stream=self.aside, capture_error_mode="thread_local"):
+            loss = super().__call__(images, labels)
+        return _Recording(graph, images, labels, loss, [parameter.grad for parameter in self.parameters])
+
+    def _tried(self, recording: _Recording) -> _Recording | None:
         """The recording, if a replay computes anything: an empty one would train on one gradient for ever."""
         recording.loss.fill_(float("nan"))
         recording.graph.replay()
-        return recording if bool(recording.loss.isfinite()) else None
+        if bool(recording.loss.isfinite()):
+            return recording
+        self.rejected.append(recording)
+        return None
 
     def _clear(self) -> None:
         for parameter in self.parameters:

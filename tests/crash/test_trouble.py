@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 import curvaudit
-from curvaudit import gallery, inventory, pixels, records, store
+from curvaudit import gallery, inventory, pixels, records, sources, store
 from curvaudit.errors import CurvauditError
 from curvaudit.training import checkpoint
 
@@ -146,12 +146,6 @@ def test_a_permission_lost_during_a_scan(image_folder, tmp_path, whole):
     resumes_to(whole, image_folder, out, epochs=1)
 
 
-@pytest.fixture
-def opened_again(monkeypatch):
-    """As pictures of more than 64 px are, when their pixels are loaded."""
-    monkeypatch.setattr(inventory, "_DECODED_SIDE", 0)
-
-
 def between_reading_and_loading(action):
     def on_event(event):
         if isinstance(event, records.PhaseStarted) and event.phase == "loading pixels":
@@ -160,14 +154,14 @@ def between_reading_and_loading(action):
     return on_event
 
 
-def test_a_picture_deleted_during_a_scan_is_named(image_folder, tmp_path, opened_again):
+def test_a_picture_deleted_during_a_scan_is_named(image_folder, tmp_path):
     victim = image_folder / "square" / "004.png"
     with pytest.raises(CurvauditError, match=r"square/004\.png changed while it was being scanned.*vanished"):
         curvaudit.scan(image_folder, tmp_path / "run.h5", on_event=between_reading_and_loading(victim.unlink), **SMALL)
     assert not (tmp_path / "run.h5").exists()
 
 
-def test_a_picture_replaced_during_a_scan_is_named(image_folder, tmp_path, opened_again):
+def test_a_picture_replaced_during_a_scan_is_named(image_folder, tmp_path):
     def replace():
         Image.new("RGB", (12, 12), "red").save(image_folder / "circle" / "007.png")
 
@@ -175,11 +169,15 @@ def test_a_picture_replaced_during_a_scan_is_named(image_folder, tmp_path, opene
         curvaudit.scan(image_folder, tmp_path / "run.h5", on_event=between_reading_and_loading(replace), **SMALL)
 
 
-def test_small_pictures_that_change_after_they_were_read_are_scanned_as_they_were(whole, image_folder, tmp_path):
+def test_small_pictures_that_change_after_they_were_read_are_scanned_as_they_were(
+    whole, image_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(inventory, "_CHECKED", 4)
+
     def replace_all():
-        for victim in (image_folder / "circle").iterdir():
-            if victim.name != "000.png":  # one of a hundred is opened and checked
-                Image.new("RGB", (12, 12), "red").save(victim)
+        for number, name in enumerate(sources.load(image_folder).ids):
+            if number % 4:  # each fourth is opened and checked
+                Image.new("RGB", (12, 12), "red").save(image_folder / name)
 
     out = tmp_path / "run.h5"
     curvaudit.scan(image_folder, out, on_event=between_reading_and_loading(replace_all), **SMALL)
@@ -192,7 +190,7 @@ def test_a_data_set_that_sometimes_draws_its_pictures_anew_is_noticed(tmp_path):
 
     class Augmented:
         def __len__(self):
-            return 120
+            return 300
 
         def __getitem__(self, index):  # the first ones, which are looked at twice before all else, stay the same
             return Image.fromarray(fixed if index < 50 else random.integers(0, 256, fixed.shape, np.uint8)), index % 2
