@@ -1,10 +1,10 @@
 """Which one number puts wrong labels first: candidates computed from the logged scores alone.
 
     python benchmarks/consensus.py SOURCE [--data-dir DIR] [--label-column NAME] [--samples 3000]
-        [--rates 1,4,10] [--repeats 2] [--noise uniform,pairs] [-o FOLDER]
+        [--rates 1,4,10] [--repeats 2] [--noise uniform,pairs] [--without-curvature] [-o FOLDER]
 
 Plants label errors (`curvaudit calibrate` without baselines, its run files stay in FOLDER and are used
-again), and prints for every candidate AUROC and average precision, mean over the repeats.
+again), and prints for every candidate AUROC and average precision, mean and standard deviation over the repeats.
 """
 
 from __future__ import annotations
@@ -64,14 +64,18 @@ def candidates(run: store.Run) -> dict[str, np.ndarray]:
         found["before memorization: loss margin el2n"] = _together(found, *early)
         found["loss and before-memorization margin"] = _together(found, "loss", early[1])
     for names in (PARTS, ("loss", "el2n"), ("loss", "margin")):
-        label = NAME if names == PARTS else "product of the shares"
+        label = NAME if names == PARTS else "largest standard score"
         found[f"{label}: {' '.join(names)}"] = consensus({name: found[name] for name in names})
-    found["standard scores of log loss, margin, el2n"] = sum(_standard(v) for v in _scales(found))
+        found[f"product of the shares: {' '.join(names)}"] = sum(-np.log(_share(found[name])) for name in names)
+        found[f"sum of standard scores: {' '.join(names)}"] = sum(_standard(found[name]) for name in names)
+    # Margins beyond memorization count for little in it, and negative ones as they are.
+    found["softplus of margin"] = mean_over_epochs(np.logaddexp(0, -run.measure(0, "margin").astype(np.float64)))
     return found
 
 
-def _scales(found: dict[str, np.ndarray]) -> list[np.ndarray]:
-    return [np.log(found["loss"]), found["margin"], found["el2n"]]
+def _share(values: np.ndarray) -> np.ndarray:
+    """Of samples that are at least as suspicious, never below one of N."""
+    return 1 - percentile(values) * (1 - 1 / len(values))
 
 
 def _standard(values: np.ndarray) -> np.ndarray:
@@ -94,11 +98,16 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=Path("consensus"))
     parser.add_argument("--width", default="auto")
     parser.add_argument("--resolution", default="auto")
+    parser.add_argument("--weight-decay", type=float, default=0.0)
+    parser.add_argument("--without-curvature", action="store_true", help="measure it once: halves the time")
     options = parser.parse_args()
     source = sources.load(
         options.source, sources.SourceOptions(data_dir=options.data_dir, label_column=options.label_column)
     )
     subset = draw(source, options.samples, seed=0)
+    settings = {"width": options.width, "resolution": options.resolution, "weight_decay": options.weight_decay}
+    if options.without_curvature:
+        settings["curvature_every"] = 10_000
     rates = [float(rate) / 100 for rate in options.rates.split(",")]
     rows = []
     for noise in options.noise.split(","):
@@ -107,15 +116,15 @@ def main() -> None:
             if not (folder / "calibration.json").exists():
                 calibrating.calibrate(
                     subset, folder, rates=[rate], repeats=options.repeats, baselines=False, noise=noise,
-                    overwrite=True, width=options.width, resolution=options.resolution, on_event=_tell,
+                    overwrite=True, on_event=_tell, **settings,
                 )  # fmt: skip
             rows += _judge(folder, subset, noise, rate, options.repeats)
     with (options.out / "consensus.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["noise", "rate", "candidate", "auroc", "average_precision"])
+        writer.writerow(["noise", "rate", "candidate", "auroc", "deviation", "average_precision", "deviation"])
         writer.writerows(rows)
-    for row in sorted(rows, key=lambda row: (row[0], row[1], -row[4])):
-        print(f"{row[0]:8} {row[1]:5.1%} {row[2]:45} AUROC {row[3]:.4f}  AP {row[4]:.3f}")
+    for noise, rate, name, auroc, one, precision, two in sorted(rows, key=lambda row: (*row[:2], -row[5])):
+        print(f"{noise:8} {rate:5.1%} {name:45} AUROC {auroc:.4f} ± {one:.4f}  AP {precision:.3f} ± {two:.3f}")
 
 
 def _judge(folder: Path, subset, noise: str, rate: float, repeats: int) -> list[tuple]:
@@ -126,7 +135,11 @@ def _judge(folder: Path, subset, noise: str, rate: float, repeats: int) -> list[
         for name, values in candidates(run).items():
             quality = detection.quality(wrong, values, 100)
             found.setdefault(name, []).append((quality.auroc, quality.average_precision))
-    return [(noise, rate, name, *np.mean(pairs, axis=0)) for name, pairs in found.items()]
+    rows = []
+    for name, pairs in found.items():
+        spread = np.std(pairs, axis=0, ddof=1) if len(pairs) > 1 else np.full(2, np.nan)
+        rows.append((noise, rate, name, *np.stack([np.mean(pairs, axis=0), spread], axis=1).ravel()))
+    return rows
 
 
 def _tell(event: object) -> None:

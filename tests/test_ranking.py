@@ -11,7 +11,7 @@ from curvaudit.derived.memorization import memorizable
 from curvaudit.errors import CurvauditError
 from curvaudit.records import EpochRow, RunInfo, Samples, Thumbnails
 from curvaudit.scores import build
-from curvaudit.scores.consensus import consensus
+from curvaudit.scores.consensus import consensus, percentile
 
 NAN = float("nan")
 
@@ -102,15 +102,25 @@ def test_an_unknown_score_is_named_with_the_known_ones():
     assert "loss" in error.value.hint
 
 
-def test_consensus_multiplies_the_shares_that_are_as_suspicious():
-    first, middle = np.array([9, 1, 1, 1, 1.0]), np.array([3, 4, 2, 1, 0.0])
-    # Row 0 is the first of one score and the second of another, row 1 shares the last places of the first one.
-    assert consensus({"loss": first, "margin": middle}).tolist() == [1, 0.75, 0.5, 0.25, 0]
-    # The top counts: 1 of 5 × 5 of 5 (row 0) is ahead of 3 of 5 × 3 of 5 (row 1), though equal in the mean.
-    assert consensus({"loss": np.array([4, 2, 3, 1, 0.0]), "margin": np.array([0, 2, 1, 3, 4.0])})[[0, 1]].tolist() == [
-        0.875,
-        0,
-    ]
+def test_consensus_takes_the_score_in_which_a_sample_stands_out_most():
+    loss = np.array([9, 1, 1, 1, 1, 1, 1, 1.0])  # row 0: 2.65 standard deviations above the mean, the others 0.38 below
+    margin = np.array([0, 8, 0, 0, 8, 8, 0, 8.0])  # rows 1, 4, 5, 7: one above, the others one below
+    el2n = np.array([0, 0, 0, 5, 0, 0, 0, 0.0])  # row 3: 2.65 above
+    found = consensus({"loss": loss, "margin": margin, "el2n": el2n})
+    assert sorted(np.argsort(-found)[:2].tolist()) == [0, 3] and found[0] == found[3] == 6.5 / 7
+    assert found[[1, 4, 5, 7]].tolist() == [3.5 / 7] * 4 and found[[2, 6]].tolist() == [0.5 / 7] * 2
+    # Its unit is of no account, nor are scores that tell nothing apart or that a run lacks.
+    parts, scaled = {"loss": loss, "el2n": el2n}, {"loss": 1e6 * loss, "el2n": el2n + 3}
+    assert consensus(scaled).tolist() == consensus(parts).tolist()
+    assert consensus({"loss": loss, "margin": np.full(8, 7.0)}).tolist() == percentile(loss).tolist()
+
+
+def test_consensus_puts_what_is_no_finite_number_first():
+    loss = np.array([0.5, np.inf, 2.0, NAN, 1.0])
+    found = consensus({"loss": loss, "margin": np.array([1.0, 2, 5, NAN, 0])})
+    assert np.argsort(-found)[:2].tolist() == [3, 1] and np.isfinite(found).all()
+    assert found[2] > max(found[0], found[4])
+    assert np.isfinite(consensus({"loss": np.array([NAN, NAN])})).all()
 
 
 def test_consensus_lies_in_0_to_1_and_does_not_depend_on_the_order():

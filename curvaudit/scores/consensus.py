@@ -12,7 +12,7 @@ NAME = "consensus"
 PARTS = ("loss", "margin", "el2n")
 INFO = MeasureInfo(
     "percentile / 100",
-    "loss, margin and EL2N together, each as the share of samples that are at least as suspicious",
+    "of loss, margin and EL2N the one in which the sample stands out most, in standard deviations above the mean",
     "high",
 )
 
@@ -20,24 +20,30 @@ INFO = MeasureInfo(
 def consensus(suspicion: Mapping[str, np.ndarray]) -> np.ndarray:
     """Loss, margin and EL2N together, (N,) in [0, 1]; high is suspicious.
 
-    For each of the three take the share of samples that are at least as suspicious, and multiply the shares, as
-    Fisher ("Statistical Methods for Research Workers", 1925) combines tests. The score is the percentile of that.
+    For each of the three: how many standard deviations a sample lies above the mean of all samples. The largest of the
+    three counts, and the score is the percentile of that.
 
-    These three ask whether the label was resisted during training, which is what finds wrong
-    labels; curvature also answers to rare and conflicting pictures and keeps its own ranking. Uniform errors
-    are found best by loss, errors between look-alike classes by EL2N: together they lose little on either
-    (docs/evidence.md).
+    These three ask whether the label was resisted during training, which is what finds wrong labels; curvature also
+    answers to rare and conflicting pictures and keeps its own ranking. Loss tells best what comes first, EL2N what
+    stands in the middle, and errors between classes that look alike. Ranks would flatten what stands out
+    (docs/evidence.md has what else was tried).
 
     Parameters
     ----------
     suspicion:
         score -> (N,), higher is more suspicious.
     """
-    parts = [percentile(suspicion[name]) for name in PARTS if name in suspicion]
-    # The share is never below one of N, and its logarithm finite.
-    shares = [1 - part * (1 - 1 / len(part)) for part in parts]
-    # Rounded, so that equal products stay equal in whatever order they were multiplied.
-    return percentile(np.round(-np.sum(np.log(shares), axis=0), 9))
+    parts = [_standard(suspicion[name]) for name in PARTS if name in suspicion]
+    # Rounded, so that samples that are alike stay so in whatever order they were added up.
+    return percentile(np.round(np.fmax.reduce(parts), 9))
+
+
+def _standard(values: np.ndarray) -> np.ndarray:
+    """Standard deviations above the mean, (N,), both of the finite values alone."""
+    finite = values[np.isfinite(values)]
+    spread = finite.std() if len(finite) else 0.0
+    found: np.ndarray = (values - finite.mean()) / spread if spread > 0 else np.where(np.isfinite(values), 0.0, values)
+    return found
 
 
 def percentile(values: np.ndarray) -> np.ndarray:
