@@ -35,7 +35,8 @@ def consensus(suspicion: Mapping[str, np.ndarray]) -> np.ndarray:
     """
     parts = [_standard(suspicion[name]) for name in PARTS if name in suspicion]
     # Rounded, so that samples that are alike stay so in whatever order they were added up.
-    return percentile(np.round(np.fmax.reduce(parts), 9))
+    largest: np.ndarray = np.fmax.reduce(parts)
+    return percentile(largest.round(9))
 
 
 def _standard(values: np.ndarray) -> np.ndarray:
