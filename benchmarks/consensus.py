@@ -63,7 +63,7 @@ def candidates(run: store.Run) -> dict[str, np.ndarray]:
         early = [f"{name}, before memorization" for name in ("loss", "margin", "el2n")]
         found["before memorization: loss margin el2n"] = _together(found, *early)
         found["loss and before-memorization margin"] = _together(found, "loss", early[1])
-    for names in (PARTS, ("loss", "el2n"), ("loss", "margin")):
+    for names in (PARTS, ("loss", "margin", "el2n"), ("loss", "margin")):
         label = NAME if names == PARTS else "largest standard score"
         found[f"{label}: {' '.join(names)}"] = consensus({name: found[name] for name in names})
         found[f"product of the shares: {' '.join(names)}"] = sum(-np.log(_share(found[name])) for name in names)

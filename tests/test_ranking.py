@@ -60,8 +60,8 @@ def test_scores_are_means_over_the_measured_epochs(tmp_path):
     assert found["curvature"][:2].tolist() == [2, 3] and np.isnan(found["curvature"][2])
     assert found["loss"].tolist() == [2, 2, 2]
     assert "prediction" not in found
-    # loss: all alike; margin: low is suspicious; el2n: rows 1 and 2 share their place.
-    assert found["consensus"].tolist() == [0, 0.5, 1]
+    # By loss all are alike, by EL2N rows 1 and 2.
+    assert found["consensus"].tolist() == [0, 0.75, 0.75]
 
 
 @pytest.mark.parametrize(
@@ -102,22 +102,20 @@ def test_an_unknown_score_is_named_with_the_known_ones():
     assert "loss" in error.value.hint
 
 
-def test_consensus_takes_the_score_in_which_a_sample_stands_out_most():
+def test_consensus_takes_the_score_in_which_a_sample_stands_out_more():
     loss = np.array([9, 1, 1, 1, 1, 1, 1, 1.0])  # row 0: 2.65 standard deviations above the mean, the others 0.38 below
-    margin = np.array([0, 8, 0, 0, 8, 8, 0, 8.0])  # rows 1, 4, 5, 7: one above, the others one below
-    el2n = np.array([0, 0, 0, 5, 0, 0, 0, 0.0])  # row 3: 2.65 above
-    found = consensus({"loss": loss, "margin": margin, "el2n": el2n})
-    assert sorted(np.argsort(-found)[:2].tolist()) == [0, 3] and found[0] == found[3] == 6.5 / 7
-    assert found[[1, 4, 5, 7]].tolist() == [3.5 / 7] * 4 and found[[2, 6]].tolist() == [0.5 / 7] * 2
-    # Its unit is of no account, nor are scores that tell nothing apart or that a run lacks.
-    parts, scaled = {"loss": loss, "el2n": el2n}, {"loss": 1e6 * loss, "el2n": el2n + 3}
-    assert consensus(scaled).tolist() == consensus(parts).tolist()
-    assert consensus({"loss": loss, "margin": np.full(8, 7.0)}).tolist() == percentile(loss).tolist()
+    el2n = np.array([0, 8, 0, 0, 8, 8, 0, 8.0])  # rows 1, 4, 5, 7: one above, the others one below
+    found = consensus({"loss": loss, "el2n": el2n, "margin": np.arange(8.0)})
+    assert found[0] == 1 and found[[1, 4, 5, 7]].tolist() == [4.5 / 7] * 4 and found[[2, 3, 6]].tolist() == [1 / 7] * 3
+    # Its unit is of no account, nor is a score that tells nothing apart or that a run lacks.
+    assert consensus({"loss": 1e6 * loss, "el2n": el2n + 3}).tolist() == found.tolist()
+    assert consensus({"loss": loss, "el2n": np.full(8, 7.0)}).tolist() == consensus({"loss": loss}).tolist()
+    assert consensus({"loss": loss}).tolist() == percentile(loss).tolist()
 
 
 def test_consensus_puts_what_is_no_finite_number_first():
     loss = np.array([0.5, np.inf, 2.0, NAN, 1.0])
-    found = consensus({"loss": loss, "margin": np.array([1.0, 2, 5, NAN, 0])})
+    found = consensus({"loss": loss, "el2n": np.array([1.0, 2, 5, NAN, 0])})
     assert np.argsort(-found)[:2].tolist() == [3, 1] and np.isfinite(found).all()
     assert found[2] > max(found[0], found[4])
     assert np.isfinite(consensus({"loss": np.array([NAN, NAN])})).all()

@@ -9,24 +9,24 @@ import numpy as np
 from ..records import MeasureInfo
 
 NAME = "consensus"
-PARTS = ("loss", "margin", "el2n")
+PARTS = ("loss", "el2n")
 INFO = MeasureInfo(
     "percentile / 100",
-    "of loss, margin and EL2N the one in which the sample stands out most, in standard deviations above the mean",
+    "standard deviations above the mean, by loss or by EL2N, whichever is more",
     "high",
 )
 
 
 def consensus(suspicion: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Loss, margin and EL2N together, (N,) in [0, 1]; high is suspicious.
+    """Loss and EL2N together, (N,) in [0, 1]; high is suspicious.
 
-    For each of the three: how many standard deviations a sample lies above the mean of all samples. The largest of the
-    three counts, and the score is the percentile of that.
+    For each of the two: how many standard deviations a sample lies above the mean of all samples. The larger one
+    counts, and the score is the percentile of that.
 
-    These three ask whether the label was resisted during training, which is what finds wrong labels; curvature also
-    answers to rare and conflicting pictures and keeps its own ranking. Loss tells best what comes first, EL2N what
-    stands in the middle, and errors between classes that look alike. Ranks would flatten what stands out
-    (docs/evidence.md has what else was tried).
+    Both ask whether the label was resisted during training, which is what finds wrong labels; curvature also answers
+    to rare and conflicting pictures and keeps its own ranking. Loss tells best what comes first, EL2N what stands in
+    the middle, and errors between classes that look alike. Ranks would flatten what stands out, and margins go on
+    growing at random after memorization (docs/evidence.md has what was tried).
 
     Parameters
     ----------
