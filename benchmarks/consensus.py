@@ -63,11 +63,12 @@ def candidates(run: store.Run) -> dict[str, np.ndarray]:
         early = [f"{name}, before memorization" for name in ("loss", "margin", "el2n")]
         found["before memorization: loss margin el2n"] = _together(found, *early)
         found["loss and before-memorization margin"] = _together(found, "loss", early[1])
+    found[NAME] = consensus({name: found[name] for name in PARTS})
     for names in (PARTS, ("loss", "margin", "el2n"), ("loss", "margin")):
-        label = NAME if names == PARTS else "largest standard score"
-        found[f"{label}: {' '.join(names)}"] = consensus({name: found[name] for name in names})
-        found[f"product of the shares: {' '.join(names)}"] = sum(-np.log(_share(found[name])) for name in names)
-        found[f"sum of standard scores: {' '.join(names)}"] = sum(_standard(found[name]) for name in names)
+        parts = [_standard(found[name]) for name in names]
+        found[f"largest standard score: {' '.join(names)}"] = np.max(parts, axis=0)
+        found[f"sum of standard scores: {' '.join(names)}"] = np.sum(parts, axis=0)
+        found[f"product of the shares: {' '.join(names)}"] = -np.sum([np.log(_share(found[n])) for n in names], axis=0)
     # Margins beyond memorization count for little in it, and negative ones as they are.
     found["softplus of margin"] = mean_over_epochs(np.logaddexp(0, -run.measure(0, "margin").astype(np.float64)))
     return found
