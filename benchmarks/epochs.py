@@ -51,7 +51,7 @@ def _ways(curvature: np.ndarray, augmented: np.ndarray, plain: np.ndarray) -> di
     spaced = np.unique(np.geomspace(1, count, 8).round().astype(int))  # 1 is the first
     chosen = {
         "every 2nd plain epoch": plain[1::2],
-        "8 plain epochs, log-spaced": plain[spaced - 1],
+        "log-spaced plain epochs": plain[spaced - 1],
         "the same from the end": plain[count - spaced],
         "first half of the plain epochs": plain[: count // 2],
         "last half": plain[count // 2 :],

@@ -111,6 +111,8 @@ def test_consensus_takes_the_score_in_which_a_sample_stands_out_more():
     assert consensus({"loss": 1e6 * loss, "el2n": el2n + 3}).tolist() == found.tolist()
     assert consensus({"loss": loss, "el2n": np.full(8, 7.0)}).tolist() == consensus({"loss": loss}).tolist()
     assert consensus({"loss": loss}).tolist() == percentile(loss).tolist()
+    many = np.arange(100.0)  # of a hundred times 0.1 the deviation is not 0
+    assert consensus({"loss": many, "el2n": np.full(100, 0.1)}).tolist()[50:] == percentile(many).tolist()[50:]
 
 
 def test_consensus_puts_what_is_no_finite_number_first():

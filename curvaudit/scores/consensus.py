@@ -12,7 +12,7 @@ NAME = "consensus"
 PARTS = ("loss", "el2n")
 INFO = MeasureInfo(
     "percentile / 100",
-    "standard deviations above the mean, by loss or by EL2N, whichever is more",
+    "percentile of the standard deviations above the mean, by loss or by EL2N, whichever is more",
     "high",
 )
 
@@ -42,7 +42,8 @@ def consensus(suspicion: Mapping[str, np.ndarray]) -> np.ndarray:
 def _standard(values: np.ndarray) -> np.ndarray:
     """Standard deviations above the mean, (N,), both of the finite values alone."""
     finite = values[np.isfinite(values)]
-    spread = finite.std() if len(finite) else 0.0
+    # Not by the deviation: of equal values rounding may leave one above 0.
+    spread = finite.std() if len(finite) and finite.min() < finite.max() else 0.0
     found: np.ndarray = (values - finite.mean()) / spread if spread > 0 else np.where(np.isfinite(values), 0.0, values)
     return found
 
