@@ -73,7 +73,7 @@ def test_recorded_steps_on_a_gpu_leave_the_gradients_of_steps():
         torch.testing.assert_close(recorded(images, labels), eager(images, labels), rtol=1e-5, atol=1e-6)
         for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
             torch.testing.assert_close(other.grad, one.grad, rtol=1e-4, atol=1e-6)
-    assert sorted(recorded.recordings) == [15, 16] and None not in recorded.recordings.values()
+    assert sorted(recorded.recordings) == [15, 16]
 
 
 def test_confident_learning_trains_on_a_gpu(tmp_path, folder):

@@ -67,16 +67,17 @@ class RecordedSteps(Steps):
         self.pool: Any = None  # of memory, for all recordings: they never run at the same time
         self.aside: Any = None  # the stream that records
         self.seen: dict[int, int] = {}  # batch size -> batches
-        self.recordings: dict[int, _Recording | None] = {}  # None: no room, or it failed
-        self.rejected: list[_Recording] = []  # destroying a graph takes workspaces from those that are left
+        self.due: dict[int, int] = {}  # batch size -> batches after which a recording is worth a try
+        self.recordings: dict[int, _Recording] = {}  # by batch size
+        self.graphs: list[Any] = []  # good or not: destroying one takes workspaces from those that are left
         self.trusted = True  # whether recording is tried at all
 
     def __call__(self, images: Tensor, labels: Tensor, share: float = 1.0) -> Tensor:
         size = len(labels)
         self.seen[size] = self.seen.get(size, 0) + 1
-        often = self.seen[size] > _OFTEN and size not in self.recordings and len(self.recordings) < _RECORDINGS
-        if often and self.trusted:
-            self.recordings[size] = self._record(images, labels)
+        free = size not in self.recordings and len(self.recordings) < _RECORDINGS
+        if self.trusted and free and self.seen[size] > self.due.get(size, _OFTEN):
+            self._record(images, labels)
         known = self.recordings.get(size)
         if known is None or share != 1.0:
             return super().__call__(images, labels, share)
@@ -87,7 +88,8 @@ class RecordedSteps(Steps):
             parameter.grad = gradient
         return known.loss.clone()  # the next replay overwrites it
 
-    def _record(self, images: Tensor, labels: Tensor) -> _Recording | None:
+    def _record(self, images: Tensor, labels: Tensor) -> None:
+        """Add a recording of this batch size, if there is room for it and it works."""
         images, labels = images.clone(), labels.clone()
         # Recording follows the current device, not the tensors: on another one it would record nothing.
         with torch.cuda.device(self.device):
@@ -99,13 +101,16 @@ class RecordedSteps(Steps):
                 with torch.cuda.stream(self.aside):
                     room = self._warm_up(images, labels)
                 here.wait_stream(self.aside)
-                return self._tried(self._captured(images, labels)) if room else None
+                if room:
+                    self._keep(len(labels), self._captured(images, labels))
+                else:
+                    # Memory may be free again later; a try costs a few steps.
+                    self.due[len(labels)] = 2 * self.seen[len(labels)]
             except RuntimeError:
                 # Out of memory, or another library's call that cannot be recorded. Steps one by one still work;
                 # a capture that failed leaves its own stream behind as the current one.
                 self.trusted = False
                 torch.cuda.set_stream(here)
-                return None
             finally:
                 self._clear()
 
@@ -123,19 +128,20 @@ class RecordedSteps(Steps):
     def _captured(self, images: Tensor, labels: Tensor) -> _Recording:
         self._clear()  # the recorded backward pass then writes gradients and adds to none
         graph = torch.cuda.CUDAGraph()
+        self.graphs.append(graph)
         # What other threads do on the GPU meanwhile is no error of the recording.
         with torch.cuda.graph(graph, pool=self.pool, stream=self.aside, capture_error_mode="thread_local"):
             loss = super().__call__(images, labels)
         return _Recording(graph, images, labels, loss, [parameter.grad for parameter in self.parameters])
 
-    def _tried(self, recording: _Recording) -> _Recording | None:
-        """The recording, if a replay computes anything: an empty one would train on one gradient for ever."""
+    def _keep(self, size: int, recording: _Recording) -> None:
+        """If a replay computes anything: an empty recording would train on one gradient for ever."""
         recording.loss.fill_(float("nan"))
         recording.graph.replay()
         if bool(recording.loss.isfinite()):
-            return recording
-        self.rejected.append(recording)
-        return None
+            self.recordings[size] = recording
+        else:
+            self.trusted = False
 
     def _clear(self) -> None:
         for parameter in self.parameters:
