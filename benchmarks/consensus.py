@@ -3,8 +3,8 @@
     python benchmarks/consensus.py SOURCE [--data-dir DIR] [--label-column NAME] [--samples 3000]
         [--rates 1,4,10] [--repeats 2] [--noise uniform,pairs] [--without-curvature] [-o FOLDER]
 
-Plants label errors (`curvaudit calibrate` without baselines, its run files stay in FOLDER and are used
-again), and prints for every candidate AUROC and average precision, mean and standard deviation over the repeats.
+Plants label errors (`curvaudit calibrate --resume` without baselines: run files of the same settings that stand in
+FOLDER are used again, others are refused), and prints for every candidate AUROC and average precision, mean and standard deviation over the repeats.
 """
 
 from __future__ import annotations
@@ -114,11 +114,10 @@ def main() -> None:
     for noise in options.noise.split(","):
         for rate in rates:
             folder = options.out / f"{noise}-{100 * rate:g}"
-            if not (folder / "calibration.json").exists():
-                calibrating.calibrate(
-                    subset, folder, rates=[rate], repeats=options.repeats, baselines=False, noise=noise,
-                    overwrite=True, on_event=_tell, **settings,
-                )  # fmt: skip
+            calibrating.calibrate(
+                subset, folder, rates=[rate], repeats=options.repeats, baselines=False, noise=noise,
+                resume=True, on_event=_tell, **settings,
+            )  # fmt: skip
             rows += _judge(folder, subset, noise, rate, options.repeats)
     with (options.out / "consensus.csv").open("w", newline="") as file:
         writer = csv.writer(file)

@@ -117,8 +117,9 @@ def test_consensus_takes_the_score_in_which_a_sample_stands_out_more():
 
 def test_consensus_puts_what_is_no_finite_number_first():
     loss = np.array([0.5, np.inf, 2.0, NAN, 1.0])
-    found = consensus({"loss": loss, "el2n": np.array([1.0, 2, 5, NAN, 0])})
-    assert np.argsort(-found)[:2].tolist() == [3, 1] and np.isfinite(found).all()
+    for el2n in (NAN, 3.0):  # no number in either, or in one alone
+        found = consensus({"loss": loss, "el2n": np.array([1.0, 2, 5, el2n, 0])})
+        assert np.argsort(-found)[:2].tolist() == [3, 1] and np.isfinite(found).all()
     assert found[2] > max(found[0], found[4])
     assert np.isfinite(consensus({"loss": np.array([NAN, NAN])})).all()
 

@@ -35,7 +35,7 @@ def consensus(suspicion: Mapping[str, np.ndarray]) -> np.ndarray:
     """
     parts = [_standard(suspicion[name]) for name in PARTS if name in suspicion]
     # Rounded, so that samples that are alike stay so in whatever order they were added up.
-    largest: np.ndarray = np.fmax.reduce(parts)
+    largest: np.ndarray = np.maximum.reduce(parts)  # keeps NaN, which counts as highest
     return percentile(largest.round(9))
 
 
