@@ -3,8 +3,9 @@
     python benchmarks/consensus.py SOURCE [--data-dir DIR] [--label-column NAME] [--samples 3000]
         [--rates 1,4,10] [--repeats 2] [--noise uniform,pairs] [--without-curvature] [-o FOLDER]
 
-Plants label errors (`curvaudit calibrate --resume` without baselines: run files of the same settings that stand in
-FOLDER are used again, others are refused), and prints for every candidate AUROC and average precision, mean and standard deviation over the repeats.
+Plants label errors (`curvaudit calibrate --resume` without baselines: run files of the same settings that
+stand in FOLDER are used again, others are refused), and prints for every candidate AUROC and average precision,
+mean and standard deviation over the repeats.
 """
 
 from __future__ import annotations

@@ -141,6 +141,11 @@ def _save(path: Path, wrong: np.ndarray, epochs: list[dict[str, np.ndarray]], pl
     os.replace(partial, path)
 
 
+def more_where_it_bends(means: list[float], at_most: int = 5) -> list[int]:
+    """Probes of each epoch: as many as its mean curvature by the first one is times that of the epochs before it."""
+    return [1] + [int(np.clip(round(m / np.mean(means[:i])), 1, at_most)) for i, m in enumerate(means) if i]
+
+
 def compare(path: Path) -> None:
     """Print how the ranking of each way to measure agrees with two full ones."""
     with np.load(path, allow_pickle=False) as file:
@@ -157,11 +162,17 @@ def compare(path: Path) -> None:
         "the same epochs": curvature[chosen].mean((0, 1)),
     }
     probed = loss > bound
+    numbers_of_probes = more_where_it_bends([curvature[epoch, 0].mean() for epoch in chosen])
+    placed = [curvature[epoch, :n].mean(0) for epoch, n in zip(chosen, numbers_of_probes, strict=True)]
     ways = {
         "ten probes, without warm-up": full["without warm-up"],
         "ten probes, epochs of fast": full["the same epochs"],
         "one probe, epochs of fast": curvature[chosen, 0].mean(0),
         "fast (one probe, bound on the loss)": np.where(probed, curvature[:, 0], 0)[chosen].mean(0),
+        "two probes, bound on the loss": np.where(probed, curvature[:, :2].mean(1), 0)[chosen].mean(0),
+        f"{np.mean(numbers_of_probes):.2f} probes, more where it bends, and bound": np.where(
+            probed[chosen], placed, 0
+        ).mean(0),
     }
     print(f"{path}: {len(wrong)} samples, {wrong.sum()} planted, {len(numbers)} of {planned} epochs, {plain} plain")
     print(f"  of the probes in the epochs of fast {probed[chosen].mean():.1%} are above the bound")
