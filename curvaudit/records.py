@@ -390,7 +390,7 @@ class EpochDone:
     train_loss: float
     train_accuracy: float
     memorized_share: float
-    curvature: float
+    curvature: float | None  # mean over the samples; None: not measured in this epoch
     seconds: float
     seconds_left: float
 

@@ -321,7 +321,7 @@ class Training:
                 train_loss=state.train_loss,
                 train_accuracy=float(correct.mean()),
                 memorized_share=float(correct[work.memorizable].mean()) if work.memorizable.any() else 1.0,
-                curvature=float(values["curvature"].mean()) if full else float("nan"),
+                curvature=float(values["curvature"].mean()) if full else None,
                 seconds=seconds,
                 seconds_left=left * seconds,
             )

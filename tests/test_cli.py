@@ -1,5 +1,6 @@
 """The command line: exit codes, messages, start-up."""
 
+import re
 import subprocess
 import sys
 
@@ -44,6 +45,7 @@ def test_two_commands_without_naming_the_run_file(image_folder, tmp_path, monkey
     code, out, err = run(monkeypatch, capsys, "scan", str(image_folder), *QUICK)
     assert code == 0, err
     assert "curvaudit report --top 100" in out
+    assert "curvature not measured" in err and re.search(r"curvature \d", err) and "nan" not in err
     code, out, err = run(monkeypatch, capsys, "report", "--top", "5")
     assert code == 0, err
     for name in ("index.html", "ranking.csv", "findings.json"):

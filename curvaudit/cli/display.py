@@ -75,11 +75,12 @@ class Display:
     def _epoch(self, event: EpochDone) -> None:
         which = f"training {event.training + 1}/{event.trainings}, weight decay {event.weight_decay:g}, "
         extended = " (extended)" if event.epoch > event.planned else ""
+        curvature = "not measured" if event.curvature is None else f"{event.curvature:.3g}"
         about = "at most" if event.epoch >= event.planned and event.seconds_left > 0 else "about"
         self._line(
             f"{which if event.trainings > 1 else ''}epoch {event.epoch}/{event.planned}{extended}: "
             f"loss {event.train_loss:.3f}, accuracy {event.train_accuracy:.2%}, "
-            f"memorized {event.memorized_share:.2%}, curvature {event.curvature:.3g}, "
+            f"memorized {event.memorized_share:.2%}, curvature {curvature}, "
             f"{duration(event.seconds)} an epoch, {about} {duration(event.seconds_left)} left"
         )
         self.progress.update(
