@@ -187,6 +187,12 @@ def test_duplicates_counts_pictures_under_two_labels(tmp_path, run):
     assert (second["pictures"], second["in the top 60"], second["median rank"]) == ("2", "0", "85")
     assert rows["weight decay 0: identical or near (CA101, CA102)"]["paper, CIFAR-100, top 60"] == "36"
     assert 0 <= int(rows["weight decay 0: identical (CA101)"]["in the top 60"]) <= 2
+    by_score = {row["name"]: row for row in table(tmp_path / "d", "duplicates-scores")}
+    assert by_score["weight decay 0.0001: curvature"]["identical, median rank"] == "85"
+    report = curvaudit.report(run, top=5, training=0)
+    loss = np.argsort(np.argsort(-report.scores["loss"], kind="stable"))[[3, 7]] + 1
+    assert float(by_score["weight decay 0: loss"]["identical, median rank"]) == np.median(loss)
+    assert int(by_score["weight decay 0: loss"]["identical, in the top 60"]) == (loss <= 60).sum()
     (pair,) = (row for row in table(tmp_path / "d", "duplicates-pairs") if row["rule"] == "CA101")
     assert sorted(pair["weight decay 0.0001"].split()) == ["83", "87"] and pair["weight decay 0.0001"] in page
 
@@ -202,6 +208,8 @@ def test_dynamics_finds_peak_and_the_most_memorized(tmp_path, run):
     )
     one = dynamics.course(settings, experiments.runs.opened((str(run.path),))[1])
     assert one.memorized[0] == pytest.approx(np.arange(82, 91).mean()) and one.peak == one.last == 1
+    loss = one.chosen.run.measure(1, "loss")  # (E, N)
+    assert one.memorized_loss == pytest.approx(loss[:, 81:].mean(axis=1))
 
 
 # --- experiments that train ----------------------------------------------------------
@@ -234,8 +242,10 @@ def test_classes_show_both_ends_of_both_splits(tmp_path, folder):
 def test_dynamics_trains_with_a_second_split_and_measures_every_epoch(tmp_path, folder):
     result = curvaudit.reproduce("dynamics", tmp_path / "d", source=(folder,), **{**TINY, "epochs": 3})
     rows = table(tmp_path / "d", "dynamics-0")
-    assert len(rows) == 3 and all(row["curvature"] and row["curvature, second split"] for row in rows)
-    assert {one["memorized"] for one in result.outcome.trainings} <= {"yes", "no"}
+    names = [name for name in rows[0] if name not in ("epoch", "share memorized")]
+    values = np.array([[float(row[name]) for name in names] for row in rows])  # (E, columns)
+    assert values.shape == (3, 7) and np.isfinite(values).all() and (values > 0).all()
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"]) < float(rows[0]["loss, most memorized"])
 
 
 def test_corruption_finds_planted_errors_above_chance(tmp_path, folder):

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import plots
 from ..copies import hashing
+from ..derived import ranking
 from ..errors import CurvauditError, UnreadableImage
 from ..records import Report
 from ..reporting import report
@@ -74,8 +75,9 @@ def run(settings: Settings) -> Outcome:
         caveats += ("This data set holds no picture under two labels: there is nothing to find.",)
     figures = tuple(_top(settings, one, number) for number, one in enumerate(found))
     return Outcome(
-        _sentences(found), (_counts(found), *_pairs(found)), figures, caveats, tuple(one.described() for one in chosen)
-    )
+        _sentences(found), (_counts(found), _scores(found), *_pairs(found)), figures, caveats,
+        tuple(one.described() for one in chosen),
+    )  # fmt: skip
 
 
 def _with_conflicts(data: Source, count: int | None, seed: int) -> Subset:
@@ -130,6 +132,29 @@ def _counts(found: list[Found]) -> Table:
         "CA101: identical in every pixel. CA102: near-identical, verified on pixels. The paper counted by eye, so its "
         "36 include pictures that are alike without being copies in our sense.",
     )  # fmt: skip
+
+
+def _scores(found: list[Found]) -> Table:
+    """What the same trainings put first by their other scores."""
+    rows: list[tuple[Cell, ...]] = []
+    for one in found:
+        exact, near = one.rows("CA101"), one.rows("CA102")
+        for name, order in ranking.orders(one.chosen.run, one.chosen.training.index).items():
+            rank = ranking.ranks(order)  # (N,)
+            cells: list[Cell] = []
+            for mine in (exact, near):
+                cells += [int((rank[mine] <= top).sum()) for top in (TOP, FURTHER)]
+                cells.append(float(np.median(rank[mine])) if len(mine) else None)
+            rows.append((f"{one.chosen.name}: {name}", *cells))
+    heads = [f"{kind}, {what}" for kind in ("identical", "near") for what in
+             (f"in the top {TOP}", f"in the top {FURTHER}", "median rank")]  # fmt: skip
+    return Table(
+        "duplicates-scores",
+        "By every score of the same trainings",
+        ("", *heads),
+        tuple(rows),
+        "Pictures under two labels: identical in every pixel (CA101), near-identical (CA102).",
+    )
 
 
 def _pairs(found: list[Found]) -> list[Table]:

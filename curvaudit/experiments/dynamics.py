@@ -25,9 +25,10 @@ class Course:
     epochs: np.ndarray
     loss: np.ndarray
     held_out_loss: np.ndarray
+    memorized_loss: np.ndarray  # of the most memorized tenth
     curvature: np.ndarray
     held_out: np.ndarray  # curvature
-    memorized: np.ndarray  # curvature of the most memorized tenth
+    memorized: np.ndarray  # curvature of the same tenth
     rest: np.ndarray  # curvature of the others
     share: np.ndarray  # of the samples that are right
 
@@ -54,13 +55,14 @@ def course(settings: Settings, chosen: Chosen) -> Course:
         top = np.zeros(len(run.samples), bool)
         top[np.argsort(-np.asarray(total), kind="stable")[: max(1, round(agreement.TOP * len(top)))]] = True
         of = "highest loss over all epochs"
+    losses = [float(values[top].mean(dtype=np.float64)) for values in run.measure_epochs(t.index, "loss")]
     curvature, memorized, rest = ([] for _ in range(3))  # type: ignore[var-annotated]
     for values in run.measure_epochs(t.index, "curvature"):
         for kept, part in ((curvature, slice(None)), (memorized, top), (rest, ~top)):
             kept.append(float(values[part].mean(dtype=np.float64)))
     return Course(
         chosen, of, t.curves.number.astype(float), run.epoch_means(t.index, "loss"), t.curves.val_loss,
-        np.array(curvature), t.curves.val_curvature, np.array(memorized), np.array(rest), t.curves.train_accuracy,
+        np.array(losses), np.array(curvature), t.curves.val_curvature, np.array(memorized), np.array(rest), t.curves.train_accuracy,
     )  # fmt: skip
 
 
@@ -130,13 +132,13 @@ def _sentences(one: Course) -> list[str]:
 
 def _table(one: Course, number: int) -> Table:
     columns = (
-        one.loss, one.held_out_loss, one.curvature, one.held_out, one.memorized, one.rest, one.share,
+        one.loss, one.held_out_loss, one.memorized_loss, one.curvature, one.held_out, one.memorized, one.rest, one.share,
     )  # fmt: skip
     return Table(
         f"dynamics-{number}",
         f"Every epoch, {one.chosen.name}",
-        ("epoch", "loss", "loss, second split", "curvature", "curvature, second split", "curvature, most memorized",
-         "curvature, the others", "share memorized"),
+        ("epoch", "loss", "loss, second split", "loss, most memorized", "curvature", "curvature, second split",
+         "curvature, most memorized", "curvature, the others", "share memorized"),
         tuple((int(epoch), *map(float, values)) for epoch, *values in zip(one.epochs, *columns, strict=True)),
         f"Means over pictures, evaluation mode. Most memorized: the tenth with the {one.of}.",
         long=len(one.epochs) > 60,
@@ -145,20 +147,17 @@ def _table(one: Course, number: int) -> Table:
 
 def _figure(one: Course, number: int) -> Figure:
     figure, axes = plots.canvas(1, 2, 9.5, 3.4)
-    plots.curves(
-        axes[0, 0],
-        [plots.Line("training set", one.epochs, one.loss), plots.Line("second split", one.epochs, one.held_out_loss)]
-        if np.isfinite(one.held_out_loss).any()
-        else [plots.Line("training set", one.epochs, one.loss)],
-        "epoch", "loss, nat", log=True,
-    )  # fmt: skip
-    lines = [
-        plots.Line("training set", one.epochs, one.curvature),
-        plots.Line("second split", one.epochs, one.held_out),
-        plots.Line("most memorized tenth", one.epochs, one.memorized, colour=plots.RED),
-    ]
-    lines = [line for line in lines if np.isfinite(line.y).any()]
-    plots.curves(axes[0, 1], lines, "epoch", "curvature (equation 6)", log=True)
+    sides = (
+        ("loss, nat", one.loss, one.held_out_loss, one.memorized_loss),
+        ("curvature (equation 6)", one.curvature, one.held_out, one.memorized),
+    )
+    for side, (name, trained, held_out, memorized) in zip(axes[0], sides, strict=True):
+        lines = [
+            plots.Line("training set", one.epochs, trained),
+            plots.Line("second split", one.epochs, held_out),
+            plots.Line("most memorized tenth", one.epochs, memorized, colour=plots.RED),
+        ]
+        plots.curves(side, [line for line in lines if np.isfinite(line.y).any()], "epoch", name, log=True)
     return Figure(
         f"dynamics-{number}",
         f"Figures 6 and 8: loss and curvature in each epoch, {one.chosen.run.info.source}, {one.chosen.name}. Most "

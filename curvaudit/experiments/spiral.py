@@ -177,7 +177,7 @@ def run(settings: Settings) -> Outcome:
         f"All {2 * TRAIN} points are on their right side at the end in {len(done)} of {repeats} trainings; there the "
         f"peak comes {_median([t.peak - t.memorized for t in done]):+.0f} epochs (median) from the epoch of that, and "
         f"the distance of the two logits still grows {_median([t.gap[-1] / t.gap[t.memorized - 1] for t in done]):.1f} "
-        "times afterwards: margins are maximized while the map of the plane hardly changes.",
+        "times afterwards.",
     )
     rows = tuple(
         (
@@ -277,7 +277,7 @@ def _panel(t: Trace, seed: int) -> Figure:
         "spiral-panel",
         f"Figure 7, bottom: the two logits of each training point, and the probability of the red class over the plane "
         f"(seed {seed}).",
-        "The map of the plane takes its final shape early; the logits go on moving apart.",
+        "One column an epoch, from the first to the last.",
         figure,
     )
 
