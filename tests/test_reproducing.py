@@ -240,7 +240,7 @@ def test_classes_show_both_ends_of_both_splits(tmp_path, folder):
 
 
 def test_dynamics_trains_with_a_second_split_and_measures_every_epoch(tmp_path, folder):
-    result = curvaudit.reproduce("dynamics", tmp_path / "d", source=(folder,), **{**TINY, "epochs": 3})
+    curvaudit.reproduce("dynamics", tmp_path / "d", source=(folder,), **{**TINY, "epochs": 3})
     rows = table(tmp_path / "d", "dynamics-0")
     names = [name for name in rows[0] if name not in ("epoch", "share memorized")]
     values = np.array([[float(row[name]) for name in names] for row in rows])  # (E, columns)

@@ -62,7 +62,8 @@ def course(settings: Settings, chosen: Chosen) -> Course:
             kept.append(float(values[part].mean(dtype=np.float64)))
     return Course(
         chosen, of, t.curves.number.astype(float), run.epoch_means(t.index, "loss"), t.curves.val_loss,
-        np.array(losses), np.array(curvature), t.curves.val_curvature, np.array(memorized), np.array(rest), t.curves.train_accuracy,
+        np.array(losses), np.array(curvature), t.curves.val_curvature, np.array(memorized), np.array(rest),
+        t.curves.train_accuracy,
     )  # fmt: skip
 
 
@@ -132,7 +133,8 @@ def _sentences(one: Course) -> list[str]:
 
 def _table(one: Course, number: int) -> Table:
     columns = (
-        one.loss, one.held_out_loss, one.memorized_loss, one.curvature, one.held_out, one.memorized, one.rest, one.share,
+        one.loss, one.held_out_loss, one.memorized_loss, one.curvature, one.held_out, one.memorized, one.rest,
+        one.share,
     )  # fmt: skip
     return Table(
         f"dynamics-{number}",
