@@ -305,10 +305,11 @@ def _caveats(
         )
     elif not chosen.memorized:
         left = int((~last & can).sum())
+        of = f"{len(last)} samples" if can.all() else f"the {int(can.sum())} samples that can be memorized"
         caveats.append(
             Caveat(
                 "warning",
-                f"Training ended before everything was memorized: {left} of {len(last)} samples are still "
+                f"Training ended before everything was memorized: {left} of {of} are still "
                 "classified wrongly (CA203). Their rank means less; scan again with more --epochs.",
             )
         )

@@ -181,6 +181,11 @@ def _check_existing(path: Path, resume: bool, overwrite: bool) -> None:
             f"The run file {path} exists already.",
             "Use --resume to continue it, --overwrite to start anew, or -o for another file.",
         )
+    elif path.exists() and not store.looks_like_run(path):
+        raise CurvauditError(
+            f"{path} is no run file: --overwrite does not replace it.",
+            "Choose another file with -o; if this one was a run file, delete it first.",
+        )
 
 
 @contextmanager

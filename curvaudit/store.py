@@ -53,6 +53,7 @@ _TEXT_DIGEST = "text_digest"
 # With checksums on everything that is not data: a flipped byte is an error, not another number.
 _LIBRARY = ("v110", "v110")
 _COPIED = 64 << 20  # bytes; up to here the run file is copied for every epoch
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # the first bytes of an HDF5 file
 _WAITING = ".epoch-"  # between the name of the run file and training and number of an epoch beside it
 _ATTEMPTS = 5  # to read a run that is being written
 _SLACK = 1 << 20  # bytes that HDF5 may need beside the data of an epoch
@@ -110,6 +111,17 @@ def create(
         ) from error
     finally:
         _discard(temporary)
+
+
+def looks_like_run(path: Path) -> bool:
+    """Whether a file is a run file, damaged or not, as far as its first bytes tell; an empty one may have been."""
+    if not path.is_file():  # a pipe would never say
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SIGNATURE)) in (_SIGNATURE, b"")
+    except OSError as error:
+        raise CurvauditError(f"{path} may not be read: {_reason(error)}.", "Choose another file with -o.") from error
 
 
 def _empty() -> bytes:
@@ -825,7 +837,9 @@ def _reading(path: Path) -> Iterator[h5py.File]:
     except _DAMAGE as error:
         raise DamagedRun(
             f"{path} is damaged or no run file: {_reason(error)}.",
-            "Restore it from a copy, or scan again with --overwrite.",
+            "Restore it from a copy, or scan again with --overwrite."
+            if looks_like_run(path)
+            else "Name a run file, as `curvaudit scan` writes it.",
         ) from error
 
 

@@ -223,10 +223,12 @@ class Training:
             return
         store.finish_training(self.work.path, self.index, memorized)
         if not memorized:
-            left = len(self._wrong[-1])
+            left, can = len(self._wrong[-1]), int(self.work.memorizable.sum())
+            every = len(self.work.memorizable)
+            of = f"{every} pictures" if can == every else f"the {can} pictures that can be memorized"
             self.on_event(
                 Notice(
-                    f"not memorized after {epochs} epochs: {left} of {len(self.work.data.labels)} pictures are still "
+                    f"not memorized after {epochs} epochs: {left} of {of} are still "
                     "classified wrongly (CA203 in the report names them); more --epochs may help",
                     "warning",
                 )

@@ -163,3 +163,15 @@ def test_a_report_says_what_it_does(tmp_path):
     assert phases == ["reading scores", "looking for copies and wrong labels", "looking for neighbours"]
     done = sum(event.done for event in heard if isinstance(event, Advanced))
     assert done == sum(event.total for event in heard if isinstance(event, PhaseStarted))
+
+
+@pytest.mark.parametrize(
+    "arguments", [["check", "run.h5", "--format", "json=run.h5"], ["compare", "run.h5", "run.h5", "-o", "run.h5"]]
+)
+def test_a_run_file_is_not_replaced_by_what_is_said_about_it(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "run.h5")
+    before = (tmp_path / "run.h5").read_bytes()
+    code, out, err = run(monkeypatch, capsys, *arguments)
+    assert code == 2 and "run.h5 is read here" in err and not out
+    assert (tmp_path / "run.h5").read_bytes() == before

@@ -181,6 +181,21 @@ def test_a_checkpoint_of_another_run_is_not_taken_for_ones_own(image_folder, tmp
     assert_same(scores(tmp_path / "whole.h5"), scores(out))
 
 
+def test_overwrite_replaces_run_files_alone(image_folder, tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text("print('years of work')")
+    with pytest.raises(CurvauditError, match=r"train\.py is no run file") as error:
+        curvaudit.scan(image_folder, script, overwrite=True, **SMALL)
+    assert "-o" in error.value.hint and script.read_text() == "print('years of work')"
+    with pytest.raises(CurvauditError, match="no run file") as error:
+        curvaudit.open_run(script)
+    assert "--overwrite" not in error.value.hint
+    damaged = tmp_path / "run.h5"
+    damaged.write_bytes(b"\x89HDF\r\n\x1a\n and then nothing of sense")
+    curvaudit.scan(image_folder, damaged, overwrite=True, **SMALL)
+    assert curvaudit.open_run(damaged).trainings[0].finished
+
+
 def _stop_before_training(event):
     if isinstance(event, PhaseStarted) and event.phase == "training epoch 1":
         raise KeyboardInterrupt

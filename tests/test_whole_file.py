@@ -3,7 +3,7 @@
 import pytest
 
 from curvaudit.errors import CurvauditError
-from curvaudit.whole_file import write_whole
+from curvaudit.whole_file import keep_apart, write_whole
 
 
 @pytest.mark.parametrize("name", ["file/x.json", "nowhere/x.json", "folder", "n" * 300])
@@ -14,3 +14,11 @@ def test_what_cannot_be_written_is_told_with_the_hint(tmp_path, name):
         write_whole(tmp_path / name, b"{}", "Choose another place.")
     assert error.value.hint == "Choose another place."
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_what_is_read_is_not_written(tmp_path):
+    (tmp_path / "labels.csv").write_text("file,label\n")
+    (tmp_path / "link.csv").symlink_to("labels.csv")
+    keep_apart([None, tmp_path / "new.json"], [str(tmp_path / "labels.csv"), None, "mnist", tmp_path])
+    with pytest.raises(CurvauditError, match=r"link\.csv is read here"):
+        keep_apart([tmp_path / "link.csv"], ["mnist", str(tmp_path / "labels.csv")])

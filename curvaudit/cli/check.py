@@ -95,6 +95,7 @@ def check(
     from .. import checking
     from ..policy.settings import from_flags
     from ..targets import Target
+    from ..whole_file import keep_apart
     from .display import Display
 
     flags = from_flags(
@@ -109,6 +110,7 @@ def check(
     )
     settled = _policy(policy, no_policy, flags)
     wanted = checking.outputs(format or ())
+    keep_apart((output.file for output in wanted), [target, against, policy, *(baseline or ())])
     what = Target(
         target,
         split=split,

@@ -55,8 +55,10 @@ def compare(
     if format not in _FORMATS:
         raise CurvauditError(f"--format {format!r} is not known.", f"Use {', '.join(_FORMATS)}.")
     from .. import comparing
+    from ..whole_file import keep_apart
     from .display import Display
 
+    keep_apart([out], [old, new])
     kept = cache_folder(cache, no_cache)
     try:
         with Display(quiet) as display:

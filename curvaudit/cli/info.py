@@ -100,4 +100,5 @@ def _next(run: Run, path: Path) -> str:
     if run.trainings and all(training.finished for training in run.trainings):
         name = "" if str(path) == RUN_FILE else f" {shlex.quote(str(path))}"
         return f"curvaudit report{name} --top 100"
-    return "curvaudit scan SOURCE --resume, with the settings of the first start"
+    where = "" if str(path) == RUN_FILE else f" -o {shlex.quote(str(path))}"
+    return f"curvaudit scan SOURCE --resume{where}, with the settings of the first start"
