@@ -309,7 +309,7 @@ def _caveats(
         caveats.append(
             Caveat(
                 "warning",
-                f"Training ended before everything was memorized: {left} of {of} are still "
+                f"Training ended before everything was memorized: {left} of {of} {'is' if left == 1 else 'are'} still "
                 "classified wrongly (CA203). Their rank means less; scan again with more --epochs.",
             )
         )

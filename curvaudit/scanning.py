@@ -352,15 +352,17 @@ def _check_same(run: store.Run, info: RunInfo) -> None:
         Naming every setting that changed.
     """
     old, new, defaults = binding(run.info.config), binding(info.config), flat(asdict(ScanSettings()))
-    changed = [
-        f"{name} was {before!r} and is now {now!r}"
+    changed = {
+        name: f"{name} was {before!r} and is now {now!r}"
         for name in sorted(old.keys() | new.keys())
         # A setting that an older curvaudit did not have stood at what is the default now.
         if (before := old.get(name, defaults.get(name))) != (now := new.get(name))
-    ]
+    }
     if changed:
+        # What the recipe makes of a setting says nothing beside the setting itself.
+        given = [text for name, text in changed.items() if not name.startswith("recipe.")]
         raise CurvauditError(
-            f"{run.path} cannot be resumed with other settings: {'; '.join(changed)}.",
+            f"{run.path} cannot be resumed with other settings: {'; '.join(given or changed.values())}.",
             "Give the settings of the first start, or use -o for a new run.",
         )
     if run.info.source_fingerprint != info.source_fingerprint:

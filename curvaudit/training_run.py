@@ -228,7 +228,7 @@ class Training:
             of = f"{every} pictures" if can == every else f"the {can} pictures that can be memorized"
             self.on_event(
                 Notice(
-                    f"not memorized after {epochs} epochs: {left} of {of} are still "
+                    f"not memorized after {epochs} epochs: {left} of {of} {'is' if left == 1 else 'are'} still "
                     "classified wrongly (CA203 in the report names them); more --epochs may help",
                     "warning",
                 )

@@ -296,3 +296,18 @@ def test_the_rules_are_those_that_were_promised():
         "CA501": ("class-size", "warning"),
     }
     assert {id: (rule.name, rule.severity) for id, rule in RULES.items()} == promised
+
+
+def test_classes_whose_names_differ_only_in_case_or_blanks_are_told():
+    pictures = [photo(seed) for seed in range(5)]
+
+    def said(*classes):
+        return [
+            c.message
+            for c in findings.limits(evidence(pictures, [0, 1, 2, 3, 4], classes=classes))
+            if "blanks" in c.message
+        ]
+
+    (message,) = said("circle", "Circle", "square", "sq uare", "circle ")
+    assert 'blanks: "circle" and "Circle" and "circle ". If' in message and "square" not in message
+    assert not said("a", "b", "c", "d", "e")

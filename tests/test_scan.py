@@ -181,6 +181,17 @@ def test_a_checkpoint_of_another_run_is_not_taken_for_ones_own(image_folder, tmp
     assert_same(scores(tmp_path / "whole.h5"), scores(out))
 
 
+def test_resume_names_the_settings_that_changed_and_not_what_follows_from_them(image_folder, tmp_path):
+    out = tmp_path / "run.h5"
+    curvaudit.scan(image_folder, out, **SMALL)
+    changed = {**SMALL, "epochs": SMALL["epochs"] + 8, "width": "8"}
+    with pytest.raises(CurvauditError, match="other settings") as error:
+        curvaudit.scan(image_folder, out, resume=True, **changed)
+    said = error.value.message
+    assert f"epochs was {SMALL['epochs']} and is now {SMALL['epochs'] + 8}" in said and "width was" in said
+    assert "recipe." not in said
+
+
 def test_overwrite_replaces_run_files_alone(image_folder, tmp_path):
     script = tmp_path / "train.py"
     script.write_text("print('years of work')")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..copies.matching import SMALLEST
 from ..records import Caveat
 from . import duplicates
 from .interface import Evidence
+
+_SHOWN = 3
 
 
 def limits(evidence: Evidence) -> tuple[Caveat, ...]:
@@ -37,4 +41,23 @@ def limits(evidence: Evidence) -> tuple[Caveat, ...]:
                 "among those only exact copies were looked for, since different small pictures look alike.",
             )
         )
+    alike = _alike(samples.classes)
+    if alike:
+        named = "; ".join(" and ".join(f'"{name}"' for name in names) for names in alike[:_SHOWN])
+        more = f" (and {len(alike) - _SHOWN} more such groups)" if len(alike) > _SHOWN else ""
+        found.append(
+            Caveat(
+                "note",
+                f"Classes whose names differ only in case or blanks: {named}{more}. If they are meant to be one, "
+                "they were audited as different labels.",
+            )
+        )
     return tuple(found)
+
+
+def _alike(classes: Sequence[str]) -> list[list[str]]:
+    """Groups of at least two names."""
+    groups: dict[str, list[str]] = {}
+    for name in classes:
+        groups.setdefault(" ".join(name.casefold().split()), []).append(name)
+    return [names for names in groups.values() if len(names) > 1]
