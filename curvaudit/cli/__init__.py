@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
@@ -26,6 +27,23 @@ for _command in _COMMANDS:
 
 def main() -> None:
     """Run the command line and exit with 0, 1, 2 or 130."""
+    try:
+        _run()
+    except SystemExit as leave:
+        code = leave.code
+    # What is still buffered Python would write after us, and exit with 120 if it cannot.
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if code != COULD_NOT_RUN and not isinstance(error, BrokenPipeError):
+            typer.echo(f"Error: {_said(error)}.", err=True)
+        code = COULD_NOT_RUN
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _run() -> NoReturn:
     try:
         result = app(standalone_mode=False)
     except CurvauditError as error:

@@ -387,6 +387,10 @@ PROGRAM = f"{sys.executable} -m curvaudit"
         # A reader that goes away, a full terminal log, a folder that is gone: never 1, which means a violation.
         (f"{PROGRAM} check data --format json | true; exit ${{PIPESTATUS[0]}}", 2, ""),
         (f"{PROGRAM} check data --format json > /dev/full", 2, "No space left on device"),
+        # With Python's buffer what does not fit is noticed after the last line.
+        (f"env -u PYTHONUNBUFFERED {PROGRAM} check data --format json > /dev/full", 2, "No space left on device"),
+        (f"env -u PYTHONUNBUFFERED {PROGRAM} check data > /dev/full", 2, "No space left on device"),
+        (f"env -u PYTHONUNBUFFERED {PROGRAM} check data | true; exit ${{PIPESTATUS[0]}}", 2, ""),
         (f"mkdir gone; cd gone; rmdir ../gone; {PROGRAM} check ../data", 2, "started in is gone"),
         # Nothing depends on home, terminal, language or temporary folder.
         (f"env -u HOME LC_ALL=C PYTHONUTF8=0 COLUMNS=1 TMPDIR=/nowhere {PROGRAM} check data", 0, "Checked data"),
