@@ -120,8 +120,8 @@ def looks_like_run(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(len(_SIGNATURE)) in (_SIGNATURE, b"")
-    except OSError as error:
-        raise CurvauditError(f"{path} may not be read: {_reason(error)}.", "Choose another file with -o.") from error
+    except OSError:
+        return False
 
 
 def _empty() -> bytes:

@@ -255,10 +255,12 @@ TABLE: list[tuple[list[str], str]] = [
     (scan("small", "-o", "no/such/run.h5"), "no/such"),
     (scan("small", "-o", f"{LONG}.h5"), "cannot be made"),
     (scan("small", "-o", "exists.h5"), "exists.h5"),
+    (scan("small", "-o", "text.h5", "--overwrite"), "text.h5 is no run file"),
     (scan("small", "--resume"), "curvaudit.h5"),
     (scan("small", "--resume", "--overwrite"), "--overwrite"),
     (scan("small", "--resume", "-o", "cut.h5"), "cut.h5 is damaged"),
     (scan("small", "--resume", "-o", "run.h5", "--width", "4"), "other settings"),
+    (["check", "run.h5", "--format", "json=run.h5"], "run.h5 is read here"),
     # report, info
     (["report"], "curvaudit.h5"),
     (["report", "text.h5"], "text.h5"),
