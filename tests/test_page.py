@@ -41,7 +41,8 @@ class Page:
     def open(self, hash: str = "") -> None:
         self.driver.get("about:blank")
         self.driver.get(self.address + hash)
-        assert self.run("return document.documentElement.dataset.ready") == "yes"
+        # On a busy machine the driver may return before the scripts of the page have run.
+        self.wait(lambda: self.run("return document.documentElement.dataset.ready") == "yes")
 
     def run(self, script: str, *arguments):
         return self.driver.execute_script(script, *arguments)
