@@ -1,7 +1,7 @@
 """Rare pictures or wrong labels? How often CA202 and CA201 tell them apart, on pictures in which both are planted.
 
     python benchmarks/long_tail.py SOURCE [--data-dir DIR] [--label-column NAME] [--samples 3000] [--kind turned]
-        [--wrong 2] [--rare 0.5] [--seeds 1] [-o FOLDER]
+        [--wrong 2] [--rare 0.5] [--seeds 1] [--resolution 16] [-o FOLDER]
 
 To curvature both look alike: the network has to learn them one by one. Flips WRONG percent of the labels, and makes
 RARE percent of the other pictures of a kind that hardly occurs otherwise while they keep their label: `turned` by a
@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("--wrong", type=float, default=2.0)
     parser.add_argument("--rare", type=float, default=0.5)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--resolution", default="auto")
     parser.add_argument("-o", "--out", type=Path, default=Path("long-tail"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -77,7 +78,9 @@ def main() -> None:
         drawn = draw(sources.load(options.source, told), options.samples, seed)
         planted = Planted(drawn, options.kind, options.wrong / 100, options.rare / 100, seed)
         path = options.out / f"{options.kind}-{seed}.h5"
-        run = curvaudit.scan(planted, path, resume=path.exists(), seed=seed, on_event=_tell)
+        run = curvaudit.scan(
+            planted, path, resume=path.exists(), seed=seed, resolution=options.resolution, on_event=_tell
+        )
         judge(run, planted, seed)
 
 
