@@ -36,6 +36,11 @@ class Flags:
     recall: float  # of the planted the share that is flagged
     suggestion_right: float  # of the planted among the flagged the share whose suggested label is the true one
 
+    @property
+    def named(self) -> float:
+        """Of the planted the share that is flagged with its true label."""
+        return self.recall * self.suggestion_right if self.recall else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Method:

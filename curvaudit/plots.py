@@ -79,7 +79,10 @@ def curves(axes: Axes, lines: Sequence[Line], x: str, y: str, *, log: bool = Fal
 
 
 def planted_histogram(axes: Axes, values: np.ndarray, planted: np.ndarray, name: str) -> None:
-    """Counts of `values` (N,) on logarithmic axes, those of the `planted` (N,) marked with crosses (figure 5)."""
+    """Counts of `values` (N,) on logarithmic axes, those of the `planted` (N,) marked with crosses (figure 5).
+
+    Values of 0 have no place on such an axis: below it stands how many there are.
+    """
     values = np.asarray(values, float)
     positive = np.isfinite(values) & (values > 0)
     if not positive.any():
@@ -99,6 +102,9 @@ def planted_histogram(axes: Axes, values: np.ndarray, planted: np.ndarray, name:
     axes.set_xlabel(name)
     axes.set_ylabel("pictures")
     axes.legend(frameon=False, fontsize=8)
+    if (zero := values == 0).any():
+        told = f"not drawn: {zero.sum():,} pictures at 0, {(zero & planted).sum():,} of them planted"
+        axes.text(0.5, -0.24, told, transform=axes.transAxes, ha="center", va="top", fontsize=8)
 
 
 def sheet(rows: Sequence[Sequence[Picture | None]], titles: Sequence[str] = (), *, side: float = 0.62) -> Figure:

@@ -28,7 +28,7 @@ def draw_splits(root: Path) -> str:
     return str(root)
 
 
-def write_run(path: Path, epochs: int = 4) -> None:
+def write_run(path: Path, epochs: int = 4, source: str = "folder") -> None:
     """A run file as a scan would leave it, without training."""
     count = 90
     chance = np.random.default_rng(1)
@@ -45,7 +45,7 @@ def write_run(path: Path, epochs: int = 4) -> None:
         contrast=np.full(count, 0.2, np.float32),
     )
     thumbnails = Thumbnails(np.arange(count), tuple(images.thumbnail(Image.fromarray(p)) for p in pictures))
-    info = RunInfo("folder", "0" * 32, {"epochs": epochs}, {"python": "3"}, "test", "2000-01-01T00:00:00Z")
+    info = RunInfo(source, "0" * 32, {"epochs": epochs}, {"python": "3"}, "test", "2000-01-01T00:00:00Z")
     store.create(path, info, samples, [Skipped("class/x.png", "empty file (0 bytes)")], thumbnails)
     logged = scores.build()
     store.add_training(path, 0, 0.0, 0, {}, {score.name: score.info for score in logged})

@@ -13,6 +13,7 @@ from ..reproduction import Cell, Figure, Outcome, Table
 from . import runs
 from .interface import SOURCES, Experiment, Settings
 from .runs import Chosen
+from .wording import beside
 
 EACH = 10  # lowest and highest of a class
 CLASSES = 10  # that a figure shows; the table has all
@@ -71,12 +72,12 @@ def _flagged(made: Report, rows: np.ndarray) -> int:
 def _sentence(made: Report, found: list[Extremes], title: str) -> str:
     highest, lowest = (np.concatenate([getattr(one, end) for one in found]) for end in ("highest", "lowest"))
     values = made.scores["curvature"]
-    times = float(np.median(values[highest]) / max(float(np.median(values[lowest])), np.finfo(float).tiny))
+    high, low = float(np.median(values[highest])), float(np.median(values[lowest]))
     flagged = int((made.suggested >= 0).sum())
     return (
-        f"{title}: the median curvature of the {EACH} highest of each class is {times:,.0f} times that of the {EACH} "
-        f"lowest; of the {flagged} pictures with a likelier label (CA201) {_flagged(made, highest)} are among the "
-        f"highest and {_flagged(made, lowest)} among the lowest."
+        f"{title}: the median curvature of the {EACH} highest of each class is "
+        f"{beside(high, low, f'that of the {EACH} lowest')}; of the {flagged} pictures with a likelier label (CA201) "
+        f"{_flagged(made, highest)} are among the highest and {_flagged(made, lowest)} among the lowest."
     )
 
 

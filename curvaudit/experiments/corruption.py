@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,8 @@ from ..scores.consensus import NAME as CONSENSUS
 from ..sources.subset import draw
 from . import runs
 from .interface import SOURCES, Experiment, Settings
+from .paper import data_set
+from .wording import beside
 
 RATES = (0.01, 0.02, 0.04, 0.06, 0.08, 0.10)
 # Table 2, AUROC in percent at RATES: inconfidence, Confident Learning, curvature.
@@ -65,7 +65,7 @@ def run(settings: Settings) -> Outcome:
                 on_event=settings.on_event, seed=settings.seed, weight_decay=_DECAY, **told,
             )  # fmt: skip
             title = f"{result.source}, {noise} noise"
-            known = paper_of(name) if noise == "uniform" else None
+            known = PAPER.get(data_set(name) or "") if noise == "uniform" else None
             tables += [*_measures(result, title, file, known), _suggested(result, title, file)]
             figures.append(_figure(result, title, file))
             sentences += _sentences(result, title)
@@ -84,14 +84,6 @@ def run(settings: Settings) -> Outcome:
             "Subsets, a narrow network and the preset fast; the paper trains on all pictures for 200 to 300 epochs."
         )
     return Outcome(tuple(sentences), tuple(tables), tuple(figures), tuple(dict.fromkeys(caveats)), tuple(trainings))
-
-
-def paper_of(name: str) -> dict[str, tuple[float, ...]] | None:
-    """The rows of table 2 for a data set named like this; None where the paper has none."""
-    plain = re.sub("[^a-z0-9]", "", Path(name).name.lower())
-    if "fashion" in plain:
-        return None
-    return next((PAPER[one] for one in ("cifar100", "cifar10", "mnist") if one in plain), None)
 
 
 def _measures(result: Calibration, title: str, file: str, known: dict[str, tuple[float, ...]] | None) -> list[Table]:
@@ -136,13 +128,8 @@ def _suggested(result: Calibration, title: str, file: str) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for name in names:
         for rate in result.rates:
-            flags = {
-                field: result.flags(name, rate, field).mean for field in ("precision", "recall", "suggestion_right")
-            }
-            found = flags["recall"] * flags["suggestion_right"] if flags["recall"] else 0.0
-            rows.append(
-                (f"{name}, {100 * rate:g} %", found, flags["recall"], flags["precision"], flags["suggestion_right"])
-            )
+            fields = ("named", "recall", "precision", "suggestion_right")
+            rows.append((f"{name}, {100 * rate:g} %", *(result.flags(name, rate, field).mean for field in fields)))
     return Table(
         f"{file}-suggested",
         f"Suggested label, {title}",
@@ -203,11 +190,10 @@ def _figure(result: Calibration, title: str, file: str) -> Figure:
     for spot, one in zip(axes[0], shown, strict=True):
         plots.planted_histogram(spot, one.values, one.planted, f"curvature, {one.unit}")
         spot.set_title(f"{100 * one.rate:g} % planted, seed {one.seed}", fontsize=9)
-    higher = [
-        f"{100 * one.rate:g} %: median {np.median(one.values[one.planted]) / np.median(one.values[~one.planted]):.3g} "
-        "times that of the others"
-        for one in shown
-    ]
+    higher = []
+    for one in shown:
+        planted, others = (float(np.median(one.values[rows])) for rows in (one.planted, ~one.planted))
+        higher.append(f"{100 * one.rate:g} %: median {beside(planted, others, 'that of the others')}")
     return Figure(
         file, f"Figure 5: histogram of curvature, planted errors marked with crosses, {title}.",
         f"Curvature of planted errors, {'; '.join(higher)}.", figure,

@@ -197,8 +197,9 @@ def _short(text: str) -> str:
 EXPERIMENT = Experiment(
     name="duplicates",
     title="One picture under two labels",
-    paper="Figures 4, 11 and 13: without weight decay 36 of the 60 pictures of CIFAR-100 with the highest curvature "
-    "are duplicated under two labels, with weight decay only a few; Feldman and Zhang's scores do not find them.",
+    paper="Figures 4 and 11 (figure 13 is the same of ImageNet): without weight decay 36 of the 60 pictures of "
+    "CIFAR-100 with the highest curvature are duplicated under two labels, with weight decay only a few; Feldman and "
+    "Zhang's scores do not find them.",
     takes=SOURCES | {"from_runs"},
     run=run,
 )

@@ -12,6 +12,7 @@ from ..reproduction import Figure, Outcome, Table
 from . import agreement, runs
 from .interface import SOURCES, Experiment, Settings
 from .runs import Chosen
+from .wording import beside
 
 _SMALL, _EPOCHS = 2000, 40
 
@@ -69,6 +70,8 @@ def course(settings: Settings, chosen: Chosen) -> Course:
 
 def run(settings: Settings) -> Outcome:
     """Read or train with the paper's kind of schedule: one that never rests, measured in every epoch."""
+    if settings.mask is not None and settings.scores is None:
+        raise CurvauditError("--mask says nothing without --scores.", "Give --scores FILE.npz:KEY, or leave it out.")
     if settings.from_runs:
         chosen = runs.opened(settings.from_runs)
     else:
@@ -107,25 +110,31 @@ def _sentences(one: Course) -> list[str]:
     peak, last = one.peak, one.last
     measured = np.isfinite(one.memorized) & np.isfinite(one.rest)
     above = int((one.memorized[measured] > one.rest[measured]).sum())
-    if peak == np.flatnonzero(np.isfinite(one.curvature))[0]:
+    # The least before the peak: a network close to its random start may be curved everywhere.
+    low = int(np.nanargmin(one.curvature[: peak + 1]))
+    if low == peak:
         turn = "falls from the start"
+    elif one.curvature[peak] < 2 * one.curvature[low]:
+        turn = "hardly rises"
     elif one.curvature[last] < one.curvature[peak] / 2:
         turn = "rises and then falls"
     else:
-        turn = "still stands near its peak"
+        turn = "rises and still stands near its peak"
+    points = " → ".join(
+        f"{one.curvature[place]:.3g} (epoch {one.epochs[place]:.0f})" for place in sorted({low, peak, last})
+    )
     said = [
-        f"{one.chosen.name}: the mean curvature of the training set {turn}: {one.curvature[peak]:.3g} in epoch "
-        f"{one.epochs[peak]:.0f}, {one.curvature[last]:.3g} in epoch {one.epochs[last]:.0f} "
-        f"({100 * one.share[last]:.1f} % memorized).",
+        f"{one.chosen.name}: the mean curvature of the training set {turn}: {points}; {100 * one.share[last]:.1f} % "
+        "are memorized in the end.",
         f"{one.chosen.name}: the most memorized tenth is more sharply curved than the rest in {above} of "
         f"{int(measured.sum())} measured epochs (paper: in each).",
     ]
     if np.isfinite(one.held_out).any():
         end = np.flatnonzero(np.isfinite(one.held_out))[-1]
-        times = one.held_out[end] / max(one.curvature[end], np.finfo(float).tiny)
         said.append(
-            f"{one.chosen.name}: pictures that were not trained on end {times:,.3g} times as sharply curved as the "
-            f"training set, at {one.held_out[end] / np.nanmax(one.held_out):.2f} of their own peak (paper: they keep "
+            f"{one.chosen.name}: the mean curvature of pictures that were not trained on ends at "
+            f"{beside(one.held_out[end], one.curvature[end], 'that of the training set')}; that is "
+            f"{one.held_out[end] / np.nanmax(one.held_out):.2f} of its own peak (paper: it keeps "
             "rising)."
         )
     return said

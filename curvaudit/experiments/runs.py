@@ -39,7 +39,7 @@ class Chosen:
 
     def described(self) -> dict[str, Any]:
         """What was trained, for the page: schedule, hardware and how far it got."""
-        t, config = self.training, self.run.info.config
+        t, config, made = self.training, self.run.info.config, self.run.info.environment
         return {
             "run": self.run.path.name,
             "source": self.run.info.source,
@@ -54,6 +54,8 @@ class Chosen:
             "resolution": config.get("resolution", ""),
             "memorized": "yes" if t.memorized else "no",
             "seconds": round(float(t.curves.seconds.sum())),
+            # Where it was trained, which need not be where this page is made.
+            "trained on": f"{made.get('device_name', 'unknown')}, torch {made.get('torch', 'unknown')}",
         }
 
     def caveats(self) -> Iterator[str]:

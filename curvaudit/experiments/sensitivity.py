@@ -14,6 +14,7 @@ from ..calibrating import plant_all
 from ..calibration_trial import Relabelled
 from ..clock import seconds
 from ..derived import ranking
+from ..errors import CurvauditError
 from ..inventory import take
 from ..reproduction import Cell, Figure, Outcome, Table
 from ..scanning import scan
@@ -52,6 +53,8 @@ def variants(base: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def run(settings: Settings) -> Outcome:
     """Plant errors once, scan the same labels with each variant."""
+    if settings.rates and len(settings.rates) > 1:
+        raise CurvauditError("sensitivity takes one of --rates.", "Run it once for each.")
     name = runs.only(settings, "mnist" if settings.small else "cifar100")
     data = draw(runs.source(settings, name), settings.samples or (_SMALL if settings.small else None), settings.seed)
     stock = take(data, settings.workers or 1, lambda done: None)
