@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import images, sources
 from .errors import CurvauditError
+from .training import limits, presets
 
 if TYPE_CHECKING:
     from .training.recipe import Recipe
@@ -66,6 +67,10 @@ class ScanSettings:
         ):
             if value is not None and value < low:
                 raise CurvauditError(f"{name} {value} is too small.", f"The least is {low}.")
+        limits.resolution(self.resolution)
+        limits.width(self.width)
+        limits.precision(self.precision)
+        presets.require(self.preset)
         if self.seed >= 2**63:
             raise CurvauditError(f"--seed {self.seed} is too large.", "The largest is 2^63 - 1.")
         for name, number in (("--lr", self.lr), ("--step", self.step)):

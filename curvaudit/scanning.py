@@ -78,6 +78,7 @@ def scan(
     with joined(wanted.device) as processes:
         if not processes.first:
             return _follow(path, wanted, processes)
+        _check_device(wanted.device)
         _check_folder(path, resume, overwrite)
         with locking.locked(path), images.pixel_limit(wanted.max_pixels):
             _check_existing(path, resume, overwrite)
@@ -159,6 +160,14 @@ _NO_THUMBNAILS = Thumbnails(np.zeros(0, np.int64), ())
 
 def _checkpoint_path(path: Path) -> Path:
     return path.with_name(path.name + ".checkpoint")
+
+
+def _check_device(wanted: str) -> None:
+    """Before pictures are read, which may take long. `auto` cannot fail, and torch is loaded late."""
+    if wanted != "auto":
+        from .training.device import choose_device
+
+        choose_device(wanted)
 
 
 def _check_folder(path: Path, resume: bool, overwrite: bool) -> None:

@@ -342,6 +342,8 @@ TABLE: list[tuple[list[str], str]] = [
     (reproduce("duplicates", "--from", "bare.h5"), "bare.h5: no finished epoch"),
     (reproduce("duplicates", "--source", "small", "--source", "other"), "one --source"),
     (reproduce("dynamics", "--source", "small"), "too few pictures to hold some out"),
+    (reproduce("dynamics", "--source", "small", "--mask", "sure"), "--mask says nothing without --scores"),
+    (reproduce("sensitivity", "--source", "small", "--rates", "2,4"), "sensitivity takes one of --rates"),
     (reproduce("duplicates", "--from", "unmeasured.h5"), "Curvature was not measured"),
     (reproduce("dynamics", "--from", "unmeasured.h5"), "Curvature was not measured"),
     (reproduce("agreement"), "memorization scores"),

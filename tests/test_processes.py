@@ -113,16 +113,14 @@ def test_a_dead_process_ends_the_scan_and_one_or_two_resume_it(image_folder, tmp
 
 def test_a_process_that_fails_tells_the_first_one_why(image_folder, tmp_path):
     together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    program = ["-m", "curvaudit", "scan", str(image_folder), "-o", "two.h5", "-q", *ARGUMENTS]
-    # As on a machine that does not see the folder of the run file.
-    first = start(program, tmp_path, RANK="0", **together)
-    second = start([*program[:-2], "--preset", "nonsense", *program[-2:]], tmp_path, RANK="1", **together)
+    driver = str(Path(__file__).with_name("processes_scan.py"))
+    program = [driver, "unseen", "scan", str(image_folder), "-o", "two.h5", "-q", *ARGUMENTS]
+    first, second = (start(program, tmp_path, RANK=rank, **together) for rank in "01")
     out, err = first.communicate(timeout=240)
     assert second.communicate(timeout=60) == ("", "") and second.returncode == 2
     assert first.returncode == 2 and out == ""
-    assert err.startswith(
-        "Error: Another of the 2 processes of this scan has ended: process 1: Unknown preset 'nonsense'"
-    )
+    assert err.startswith("Error: Another of the 2 processes of this scan has ended: process 1: The pixels in ")
+    assert "No such file" in err
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])

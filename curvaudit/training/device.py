@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from ..errors import CurvauditError
+from . import limits
 from .model import SMALL_INPUT
 
-SMALLEST_INPUT = 8  # px; below that four halvings leave nothing
 _LAYER_BYTES = 1 << 22  # of one layer while measuring on a CPU
 _SHARE_FOR_PIXELS = 0.25  # of a device's free memory; the rest is for the network and its activations
 
@@ -40,7 +40,8 @@ def choose_device(wanted: str) -> torch.device:
     except Exception as error:  # torch raises RuntimeError, AssertionError, NotImplementedError here
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CurvauditError(
-            f"Device {wanted!r} cannot be used: {reason.rstrip('.')}.", "Use --device cpu, cuda or auto."
+            f"Device {wanted!r} cannot be used: {reason.partition('. ')[0].rstrip('.')}.",
+            "Use --device auto or cpu; cuda needs an NVIDIA GPU and a torch that was built for it.",
         ) from error
     return device
 
@@ -55,9 +56,7 @@ def choose_bf16(wanted: str, device: torch.device) -> bool:
     CurvauditError
         The precision is unknown.
     """
-    if wanted not in ("auto", "float32", "bf16"):
-        raise CurvauditError(f"Unknown precision {wanted!r}.", "Use --precision auto, float32 or bf16.")
-    if wanted == "auto":
+    if limits.precision(wanted) == "auto":
         return _has_bf16(device)
     return wanted == "bf16"
 
@@ -83,11 +82,11 @@ def choose_resolution(wanted: str, widths: np.ndarray, heights: np.ndarray, devi
     widths, heights:
         (N,) of the readable pictures, px.
     """
-    if wanted != "auto":
-        return Choice(_number("--resolution", wanted, SMALLEST_INPUT, 4096), "as asked")
+    if (asked := limits.resolution(wanted)) is not None:
+        return Choice(asked, "as asked")
     side = int(np.median(np.maximum(widths, heights)))
     if side <= SMALL_INPUT:
-        native = max(side, SMALLEST_INPUT)
+        native = max(side, limits.RESOLUTIONS[0])
         reason = "the pictures' own size" if native == side else "the smallest input ResNet18 can take"
         return Choice(native, reason)
     limit = 112 if device.type == "cpu" else 224
@@ -98,8 +97,8 @@ def choose_resolution(wanted: str, widths: np.ndarray, heights: np.ndarray, devi
 
 def choose_width(wanted: str, resolution: int, device: torch.device) -> Choice:
     """Channels of ResNet18's first stage; 64 is the paper's network."""
-    if wanted != "auto":
-        return Choice(_number("--width", wanted, 1, 1024), "as asked")
+    if (asked := limits.width(wanted)) is not None:
+        return Choice(asked, "as asked")
     if device.type != "cpu":
         return Choice(64, f"the paper's network, on {device.type}")
     width = 16 if resolution <= SMALL_INPUT else 32
@@ -138,11 +137,3 @@ def placed(pixels: torch.Tensor, device: torch.device) -> torch.Tensor:
 def _free_memory(device: torch.device) -> int | None:
     """Bytes; None where the pixels lie well already or torch does not tell."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
-
-
-def _number(option: str, text: str, low: int, high: int) -> int:
-    if not text.isdecimal() or not low <= int(text) <= high:
-        raise CurvauditError(
-            f"{option} {text!r} is not a whole number from {low} to {high}.", f"Give a number or {option} auto."
-        )
-    return int(text)

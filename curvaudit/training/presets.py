@@ -67,6 +67,12 @@ def _batch_size(samples: int) -> int:
     return size
 
 
+def require(preset: str) -> None:
+    """Raises CurvauditError where there is no such preset."""
+    if preset not in PRESETS:
+        raise CurvauditError(f"Unknown preset {preset!r}.", f"Choose one of {', '.join(PRESETS)}.")
+
+
 def named(preset: str, samples: int, channels: int) -> Recipe:
     """The recipe of a preset for a data set of `samples` pictures with `channels` channels.
 
@@ -75,10 +81,9 @@ def named(preset: str, samples: int, channels: int) -> Recipe:
     CurvauditError
         The preset is unknown.
     """
+    require(preset)
     if preset == "fast":
         return fast(samples, channels)
-    if preset not in _PAPER:
-        raise CurvauditError(f"Unknown preset {preset!r}.", f"Choose one of {', '.join(PRESETS)}.")
     epochs, milestones, batch, augmentation, every = _PAPER[preset]
     return Recipe(
         preset=preset,
