@@ -106,9 +106,13 @@ def _fixed_notes(fixed: fixed_csv.Fixed, of_files: bool) -> tuple[str, ...]:
         else "The first column holds the source's ids, not paths of files: the file cannot be scanned as it is.",
     ]
     if fixed.unsolved:
-        notes.append(
-            f"{len(fixed.unsolved)} wrong labels without a right one are left as they are: {_listed(fixed.unsolved)}."
+        count = len(fixed.unsolved)
+        left = (
+            "1 wrong label without a right one is left as it is"
+            if count == 1
+            else (f"{count} wrong labels without a right one are left as they are")
         )
+        notes.append(f"{left}: {_listed(fixed.unsolved)}.")
     if fixed.new_classes:
         notes.append(f"Classes that the data set did not have: {_listed(fixed.new_classes)}.")
     return tuple(notes)

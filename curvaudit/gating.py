@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from .policy import baseline as baselines
 from .policy.baseline import Baseline
@@ -63,6 +64,7 @@ def check(
         unchecked_rules=unchecked,
         baseline=known.files,
         gone=gone,
+        unmatched=_unmatched(report, policy),
     )
 
 
@@ -102,6 +104,20 @@ def _judge(report: Report, policy: Policy, known: Baseline) -> tuple[tuple[Judge
             status = "allowed"
         judged.append(Judged(finding, policy.severity(rule), status))
     return tuple(judged), sum((+left).values())
+
+
+def _unmatched(report: Report, policy: Policy) -> tuple[str, ...]:
+    """Ids, labels and patterns that the policy ignores and the data set does not have."""
+    ignored = [policy.ignore, *(rule.ignore for rule in policy.rules.values())]
+    # Findings name more than the audited pictures: unreadable files, and pictures of other splits.
+    ids = set(report.samples.ids) | {item.id for item in report.skipped}
+    ids |= {sample.id for finding in report.findings for sample in finding.samples}
+    labels = {*report.samples.classes, *(sample.label for one in report.findings for sample in one.samples)}
+    found = [name for one in ignored for name in sorted(one.ids - ids)]
+    found += [name for one in ignored for name in sorted(one.labels - labels)]
+    patterns = (pattern for one in ignored for pattern in one.paths)
+    found += [pattern for pattern in patterns if not any(fnmatchcase(known, pattern) for known in ids)]
+    return tuple(dict.fromkeys(found))
 
 
 def _unchecked_rules(report: Report) -> frozenset[str]:

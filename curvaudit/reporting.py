@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -219,7 +220,11 @@ def _choose(run: store.Run, wanted: int | None) -> TrainingInfo:
     for training in run.trainings:
         if training.epochs:
             return training
-    raise CurvauditError(f"{run.path} has no finished epoch yet.", "Continue it with `curvaudit scan SOURCE --resume`.")
+    raise CurvauditError(f"{run.path} has no finished epoch yet.", _continue(run.path))
+
+
+def _continue(path: Path | str) -> str:
+    return f"Continue it with `curvaudit scan SOURCE --resume -o {shlex.quote(str(path))}`."
 
 
 def _found(all_findings: Sequence[Finding]) -> list[int]:
@@ -299,7 +304,8 @@ def _caveats(
             Caveat(
                 "warning",
                 f"The scan was interrupted after {chosen.epochs} finished epochs: the ranking is provisional. "
-                "Continue it with `curvaudit scan SOURCE --resume`.",
+                # The name alone: a report is passed on, and where it was made is nobody's business.
+                f"{_continue(run.path.name)}",
                 "unfinished",
             )
         )

@@ -107,6 +107,8 @@ CASES = [
     ("conflicting", ["--allow", "CA101=10%"], 0, "Allowed: CA101 1 of 10%"),
     ("conflicting", ["--ignore-label", "CA101=circle", "--ignore-label", "CA101=square"], 0, "Ignored"),
     ("conflicting", ["--ignore-path", "all=*/0*", "--ignore-id", "all=square/planted.png"], 0, "Ignored"),
+    ("clean", ["--ignore-label", "CA101=circel"], 0, "Ignored by the policy, but not in this data set: 'circel'."),
+    ("clean", ["--ignore-id", "CA101=gone.png", "--ignore-path", "all=old/*"], 0, "data set: 'gone.png', 'old/*'."),
     # the policy is violated
     ("conflicting", [], 1, "square/planted.png"),
     ("conflicting.h5", [], 1, "square/planted.png"),

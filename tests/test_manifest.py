@@ -240,6 +240,11 @@ def test_truth_values_are_the_classes_false_and_true(image_folder, tmp_path):
     assert found.classes == ("no", "yes") and found.rows.tolist() == [1, 0]
 
 
+def test_a_gap_in_a_column_of_numbers_is_no_label():
+    found = label_all([1.0, float("nan"), np.float32("nan"), 2.0])
+    assert found.rows.tolist() == [0, -1, -1, 1] and set(found.reasons.values()) == {"it has no label"}
+
+
 def test_a_json_document_is_no_json_lines(tmp_path):
     path = write(tmp_path, json.dumps([{"path": "a.png", "label": "a"}], indent=1), "m.jsonl")
     with pytest.raises(CurvauditError, match="no rows"):

@@ -2,12 +2,15 @@
 
 import os
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from made import draw_folder
 from PIL import Image
 
+import curvaudit
 from curvaudit.errors import CurvauditError, UnreadableImage
 from curvaudit.sources import SourceOptions, load, names
 
@@ -91,6 +94,29 @@ def test_hidden_folders_are_no_classes_but_are_listed(tmp_path):
     assert source.classes == ("a", "b") and len(source.ids) == 2
     assert {item.id for item in source.skipped} == {".cache", "__MACOSX", "a/.ipynb_checkpoints"}
     assert all(item.reason and item.kind == "ignored" for item in source.skipped)
+
+
+@pytest.mark.parametrize("above", ["", "train"])
+def test_what_curvaudit_wrote_beside_the_classes_is_no_class(tmp_path, monkeypatch, above):
+    draw_folder(tmp_path / above, ("a", "b"), each=3)
+    monkeypatch.chdir(tmp_path)
+    curvaudit.save(curvaudit.inspect("."), "curvaudit-report")
+    own = tmp_path / "curvaudit-reproduction"
+    put(own, "spiral.png")
+    (own / "spiral.svg").write_text("<svg/>")
+    (own / "reproduction.json").write_text('{\n "schema": "curvaudit-reproduction/1"\n}')
+    source = load(".")
+    assert source.classes == ("a", "b") and len(source.ids) == 6
+    skipped = {Path(item.id).name: item.kind for item in source.skipped}
+    assert skipped == {"curvaudit-report": "ignored", "curvaudit-reproduction": "ignored"}
+    # A folder that holds a picture besides stays a class: what is left out must be ours alone.
+    put(own, "photo.png")
+    assert "curvaudit-reproduction" in load(".").classes
+    (own / "photo.png").unlink()
+    # As does one whose document is somebody else's.
+    put(tmp_path / above, "c/1.png")
+    (tmp_path / above / "c" / "findings.json").write_text('{"schema": "mine"}')
+    assert "c" in load(".").classes
 
 
 def test_a_pipe_does_not_block(tmp_path):

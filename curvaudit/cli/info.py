@@ -62,12 +62,11 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     config, samples = run.info.config, run.samples
     counts = np.bincount(samples.labels, minlength=len(samples.classes))
     unreadable = sum(item.kind == "unreadable" for item in run.skipped)
-    sizes = sorted({(int(w), int(h)) for w, h in zip(samples.width, samples.height, strict=True)})
-    size = (
-        f"{sizes[0][0]}×{sizes[0][1]} px"
-        if len(sizes) == 1
-        else f"up to {samples.width.max()}×{samples.height.max()} px"
+    area = samples.width.astype(np.int64) * samples.height
+    smallest, largest = (
+        f"{samples.width[row]}×{samples.height[row]}" for row in (int(area.argmin()), int(area.argmax()))
     )
+    size = f"{smallest} px" if smallest == largest else f"{smallest} to {largest} px"
     each = f"{counts.min():,}" if counts.min() == counts.max() else f"{counts.min():,} to {counts.max():,}"
     scores = sorted({name for training in run.trainings for name in training.measures})
     kept = [f"{len(run.thumbnail_rows()):,} thumbnails"]

@@ -14,6 +14,7 @@ from .. import images
 from ..errors import CurvauditError
 from ..records import Skipped
 from .interface import SourceOptions
+from .leftovers import is_output
 from .naming import as_text, made_unique
 from .splits import SPLITS
 
@@ -106,6 +107,8 @@ def load(spec: str | Path, options: SourceOptions) -> FolderSource:
             listing.leave(name, entry.path, "not inside a class folder, so it has no label")
         elif _is_no_class(name):
             listing.ignore(name, _CLUTTER_FOLDERS.get(name.lower(), "hidden folder, not taken for a class"))
+        elif is_output(Path(entry.path)):
+            listing.ignore(name, "written by curvaudit, not taken for a class")
         else:
             folders.append(entry)
     _require_classes(root, folders, listing, options.least_classes)
@@ -151,7 +154,11 @@ def _is_bare(folder: Path) -> bool:
 def _choose_split(given: Path, wanted: str | None, listing: _Listing) -> tuple[str | None, Path]:
     """The split and the folder that holds the classes; what lies beside the splits is listed."""
     entries = _entries(given)
-    folders = [entry.name for entry in entries if os.path.isdir(entry.path) and not _is_no_class(entry.name)]
+    folders = [
+        entry.name
+        for entry in entries
+        if os.path.isdir(entry.path) and not _is_no_class(entry.name) and not is_output(Path(entry.path))
+    ]
     splits = [name for name in folders if name.lower() in SPLITS]
     divided = {SPLITS[name.lower()] for name in splits if _has_folders(given / name)}
     # A class may be called "test" or "train". Splits are splits where they hold folders and

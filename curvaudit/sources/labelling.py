@@ -82,7 +82,7 @@ def _plain(item: Any, named: bool) -> tuple[str | int | None, str]:
         item = item.item()
     if isinstance(item, bytes):
         item = item.decode("utf-8", "backslashreplace")
-    if item is None or item == "":
+    if item is None or item == "" or item != item:  # NaN: a gap in a column of numbers
         return None, "it has no label"
     if isinstance(item, str):
         if "\0" in item:

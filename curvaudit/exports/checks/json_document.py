@@ -29,6 +29,7 @@ def render(result: CheckResult, places: Places) -> bytes:
                 "accepted": named("known"),
                 "ignored": named("ignored"),
                 "off": named("off"),
+                "unmatched": result.unmatched,
                 "gaps": [{"kind": gap.kind, "message": gap.message} for gap in result.gaps],
                 "unchecked_rules": sorted(result.unchecked_rules),
                 "baseline": {"files": result.baseline, "gone": result.gone},

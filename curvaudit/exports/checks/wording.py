@@ -7,6 +7,8 @@ from collections import Counter
 from ...policy.outcome import CheckResult, Judged, Status
 from ...rules import RULES
 
+_SHOWN = 5  # names of what is not there
+
 
 def verdict(result: CheckResult) -> str:
     """The result in one line."""
@@ -54,6 +56,10 @@ def asides(result: CheckResult) -> list[str]:
         lines.append(f"Accepted before and not there any more: {result.gone} (--update-baseline forgets them).")
     if counted := _counted(result, "ignored"):
         lines.append(f"Ignored by the policy: {counted}.")
+    if result.unmatched:
+        shown = ", ".join(repr(name) for name in result.unmatched[:_SHOWN])
+        more = f" and {len(result.unmatched) - _SHOWN:,} more" if len(result.unmatched) > _SHOWN else ""
+        lines.append(f"Ignored by the policy, but not in this data set: {shown}{more}.")
     if counted := _counted(result, "off"):
         lines.append(f"Switched off: {counted}.")
     if result.unchecked_rules:
