@@ -14,8 +14,8 @@ from made import draw_folder
 from PIL import Image
 
 import curvaudit
-from curvaudit import store
 from curvaudit.cli import main
+from curvaudit.store.texts import digest_of
 
 TINY = {"epochs": 1, "width": 4, "batch_size": 32, "device": "cpu", "augment": False, "workers": 1}
 
@@ -53,7 +53,7 @@ def place(tmp_path_factory) -> Path:
         for name in ("id", "reason", "kind"):
             del file["skipped"][name]
             file["skipped"].create_dataset(name, (0,), h5py.string_dtype())
-        file["skipped"].attrs["digest"] = store._digest(file["skipped"])
+        file["skipped"].attrs["digest"] = digest_of(file["skipped"])
     shutil.copy(place / "clean.h5", place / "named-otherwise")
     (place / "baseline.json").write_text(json.dumps({"schema": "curvaudit-baseline/1", "accepted": []}))
     (place / "precious.json").write_text("{}")
@@ -67,7 +67,7 @@ def place(tmp_path_factory) -> Path:
     with h5py.File(place / "unverified.h5", "r+") as file:  # every pair a candidate, and no picture kept
         file["samples/phash"][:] = 0
         file["samples/signature"][:] = file["samples/signature"][0]
-        file["samples"].attrs["digest"] = store._digest(file["samples"])
+        file["samples"].attrs["digest"] = digest_of(file["samples"])
         del file["thumbnails"]
     shutil.copy(place / "clean.h5", place / "damaged.h5")
     with h5py.File(place / "damaged.h5") as file:

@@ -14,6 +14,8 @@ from curvaudit import store
 from curvaudit.anonymizing import anonymized
 from curvaudit.derived import neighbourhood
 from curvaudit.records import PhaseStarted
+from curvaudit.store import run as stored_run
+from curvaudit.store.epochs import put_features
 from curvaudit.training import features
 from curvaudit.training.model import build_model
 from curvaudit.training.presets import named
@@ -43,7 +45,7 @@ def test_the_nearest_are_those_of_brute_force(run_file, monkeypatch):
     rows = [0, 1, 5, 17, 44, 89]
     order, cosine = brute_force(values, rows, 4)
     for block, queries in ((4096, 1024), (7, 2)):  # in one piece, and in many
-        monkeypatch.setattr(store, "_FEATURES", block)
+        monkeypatch.setattr(stored_run, "FEATURES", block)
         monkeypatch.setattr(neighbourhood, "_QUERIES", queries)
         found = neighbourhood.neighbours(run, 0, rows, 4)
         assert found.rows.tolist() == rows and found.epoch == 2
@@ -56,7 +58,7 @@ def test_samples_without_a_direction_and_tiny_sets_have_neighbours(tmp_path, run
     with h5py.File(run_file, "r+") as file:
         values = file["trainings/0/features"][:]
         values[:] = 1  # all alike: no direction
-        store._put_features(file["trainings/0"], values, 2)
+        put_features(file["trainings/0"], values, 2)
     found = neighbourhood.neighbours(store.open_run(run_file), 0, range(90))
     assert (found.similarity == 0).all() and (found.nearest != np.arange(90)[:, None]).all()
     assert neighbourhood.neighbours(store.open_run(run_file), 0, range(90), nearest=500).nearest.shape == (90, 89)

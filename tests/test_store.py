@@ -1,6 +1,7 @@
 """The run file: docs/format.md, item by item, and what happens when a write is cut short."""
 
 import json
+import os
 import re
 import tracemalloc
 from collections.abc import Mapping
@@ -16,6 +17,9 @@ from curvaudit import store
 from curvaudit.errors import CurvauditError, DamagedRun
 from curvaudit.records import EpochRow, MeasureInfo, RunInfo, Samples, Skipped, Thumbnails
 from curvaudit.scores import build
+from curvaudit.store import arrays, changing, commit, creating, epochs, texts
+from curvaudit.store import beside as beside_run
+from curvaudit.store import run as stored_run
 
 N = 5
 INFO = RunInfo(
@@ -203,7 +207,7 @@ def test_a_run_without_features_or_previews_is_read(tmp_path):
 def test_features_that_fit_no_sample_are_damage(path):
     with h5py.File(path, "r+") as file:
         del file["trainings/0/features"]
-        store._put_features(file["trainings/0"], FEATURES[1:], 2)
+        epochs.put_features(file["trainings/0"], FEATURES[1:], 2)
     with pytest.raises(DamagedRun):
         curvaudit.open_run(path).features_epoch(0)
 
@@ -275,8 +279,8 @@ def test_long_columns_lie_as_the_specification_says(long):
 def test_long_columns_whose_offsets_do_not_fit_are_damage(long, place):
     with h5py.File(long, "r+") as file:
         file["samples/long_columns/last/offsets"][place] = 10**9
-        file["samples"].attrs["digest"] = store._digest(file["samples"])
-        file["samples"].attrs["text_digest"] = store._text_digest(file["samples"])
+        file["samples"].attrs["digest"] = texts.digest_of(file["samples"])
+        file["samples"].attrs["text_digest"] = texts.text_digest_of(file["samples"])
     with pytest.raises(DamagedRun, match="offsets"):
         curvaudit.open_run(long)
 
@@ -331,14 +335,14 @@ def test_rows_beyond_the_marker_do_not_count_and_are_overwritten(path, number):
 
 
 def test_an_epoch_that_fails_half_way_does_not_count(path, monkeypatch):
-    put = store._put
+    put = arrays.put
 
     def full_disk(data, position, value):
         if data.name.endswith("/margin"):
             raise OSError(28, "No space left on device")
         put(data, position, value)
 
-    monkeypatch.setattr(store, "_put", full_disk)
+    monkeypatch.setattr(epochs, "put", full_disk)
     with pytest.raises(CurvauditError, match="No space left"):
         store.append_epoch(path, 0, epoch(3, curvature=9, margin=9))
     monkeypatch.undo()
@@ -348,7 +352,7 @@ def test_an_epoch_that_fails_half_way_does_not_count(path, monkeypatch):
 
 
 def test_a_half_added_training_is_none(path, monkeypatch):
-    monkeypatch.setattr(store.os, "replace", lambda *arguments: (_ for _ in ()).throw(OSError("killed")))
+    monkeypatch.setattr(os, "replace", lambda *arguments: (_ for _ in ()).throw(OSError("killed")))
     with pytest.raises(CurvauditError):
         store.add_training(path, 1, 0, 0, {}, MEASURES)
     monkeypatch.undo()
@@ -370,13 +374,14 @@ def test_an_existing_file_is_replaced_only_when_asked(path):
 @pytest.fixture
 def reserved(monkeypatch) -> list[int]:
     """How large each file was made before HDF5 wrote to it."""
-    sizes, reserve = [], store._reserve
+    sizes, reserve = [], commit.reserve
 
     def noting(path, room):
         sizes.append(path.stat().st_size + room)
         reserve(path, room)
 
-    monkeypatch.setattr(store, "_reserve", noting)
+    for writer in (creating, changing, beside_run):
+        monkeypatch.setattr(writer, "reserve", noting)
     return sizes
 
 
@@ -453,10 +458,10 @@ def test_other_files_are_refused(path, change, says):
 def test_additions_of_a_later_minor_version_are_ignored(path):
     with h5py.File(path, "r+") as file:
         file.attrs.update(format_version="1.9", mood="sunny")
-        file.attrs["text_digest"] = store._text_digest(file)
+        file.attrs["text_digest"] = texts.text_digest_of(file)
         file.create_group("weather").create_dataset("rain", data=[1])
         file["samples"].create_dataset("colour", data=np.zeros(N))
-        file["samples"].attrs["digest"] = store._digest(file["samples"])
+        file["samples"].attrs["digest"] = texts.digest_of(file["samples"])
         file["trainings/0"].create_dataset("mood", data=[1])
     run = curvaudit.open_run(path)
     assert run.info.format_version == "1.9" and len(run.samples) == N
@@ -491,8 +496,8 @@ def test_the_specification_names_everything_in_the_file(path):
 @pytest.fixture
 def large(path, monkeypatch):
     """The run with two more epochs that lie beside it, as for a run too large to be copied for each."""
-    monkeypatch.setattr(store, "_COPIED", 0)
-    monkeypatch.setattr(store, "_enough", lambda waiting, size: waiting >= 3 * size)
+    monkeypatch.setattr(changing, "_COPIED", 0)
+    monkeypatch.setattr(changing, "_enough", lambda waiting, size: waiting >= 3 * size)
     store.append_epoch(path, 0, epoch(3, curvature=5, margin=6))
     store.append_epoch(path, 0, epoch(4, margin=8))
     return path
@@ -535,7 +540,7 @@ def test_features_beside_a_large_run_are_read_as_if_they_were_in_it(large, monke
     store.append_epoch(large, 0, replace(epoch(5, margin=10), features=later))
     store.append_epoch(large, 0, epoch(6, margin=12))
     assert beside(large) == [f"run.h5.epoch-0-{number}" for number in (3, 4, 5, 6)]
-    monkeypatch.setattr(store, "_FEATURES", 2)
+    monkeypatch.setattr(stored_run, "FEATURES", 2)
     run = store.open_run(large)
     blocks = run.features(0)
     for taken_in in (False, True):

@@ -10,6 +10,7 @@ import traced
 
 from curvaudit import store
 from curvaudit.records import EpochRow, MeasureInfo, RunInfo, Samples, Thumbnails
+from curvaudit.store import changing
 from curvaudit.training import checkpoint
 
 N, EPOCHS = 50, 3
@@ -58,15 +59,15 @@ def commit(path, number: int) -> None:
 def way(request, monkeypatch):
     """A small run is copied for each epoch. Of a large one epochs lie beside it until they are taken in."""
     if request.param != "copied":
-        monkeypatch.setattr(store, "_COPIED", 0)
+        monkeypatch.setattr(changing, "_COPIED", 0)
     if request.param == "taken in":  # whatever lies there is taken in at once
-        monkeypatch.setattr(store, "_enough", lambda waiting, size: True)
+        monkeypatch.setattr(changing, "_enough", lambda waiting, size: True)
     return request.param
 
 
 def settle(path) -> None:
     """Take in what lies beside the run file."""
-    with store._writing(path):
+    with changing.writing(path):
         pass
 
 

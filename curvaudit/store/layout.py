@@ -1,0 +1,27 @@
+"""Numbers and names that writing and reading have in common; docs/format.md is the specification."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FORMAT = "curvaudit-run"
+MAJOR = 1
+COLUMNS = 65536  # samples a chunk: an epoch is a few chunks, a block of samples one chunk an epoch
+CURVES = ("train_loss", "train_accuracy", "val_loss", "val_curvature", "learning_rate", "seconds")
+FEATURES = 4096  # rows of features a chunk, and a block
+# With checksums on everything that is not data: a flipped byte is an error, not another number.
+LIBRARY = ("v110", "v110")
+WAITING = ".epoch-"  # between the name of the run file and training and number of an epoch beside it
+ATTEMPTS = 5  # to read a run that is being written
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # the first bytes of an HDF5 file
+
+
+def looks_like_run(path: Path) -> bool:
+    """Whether a file is a run file, damaged or not, as far as its first bytes tell; an empty one may have been."""
+    if not path.is_file():  # a pipe would never say
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SIGNATURE)) in (_SIGNATURE, b"")
+    except OSError:
+        return False

@@ -1,0 +1,150 @@
+"""An opened run: what it says, and its scores, features and pictures on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DamagedRun
+from ..records import RunInfo, Samples, Skipped, TrainingInfo
+from .access import reading
+from .beside import place_beside
+from .epochs import committed
+from .layout import ATTEMPTS, COLUMNS, FEATURES
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run file as it stood when it was opened; the file itself is not held open."""
+
+    path: Path
+    info: RunInfo
+    samples: Samples
+    skipped: tuple[Skipped, ...]
+    trainings: tuple[TrainingInfo, ...]
+
+    def _epochs(self, training: int) -> int:
+        return next(t.epochs for t in self.trainings if t.index == training)
+
+    def measure(self, training: int, name: str) -> np.ndarray:
+        """All logged values of a score, (E, N) float32. Raises `DamagedRun`, as all that follow."""
+        return self._rows(training, name, 0, self._epochs(training), slice(None))
+
+    def _rows(self, training: int, name: str, first: int, last: int, columns: slice) -> np.ndarray:
+        """Rows `first` to `last` of a score, (last − first, n) float32, from the run file and what waits beside it."""
+        place = f"trainings/{training}/measures/{name}"
+        for attempt in range(ATTEMPTS):
+            with reading(self.path) as file:
+                inside = committed(file[f"trainings/{training}"])
+                if inside >= last:
+                    found: np.ndarray = file[place][first:last, columns]
+                    return found
+                parts = [file[place][first : max(first, inside), columns]]
+            for epoch in range(max(first, inside), last):
+                beside = place_beside(self.path, training, epoch + 1)
+                if not beside.exists() and attempt + 1 < ATTEMPTS:
+                    break  # it has been taken in meanwhile
+                with reading(beside) as file:
+                    parts.append(file[place][:, columns])
+            else:
+                return np.concatenate(parts)
+        raise AssertionError
+
+    def measure_blocks(self, training: int, name: str) -> Iterator[tuple[slice, np.ndarray]]:
+        """(columns, values (E, n)) block after block of samples: memory stays bounded."""
+        for start in range(0, len(self.samples), COLUMNS):
+            columns = slice(start, min(start + COLUMNS, len(self.samples)))
+            yield columns, self._rows(training, name, 0, self._epochs(training), columns)
+
+    def measure_epochs(self, training: int, name: str) -> Iterator[np.ndarray]:
+        """One finished epoch after another, (N,) float32 each: memory stays bounded."""
+        for epoch in range(self._epochs(training)):
+            yield self._rows(training, name, epoch, epoch + 1, slice(None))[0]
+
+    def last(self, training: int, name: str) -> np.ndarray:
+        """The last finished epoch of a score, (N,) float32."""
+        epochs = self._epochs(training)
+        found: np.ndarray = self._rows(training, name, epochs - 1, epochs, slice(None))[0]
+        return found
+
+    def epoch_means(self, training: int, name: str) -> np.ndarray:
+        """Mean over the samples in each epoch, (E,) float64; NaN where it was not measured."""
+        total = np.zeros(self._epochs(training))
+        for _, block in self.measure_blocks(training, name):
+            total += block.sum(axis=1, dtype=np.float64)
+        return total / max(1, len(self.samples))
+
+    def thumbnail_rows(self) -> np.ndarray:
+        """Rows with a kept picture, ascending, (M,) int64."""
+        with reading(self.path) as file:
+            return file["thumbnails/rows"][:] if "thumbnails" in file else np.zeros(0, np.int64)
+
+    def _features_file(self, training: int) -> Path:
+        """Where features are to be looked for: the last epoch beside the run file that brings some, or the run file."""
+        group = f"trainings/{training}"
+        for attempt in range(ATTEMPTS):
+            with reading(self.path) as file:
+                inside = committed(file[group])
+            for number in range(self._epochs(training), inside, -1):
+                beside = place_beside(self.path, training, number)
+                if not beside.exists() and attempt + 1 < ATTEMPTS:
+                    break  # it has been taken in meanwhile
+                with reading(beside) as file:
+                    if "features" in file[group]:
+                        return beside
+            else:
+                return self.path
+        raise AssertionError
+
+    def features_epoch(self, training: int) -> int | None:
+        """The epoch whose features are kept, None where there are none."""
+        with reading(self._features_file(training)) as file:
+            group = file[f"trainings/{training}"]
+            if "features" not in group:
+                return None
+            data = group["features"]
+            if data.ndim != 2 or len(data) != len(self.samples):
+                raise ValueError(f"the features of training {training} do not fit")
+            return int(data.attrs["epoch"])
+
+    def feature_rows(self, training: int, rows: np.ndarray) -> np.ndarray:
+        """Features of `rows` (M,), which ascend; (M, D) float32."""
+        blocks = self.features(training)
+        return np.concatenate([block[rows[(rows >= at.start) & (rows < at.stop)] - at.start] for at, block in blocks])
+
+    def features(self, training: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """(rows, features (n, D) float32) block after block of samples: memory stays bounded."""
+        place = self._features_file(training)
+        for start in range(0, len(self.samples), FEATURES):
+            rows = slice(start, min(start + FEATURES, len(self.samples)))
+            if not place.exists():  # its epoch has been taken in meanwhile
+                place = self._features_file(training)
+            with reading(place) as file:
+                block = file[f"trainings/{training}/features"][rows].astype(np.float32)
+            if not np.isfinite(block).all():
+                raise DamagedRun(f"{self.path} holds features that are no numbers.", "Scan again with --overwrite.")
+            yield rows, block
+
+    def thumbnails(self, rows: Sequence[int]) -> dict[int, bytes]:
+        """Encoded pictures of those `rows` whose picture is kept."""
+        return self._pictures("thumbnails", rows)
+
+    def previews(self, rows: Sequence[int]) -> dict[int, bytes]:
+        """Larger pictures of those `rows` for which one is kept."""
+        return self._pictures("previews", rows)
+
+    def _pictures(self, name: str, rows: Sequence[int]) -> dict[int, bytes]:
+        with reading(self.path) as file:
+            if name not in file or len(rows) == 0:
+                return {}
+            group = file[name]
+            kept, offsets, data = group["rows"][:], group["offsets"][:], group["data"]
+            place = np.searchsorted(kept, rows)
+            found = {}
+            for row, position in zip(rows, place, strict=True):
+                if position < len(kept) and kept[position] == row:
+                    found[int(row)] = data[offsets[position] : offsets[position + 1]].tobytes()
+            return found
