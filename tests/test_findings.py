@@ -175,6 +175,17 @@ def test_ca201_needs_a_better_label():
     assert "labelled b" in finding.message and "saw a" in finding.message
 
 
+def test_ca201_names_the_most_resisted_first():
+    suggested = [-1] * 200
+    for row in (7, 50, 120):
+        suggested[row] = 0
+    resistance = np.where(np.arange(200) == 50, 0.9, 0.5)
+    what = evidence(PLAIN, LABELS, suggested=suggested, scores={"consensus": resistance})
+    assert found(what, "CA201") == [("CA201", {50}), ("CA201", {7}), ("CA201", {120})]
+    # A run that has no such score: as the report ranks.
+    assert found(evidence(PLAIN, LABELS, suggested=suggested), "CA201") == [("CA201", {row}) for row in (7, 50, 120)]
+
+
 def test_ca202_is_for_the_highest_that_nothing_else_explains():
     """Rows 0 and 1 are the top 1 % of 200."""
     assert found(evidence(PLAIN, LABELS), "CA202") == [("CA202", {0}), ("CA202", {1})]
@@ -194,7 +205,7 @@ def test_ca202_goes_by_resistance_whatever_the_report_ranks_by():
     """Row 199 resisted most and has the lowest curvature; equal ones come in the order of the report."""
     resistance = np.where(np.arange(200) == 199, 0.9, 0.5)
     what = evidence(PLAIN, LABELS, scores={"curvature": np.arange(200, 0, -1.0), "consensus": resistance})
-    assert found(what, "CA202") == [("CA202", {0}), ("CA202", {199})]
+    assert found(what, "CA202") == [("CA202", {199}), ("CA202", {0})]  # the most resisted first
 
 
 def test_ca203_is_for_what_could_have_been_memorized():

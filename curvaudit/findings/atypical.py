@@ -24,9 +24,7 @@ def find(evidence: Evidence) -> list[Finding]:
     resistance = evidence.scores.get(CONSENSUS, evidence.score)  # (N,)
     plain = evidence.final_correct & evidence.memorizable & (evidence.suggested < 0) & np.isfinite(resistance)
     plain &= evidence.has_content()  # CA302 says what is wrong with the others
-    # By the order of the report where they are equal.
-    order = np.lexsort((evidence.rank, -resistance))
-    highest = order[plain[order]][: max(1, math.ceil(SHARE * len(evidence.samples)))]
+    highest = evidence.most_resisted(np.flatnonzero(plain))[: max(1, math.ceil(SHARE * len(evidence.samples)))]
     return [
         evidence.finding(
             "CA202",
@@ -34,5 +32,5 @@ def find(evidence: Evidence) -> list[Finding]:
             "rare, ambiguous, or showing several things.",
             [row],
         )
-        for row in highest.tolist()
+        for row in highest
     ]

@@ -14,6 +14,7 @@ from ..copies import matching
 from ..copies.matching import FLAT as FLAT
 from ..records import Finding, SampleRef, Samples, Skipped, Stability, TrainingInfo
 from ..rules import RULES
+from ..scores.consensus import NAME as CONSENSUS
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,17 @@ class Evidence:
             }
 
         return matching.near_pairs(self.pool, pictures, audited=len(self.samples))
+
+    def most_resisted(self, rows: np.ndarray) -> list[int]:
+        """`rows` (M,) by consensus, the highest first; where that is equal or was not logged, by rank.
+
+        Curvature, by which a report ranks, answers to all that bends the loss; among wrong labels and rare pictures
+        it hardly tells which are meant (docs/evidence.md has the figures).
+        """
+        resistance = self.scores.get(CONSENSUS, self.score)[rows]  # (M,)
+        order = np.lexsort((self.rank[rows], -resistance))
+        found: list[int] = rows[order].tolist()
+        return found
 
     def finding(
         self, rule: str, message: str, rows: Iterable[int], evidence: Mapping[str, Any] | None = None

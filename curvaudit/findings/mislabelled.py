@@ -9,9 +9,9 @@ from .interface import Evidence
 
 
 def find(evidence: Evidence) -> list[Finding]:
-    """One finding for each sample with a suggested label."""
+    """One finding for each sample with a suggested label, the most resisted label first."""
     found = []
-    for row in np.flatnonzero(evidence.suggested >= 0).tolist():
+    for row in evidence.most_resisted(np.flatnonzero(evidence.suggested >= 0)):
         better = evidence.samples.classes[int(evidence.suggested[row])]
         found.append(
             evidence.finding(
