@@ -47,6 +47,7 @@ RECIPES: dict[str, Callable[[Recipe], Recipe]] = {
     "fast": lambda recipe: recipe,
     "no augmentation": lambda recipe: replace(recipe, augmentation="none"),
     "a sixth augmented": augmented(1 / 6),
+    "half augmented": augmented(1 / 2),
     "two thirds augmented": augmented(2 / 3),
     "all augmented": augmented(1),
     "peak 0.02": lambda recipe: replace(recipe, learning_rate=0.02),
