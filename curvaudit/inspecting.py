@@ -15,6 +15,7 @@ from .derived.memorization import memorizable
 from .errors import CurvauditError
 from .findings.interface import Evidence, joined
 from .records import Caveat, Event, Report, RunInfo, Samples, Skipped
+from .scan_settings import require_whole
 
 ALL_SPLITS = ":splits"
 
@@ -67,6 +68,7 @@ def inspect(
         There is no such source, or not a single picture of it can be read.
     """
     for option, value in (("--workers", workers), ("--max-pixels", max_pixels)):
+        require_whole(option, value)
         if value is not None and value < 1:
             raise CurvauditError(f"{option} {value} is too small.", "The least is 1.")
     options = sources.SourceOptions(

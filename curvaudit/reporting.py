@@ -92,7 +92,7 @@ def report(
     order = ranking.order(ranking.suspicion(run, rank_by, values))
     rank = ranking.ranks(order)
     can = memorizable(run.samples)
-    correct = np.stack([run.last(one.index, "correct") > 0 for one in group])  # (R, N)
+    correct = np.stack([damage.correct(one) for one in group])  # (R, N)
     last = correct.mean(axis=0) > 0.5  # (N,)
     suggested = _agreed([damage.suggest(one, can & right) for one, right in zip(group, correct, strict=True)])
     stable = None
@@ -144,7 +144,7 @@ def report(
         rank=rank,
         suggested=suggested,
         mean_curvature=damage.mean_curvature(chosen),
-        memorized_share=ranking.memorized_share(run, chosen.index, can),
+        memorized_share=damage.memorized_share(chosen, can),
         findings=all_findings,
         caveats=damage.caveats() + _seed_caveats(run, chosen, group, stable) + caveats,
         thumbnails=pictures,

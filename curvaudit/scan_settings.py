@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from . import images, sources
@@ -101,17 +102,35 @@ def settings_from(given: Mapping[str, Any]) -> ScanSettings:
             f"It knows {', '.join(ScanSettings.__dataclass_fields__)}.",
         )
     values = dict(given)
-    decay = values.get("weight_decay")
-    if isinstance(decay, (int, float)):
-        values["weight_decay"] = (float(decay),)
-    elif decay is not None:
-        values["weight_decay"] = tuple(float(value) for value in decay)
+    for name in _WHOLE & set(values):
+        require_whole(name, values[name])
+    for name in ("lr", "step"):
+        if not (values.get(name) is None or _is_number(values[name])):
+            raise CurvauditError(f"{name} {values[name]!r} is not a number.", "Give a positive number.")
+    if (decay := values.get("weight_decay")) is not None:
+        each = (decay,) if _is_number(decay) or isinstance(decay, str) else tuple(decay)
+        if not all(_is_number(value) for value in each):
+            raise CurvauditError(f"weight_decay {decay!r} is not one number or several.", "For example (0, 1e-4).")
+        values["weight_decay"] = tuple(float(value) for value in each)
     for name in ("resolution", "width"):
         if name in values:
             values[name] = str(values[name])
     settings = ScanSettings(**values)
     settings.check()
     return settings
+
+
+_WHOLE = frozenset({"epochs", "batch_size", "seed", "repeats", "curvature_every", "probes", "workers", "max_pixels"})
+
+
+def require_whole(name: str, value: Any) -> None:
+    """Raises CurvauditError for what is neither None nor a whole number; 2.5 epochs would be trained, "3" fail late."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
+        raise CurvauditError(f"{name} {value!r} is not a whole number.", "Give a whole number.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def with_overrides(recipe: Recipe, settings: ScanSettings) -> Recipe:

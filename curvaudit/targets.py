@@ -80,7 +80,7 @@ class Target:
                  "--against": self.against, "--image-column": self.image_column,
                  "--label-column": self.label_column, "--max-pixels": self.max_pixels},
             )  # fmt: skip
-            return report(self.name, top=top, rank_by=rank_by, training=self.training)
+            return report(self.name, top=top, rank_by=rank_by, training=self.training, on_event=on_event)
         self._refuse("is for run files", "a source", "scan the source first", {"--training": self.training})
         return inspect(
             self.name,

@@ -1,6 +1,7 @@
 """CONTRIBUTING.md, done as it says in a copy of the package: scorer, source, finding, export, command."""
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -69,6 +70,13 @@ def run(place: Path, *arguments: str) -> str:
 
 def test_the_command_lists_the_new_rule(place):
     assert re.search("^CA303  note     stretched: far longer", run(place, "rules"), re.MULTILINE)
+
+
+def test_a_new_rule_has_a_place_in_sarif_without_advice_of_its_own(place):
+    run(place, "check", "flat:flat", "--format", "sarif=out.sarif", "--fail-on", "none", "--no-policy")
+    rules = json.loads((place / "out.sarif").read_text())["runs"][0]["tool"]["driver"]["rules"]
+    (new,) = (rule for rule in rules if rule["id"] == "CA303")
+    assert new["help"]["text"].startswith("Far longer than wide")
 
 
 def test_scorer_source_finding_and_export_work_together(place):

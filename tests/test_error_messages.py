@@ -544,6 +544,20 @@ ELSEWHERE = {
         "scanning",
         "{run.path} cannot be resumed: the pictures",
     ): "test_scan.py::test_resume_of_another_configuration_or_source_is_refused",
+    (
+        "scan_settings",
+        "{name} {value!r} is not a whole",
+    ): "test_scan_options.py::test_settings_of_another_type_are_told_before_anything_is_read",
+    (
+        "scan_settings",
+        "{name} {values[name]!r} is not a number",
+    ): "test_scan_options.py::test_settings_of_another_type_are_told_before_anything_is_read",
+    (
+        "scan_settings",
+        "weight_decay {decay!r}",
+    ): "test_scan_options.py::test_settings_of_another_type_are_told_before_anything_is_read",
+    ("store.run", "{self.path} has no training"): "test_store.py::test_what_a_run_does_not_hold_is_no_damage",
+    ("store.run", "{self.path} has no score"): "test_store.py::test_what_a_run_does_not_hold_is_no_damage",
     ("store.commit", "The run file {path} cannot be written"): "crash/test_trouble.py::test_a_disk_that_fills",
     ("store.creating", "The run file {path} cannot be written"): "crash/test_trouble.py::test_a_disk_that_fills",
     (

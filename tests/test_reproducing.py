@@ -1,6 +1,7 @@
 """Every experiment of the paper at a toy size, end to end, and its numbers in their ranges."""
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -16,7 +17,9 @@ from curvaudit import experiments, extras, plots, reproducing, sources, store
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
 from curvaudit.experiments import agreement, corruption, duplicates, dynamics, paper, spiral, wording
+from curvaudit.exports.reproductions import tables_csv
 from curvaudit.records import EpochDone, EpochRow
+from curvaudit.reproduction import Table
 from curvaudit.sources.subset import ROW, draw
 from curvaudit.trials.planting import lookalikes, plant
 
@@ -339,6 +342,8 @@ def test_the_paper_stands_beside_data_sets_of_its_own_alone():
     told = {name: paper.data_set(name) for name in ("mnist", "data/cifar100-train.parquet", "cifar10 (50 of 50000)")}
     assert list(told.values()) == ["mnist", "cifar100", "cifar10"] and set(corruption.PAPER) == set(paper.DATA_SETS)
     assert paper.data_set("fashion-mnist") is None and paper.data_set("./flowers") is None
+    grey = ("mnist", "fashion-mnist", "digits")
+    assert {paper.preset(name) for name in grey} == {"paper-mnist"} and paper.preset("cifar10") == "paper-cifar"
 
 
 def test_a_histogram_tells_what_it_cannot_show():
@@ -347,6 +352,12 @@ def test_a_histogram_tells_what_it_cannot_show():
     plots.planted_histogram(axes, values, np.array([True, False, False, True, False, True, False]), "curvature")
     assert [text.get_text() for text in axes.texts] == ["not drawn: 3 pictures at 0, 1 of them planted"]
     assert len(axes.lines[0].get_xdata()) == 2
+
+
+def test_a_name_ends_no_row_of_a_table_and_a_number_is_no_formula():
+    made = Table("t", "T", ("", "count", "share"), (("a\rb,=c.png", -3, -0.5), ("=1+1", None, float("nan"))))
+    rows = list(csv.reader(io.StringIO(tables_csv.render(made).decode(), newline="")))
+    assert rows == [["name", "count", "share"], ["a\rb,=c.png", "-3", "-0.5"], ["'=1+1", "", ""]]
 
 
 def test_what_is_zero_has_no_multiple():

@@ -100,6 +100,26 @@ def test_paper_presets_scan_with_ten_probes(preset, every, augmentation, image_f
     assert measured == [True, every == 1]
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"epochs": 2.5}, "epochs 2.5 is not a whole number"),
+        ({"epochs": "3"}, "epochs '3'"),
+        ({"seed": True}, "seed True"),
+        ({"workers": "2"}, "workers '2'"),
+        ({"lr": "x"}, "lr 'x' is not a number"),
+        ({"weight_decay": "0,1e-4"}, "weight_decay '0,1e-4'"),
+        ({"weight_decay": (0, "x")}, "weight_decay"),
+    ],
+)
+def test_settings_of_another_type_are_told_before_anything_is_read(tmp_path, given, message):
+    with pytest.raises(CurvauditError, match=message):
+        curvaudit.scan(tmp_path / "nowhere", tmp_path / "run.h5", **given)
+    if "workers" in given:
+        with pytest.raises(CurvauditError, match=message):
+            curvaudit.inspect(tmp_path / "nowhere", **given)
+
+
 def test_settings_override_a_preset(image_folder, tmp_path):
     run = curvaudit.scan(
         image_folder,

@@ -173,8 +173,9 @@ def test_standard_sets_are_torchvisions(name, folder, shared_data):
             image = source.open(row)
             assert image.mode == "L"
             assert np.array_equal(np.asarray(image), theirs.data[row].numpy())
-    test, val = (load(name, SourceOptions(split=s, data_dir=str(shared_data))).ids for s in ("test", "val"))
-    assert test == val  # one split, one set of ids
+    spelt = ("test", "val", "validation", "testing")
+    test, *others = (load(name, SourceOptions(split=s, data_dir=str(shared_data))).ids for s in spelt)
+    assert all(other == test for other in others)  # one split, one set of ids
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10", "cifar100", "imagenet"])

@@ -275,6 +275,27 @@ def test_long_columns_lie_as_the_specification_says(long):
             assert data[offsets[row] : offsets[row + 1]].tobytes().decode() == POLYGONS[row]
 
 
+@pytest.mark.parametrize("shape", [(3, 99), (N, 50), (N,)])
+def test_signatures_that_do_not_fit_are_damage(path, shape):
+    with h5py.File(path, "r+") as file:
+        del file["samples/signature"]
+        file["samples"].create_dataset("signature", data=np.zeros(shape, np.int8))
+        file["samples"].attrs["digest"] = texts.digest_of(file["samples"])
+    with pytest.raises(DamagedRun, match="signature"):
+        curvaudit.open_run(path)
+
+
+def test_what_a_run_does_not_hold_is_no_damage(path):
+    run = curvaudit.open_run(path)
+    with pytest.raises(CurvauditError, match="no score 'nope' in training 0") as told:
+        run.measure(0, "nope")
+    assert not isinstance(told.value, DamagedRun) and "margin" in told.value.hint
+    for read in (lambda: run.measure(7, "margin"), lambda: run.last(7, "margin"), lambda: run.features_epoch(7)):
+        with pytest.raises(CurvauditError, match="has no training 7") as told:
+            read()
+        assert not isinstance(told.value, DamagedRun)
+
+
 @pytest.mark.parametrize("place", [0, 8, -1])
 def test_long_columns_whose_offsets_do_not_fit_are_damage(long, place):
     with h5py.File(long, "r+") as file:

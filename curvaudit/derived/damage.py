@@ -29,6 +29,21 @@ class ReadableParts:
         self.scores |= lost
         return found
 
+    def correct(self, training: TrainingInfo) -> np.ndarray:
+        """Whether each sample was classified as labelled in the last epoch, (N,) bool; True where that is damaged."""
+        try:
+            return self.run.last(training.index, "correct") > 0
+        except DamagedRun:
+            self.parts.add("whether pictures are memorized (CA203 was not checked)")
+            return np.ones(len(self.run.samples), bool)
+
+    def memorized_share(self, training: TrainingInfo, eligible: np.ndarray) -> np.ndarray:
+        """As `ranking.memorized_share`; NaN where it is damaged."""
+        try:
+            return ranking.memorized_share(self.run, training.index, eligible)
+        except DamagedRun:
+            return np.full(training.epochs, np.nan)
+
     def suggest(self, training: TrainingInfo, eligible: np.ndarray) -> np.ndarray:
         """As `suggestion.suggest`; nothing where the predictions are damaged."""
         try:

@@ -10,7 +10,7 @@ from .. import plots
 from ..records import Report
 from ..reporting import report
 from ..reproduction import Cell, Figure, Outcome, Table
-from . import runs
+from . import paper, runs
 from .interface import SOURCES, Experiment, Settings
 from .runs import Chosen
 from .wording import beside
@@ -49,7 +49,7 @@ def run(settings: Settings) -> Outcome:
         name = runs.only(settings, "mnist")
         count = settings.samples or (_SMALL if settings.small else None)
         first, split = runs.with_validation(settings, name, count)
-        told = {} if settings.small else {"preset": "paper-mnist" if "mnist" in name else "paper-cifar"}
+        told = {} if settings.small else {"preset": paper.preset(name)}
         chosen = runs.trained(settings, first, "classes", weight_decay=0.0, seed=settings.seed, **told)
         second = first.splits[split]
         chosen += runs.trained(settings, second, f"classes-{split}", weight_decay=0.0, seed=settings.seed, **told)

@@ -14,7 +14,7 @@ from ..scores.consensus import NAME as CONSENSUS
 from ..sources.subset import draw
 from . import runs
 from .interface import SOURCES, Experiment, Settings
-from .paper import data_set
+from .paper import data_set, preset
 from .wording import beside
 
 RATES = (0.01, 0.02, 0.04, 0.06, 0.08, 0.10)
@@ -58,7 +58,7 @@ def run(settings: Settings) -> Outcome:
             chosen = {"width": settings.width, "resolution": settings.resolution}
             told |= {name: value for name, value in chosen.items() if value is not None}
             if not settings.small:
-                told["preset"] = "paper-mnist" if "mnist" in name else "paper-cifar"
+                told["preset"] = preset(name)
             result = calibrate(
                 drawn, settings.out / file, rates=rates, repeats=settings.seeds or (1 if settings.small else 3),
                 folds=settings.folds, baselines=settings.baselines, noise=noise, resume=True,  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import numpy as np
 from .. import plots
 from ..errors import CurvauditError
 from ..reproduction import Figure, Outcome, Table
-from . import agreement, runs
+from . import agreement, paper, runs
 from .interface import SOURCES, Experiment, Settings
 from .runs import Chosen
 from .wording import beside
@@ -77,11 +77,10 @@ def run(settings: Settings) -> Outcome:
     else:
         name = runs.only(settings, "mnist" if settings.small else "cifar100")
         data, split = runs.with_validation(settings, name, settings.samples or (_SMALL if settings.small else None))
-        preset = "paper-mnist" if "mnist" in name or name == "digits" else "paper-cifar"
         told = {"probes": 1, "epochs": _EPOCHS} if settings.small else {}
         chosen = runs.trained(
-            settings, data, "dynamics", validation=split, preset=preset, curvature_every=1, weight_decay=0.0,
-            seed=settings.seed, **told,
+            settings, data, "dynamics", validation=split, preset=paper.preset(name), curvature_every=1,
+            weight_decay=0.0, seed=settings.seed, **told,
         )  # fmt: skip
     courses = [course(settings, one) for one in chosen]
     courses = [one for one in courses if np.isfinite(one.curvature).any()]

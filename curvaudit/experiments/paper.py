@@ -19,3 +19,8 @@ def data_set(source: str) -> str | None:
     if "fashion" in plain:
         return None
     return next((one for one in DATA_SETS if one in plain), None)
+
+
+def preset(source: str) -> str:
+    """The paper's schedule for a source of this name: that of MNIST for digits, letters and clothes in grey."""
+    return "paper-mnist" if "mnist" in source or source == "digits" else "paper-cifar"

@@ -21,7 +21,7 @@ from ..scanning import scan
 from ..scores.interface import mean_over_epochs
 from ..sources.subset import draw
 from ..trials import detection
-from . import runs
+from . import paper, runs
 from .interface import SOURCES, Experiment, Settings
 
 _SMALL, _SMALL_EPOCHS = 1000, 20
@@ -60,9 +60,8 @@ def run(settings: Settings) -> Outcome:
     stock = take(data, settings.workers or 1, lambda done: None)
     rate = settings.rates[0] if settings.rates else _RATE
     errors = plant_all(stock.samples, [(rate, settings.seed)], "uniform")[0]
-    preset = "paper-mnist" if "mnist" in name or name == "digits" else "paper-cifar"
     base: dict[str, Any] = {
-        "preset": preset, "curvature_every": 1, "weight_decay": 1e-4, "seed": settings.seed,
+        "preset": paper.preset(name), "curvature_every": 1, "weight_decay": 1e-4, "seed": settings.seed,
         "probes": 5 if settings.small else 10,
         "epochs": settings.epochs or (_SMALL_EPOCHS if settings.small else 300),
         "width": int(settings.width or (16 if settings.small else 64)),

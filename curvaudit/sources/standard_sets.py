@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CurvauditError
-from . import dataset, folder
+from . import dataset, folder, splits
 from .interface import Source, SourceOptions
 from .naming import as_text, made_unique
 
@@ -42,10 +42,10 @@ def load(spec: str, options: SourceOptions) -> Source:
     CurvauditError
         The data are not there, cannot be downloaded, or the split does not exist.
     """
-    split = options.split or "train"
+    split = splits.meaning(options.split or "train")
     known = ("train", "val") if spec == "imagenet" else ("train", "test", "val")
     if split not in known:
-        raise CurvauditError(f"{spec} has no split {split!r}.", f"It has {', '.join(known)}.")
+        raise CurvauditError(f"{spec} has no split {options.split!r}.", f"It has {', '.join(known)}.")
     if spec == "imagenet" and options.download:
         raise CurvauditError(
             "ImageNet cannot be downloaded without registration.",

@@ -136,6 +136,11 @@ def _check_samples(samples: Samples, count: int, classes: int) -> None:
             raise ValueError(f"{name} should have {count} values")
     if len(samples.classes) != classes or (count and not 0 <= samples.labels.min() <= samples.labels.max() < classes):
         raise ValueError("labels and classes do not fit")
+    if samples.signature.ndim != 2 or samples.signature.shape not in (
+        (0, signatures.LENGTH),
+        (count, signatures.LENGTH),
+    ):
+        raise ValueError(f"signature should have {count} × {signatures.LENGTH} values")
     if len(samples.lines) not in (0, count) or any(len(texts) != count for texts in samples.columns.values()):
         raise ValueError("the manifest's columns do not fit")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DamagedRun
+from ..errors import CurvauditError, DamagedRun
 from ..records import RunInfo, Samples, Skipped, TrainingInfo
 from .access import reading
 from .beside import place_beside
@@ -27,14 +27,29 @@ class Run:
     trainings: tuple[TrainingInfo, ...]
 
     def _epochs(self, training: int) -> int:
-        return next(t.epochs for t in self.trainings if t.index == training)
+        found = next((t.epochs for t in self.trainings if t.index == training), None)
+        if found is None:
+            known = ", ".join(str(t.index) for t in self.trainings) or "none"
+            raise CurvauditError(f"{self.path} has no training {training}.", f"It has {known}.")
+        return found
 
     def measure(self, training: int, name: str) -> np.ndarray:
-        """All logged values of a score, (E, N) float32. Raises `DamagedRun`, as all that follow."""
+        """All logged values of a score, (E, N) float32.
+
+        Raises
+        ------
+        CurvauditError
+            There is no such training or score. `DamagedRun`: what is there cannot be read; so do all that follow.
+        """
         return self._rows(training, name, 0, self._epochs(training), slice(None))
 
     def _rows(self, training: int, name: str, first: int, last: int, columns: slice) -> np.ndarray:
         """Rows `first` to `last` of a score, (last − first, n) float32, from the run file and what waits beside it."""
+        known = next((t.measures for t in self.trainings if t.index == training), {})
+        if name not in known:
+            raise CurvauditError(
+                f"{self.path} has no score {name!r} in training {training}.", f"It has {', '.join(known) or 'none'}."
+            )
         place = f"trainings/{training}/measures/{name}"
         for attempt in range(ATTEMPTS):
             with reading(self.path) as file:
@@ -84,11 +99,11 @@ class Run:
 
     def _features_file(self, training: int) -> Path:
         """Where features are to be looked for: the last epoch beside the run file that brings some, or the run file."""
-        group = f"trainings/{training}"
+        group, epochs = f"trainings/{training}", self._epochs(training)
         for attempt in range(ATTEMPTS):
             with reading(self.path) as file:
                 inside = committed(file[group])
-            for number in range(self._epochs(training), inside, -1):
+            for number in range(epochs, inside, -1):
                 beside = place_beside(self.path, training, number)
                 if not beside.exists() and attempt + 1 < ATTEMPTS:
                     break  # it has been taken in meanwhile

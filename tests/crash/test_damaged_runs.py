@@ -65,11 +65,11 @@ def test_another_programs_file_and_a_newer_format(run_file, tmp_path):
     assert "newer" in raised.value.hint
 
 
-def flip_in(path, name):
-    """Flip one bit in the values of a dataset."""
+def flip_in(path, name, chunk=0):
+    """Flip one bit in the values of a dataset; of scores every epoch is a chunk."""
     with h5py.File(path) as file:
         data = file[name]
-        place = data.id.get_chunk_info(0).byte_offset if data.chunks else data.id.get_offset()
+        place = data.id.get_chunk_info(chunk).byte_offset if data.chunks else data.id.get_offset()
     content = bytearray(path.read_bytes())
     content[place + 3] ^= 16
     path.write_bytes(content)
@@ -92,6 +92,18 @@ def test_damage_in_the_score_that_ranks_is_refused(run_file):
     assert "--rank-by" in raised.value.hint
     rest = report(run_file, rank_by="loss")
     assert any("curvature" in caveat.message for caveat in rest.caveats)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_damage_in_what_says_what_is_memorized_leaves_the_rest(run_file, last):
+    whole = report(run_file)
+    flip_in(run_file, "trainings/0/measures/correct", chunk=3 if last else 0)
+    rest = report(run_file)
+    assert "correct" not in rest.scores and (rest.order == whole.order).all()
+    (caveat,) = (caveat for caveat in rest.caveats if "the score correct" in caveat.message)
+    assert ("CA203 was not checked" in caveat.message) == last and caveat.unchecked == "damaged"
+    assert any(finding.rule.id == "CA203" for finding in rest.findings) == (not last)
+    assert np.isnan(rest.memorized_share).all()
 
 
 def test_a_consensus_of_nothing_is_left_out(run_file, recwarn):

@@ -84,8 +84,10 @@ def _driver(result: CheckResult) -> dict[str, Any]:
 
 def _help(rule: Rule) -> dict[str, str]:
     """GitHub shows the Markdown beside the alert."""
-    advice = ADVICE[rule.id]
     sentence = f"{rule.meaning[0].upper()}{rule.meaning[1:]}."
+    if rule.id not in ADVICE:  # of a rule that is new here: its name and meaning say enough to begin with
+        return {"text": sentence, "markdown": f"**{sentence}**\n"}
+    advice = ADVICE[rule.id]
     return {
         "text": f"{sentence} {advice.reason}\n\nWhat to do: {advice.remedy}".replace("`", "").replace("*", ""),
         "markdown": f"**{sentence}** {advice.reason}\n\n## What to do\n\n{advice.remedy}\n",
