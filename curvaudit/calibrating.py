@@ -72,6 +72,14 @@ def calibrate(
         Replace an earlier calibration in `out`.
     settings:
         The fields of `ScanSettings` but `validation` and `repeats`; `weight_decay` is one value.
+    on_event:
+        Called with what happens, see `records.Event`.
+
+    Returns
+    -------
+    Calibration
+        For each method and rate AUROC and average precision (shares, mean and standard deviation over the repeats),
+        precision and recall at the number of planted errors, and the cost in trainings.
 
     Raises
     ------

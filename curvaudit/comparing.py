@@ -57,9 +57,16 @@ def compare(
         all their splits; beside a run, the split that was scanned.
     rank_by, top:
         For two runs: the score whose rankings are compared, and how many rises are listed at most.
-
     cache:
         The folder in which hashes of pictures are kept from run to run, see `hash_cache`; None: nowhere.
+    on_event:
+        Called with what is being done, see `records.Event`.
+
+    Returns
+    -------
+    Comparison
+        What was added, removed, changed, relabelled, moved and renamed, which conflicts are new, and for two runs
+        which pictures rose furthest.
 
     Raises
     ------

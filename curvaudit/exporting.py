@@ -54,6 +54,11 @@ def export(
     overwrite:
         Replace an existing file.
 
+    Returns
+    -------
+    Exported
+        The file, and what is to be known about it, in sentences.
+
     Raises
     ------
     CurvauditError

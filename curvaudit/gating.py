@@ -29,6 +29,8 @@ def check(
 
     Parameters
     ----------
+    report:
+        As `report` or `inspect` made it.
     fail_on:
         What violates the policy: rules (ids or names), or a severity from which on all do, or
         `none`. None: what `policy` says, which is every rule of severity error by default.

@@ -43,7 +43,7 @@ def inspect(
     Parameters
     ----------
     source:
-        A folder, the name of a known set, or a torch `Dataset` of (image, label).
+        Whatever `scan` takes.
     split, data_dir, download, image_column, label_column:
         Which part of `source`, and where it lies, see `sources.SourceOptions`. The split `ALL_SPLITS`:
         all of them as one set, whose ids begin with the split.
@@ -61,6 +61,11 @@ def inspect(
         The folder in which hashes are kept from run to run, see `hash_cache`; None: nowhere.
     on_event:
         Called with what happens, see `records.Event`.
+
+    Returns
+    -------
+    Report
+        Without ranking and scores: `findings`, `skipped` and `caveats`.
 
     Raises
     ------

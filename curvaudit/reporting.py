@@ -56,6 +56,14 @@ def report(
     on_event:
         Called with what is being done, see `records.Event`.
 
+    Returns
+    -------
+    Report
+        `order` and `rank`, (N,) int64, rank 1 is the most suspicious; `scores`, name -> (N,), means over the measured
+        epochs: curvature in (nat/pixel)² (equation 6 of Garg, Ravikumar and Roy, ICML 2024), gradient in
+        (nat/pixel)², loss in nat, margin in logits, EL2N as a length, correct and consensus as shares; `findings`
+        and `caveats`.
+
     Raises
     ------
     CurvauditError
@@ -177,6 +185,10 @@ def save(
 
     Parameters
     ----------
+    report:
+        As `report` or `inspect` made it.
+    folder:
+        Made where it is missing; files of these names in it are replaced.
     formats:
         Which of html, csv, json and parquet (`ranking.parquet`: the table of the CSV with types).
 

@@ -54,6 +54,13 @@ def reproduce(
         Replace an earlier result in `out`; its run files are kept and used again.
     settings:
         The other fields of `experiments.interface.Settings`; not every one means something to every experiment.
+    on_event:
+        Called with what happens, see `records.Event`.
+
+    Returns
+    -------
+    Reproduction
+        The experiment's sentences, tables and figures, as they were written.
 
     Raises
     ------
