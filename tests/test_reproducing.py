@@ -153,6 +153,21 @@ def test_the_papers_agreement_stands_beside_cifar100_alone(tmp_path):
     assert not any("(paper:" in text for text in result.outcome.sentences)
 
 
+def test_each_run_is_held_against_the_scores_of_its_own_samples(tmp_path, run):
+    draw_folder(tmp_path / "images", ("circle", "square"), each=45)
+    part = draw(sources.load(tmp_path / "images"), 40, 0)
+    other = curvaudit.scan(part, tmp_path / "part.h5", epochs=1, width=4, device="cpu", workers=1)
+    file = scores(tmp_path, x=np.arange(1.0, 91))
+    paths = (str(run.path), str(other.path))
+    curvaudit.reproduce("agreement", tmp_path / "a", from_runs=paths, scores=f"{file}:x")
+    rows = {row["name"]: row for row in table(tmp_path / "a", "agreement")}
+    flat = np.ones(90)
+    for name, kept in (("run.h5", np.arange(90)), ("part.h5", part.rows)):
+        alike = float(rows[f"{name}: the same value for every picture"]["all"])
+        assert alike == pytest.approx(cosine(flat[kept], np.arange(1.0, 91)[kept]), abs=1e-5)
+    assert "top 9 or 4" in next(iter(rows.values()))
+
+
 def test_cosine_is_not_centred():
     assert agreement.cosine(np.array([1.0, 1, 1]), np.array([1.0, 1, 1])) == pytest.approx(1)
     assert agreement.cosine(np.array([1.0, 0]), np.array([0, 2.0])) == 0

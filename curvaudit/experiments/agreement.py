@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -155,19 +156,21 @@ def run(settings: Settings) -> Outcome:
             settings, drawn, "agreement", weight_decay=_DECAYS, seed=settings.seed, repeats=settings.seeds, **told
         )
     found: list[Agreement] = []
+    references: dict[str, Reference] = {}  # run -> scores of its samples, the same for all its trainings
     for one in chosen:
-        reference = read(settings, one)
+        reference = references.setdefault(str(one.run.path), read(settings, one))
         names = [name for name in _MEASURES if name in one.training.measures]
         found += [agreement(one, name, reference) for name in (names[0], _ROOT, *names[1:])]
     found = [one for one in found if len(one.epochs)]
     if not any(one.measure == "curvature" for one in found):
         raise CurvauditError("Curvature was not measured in any finished epoch yet.", "Wait for the scan.")
-    settings.on_event(Notice(f"compared with {reference.name}: {int(reference.usable.sum())} scores"))
     caveats = tuple(dict.fromkeys(text for one in chosen for text in one.caveats()))
-    left = int((~reference.usable).sum())
-    if left:
-        caveats += (f"{left} pictures are left out: no usable score.",)
-    tables = (_table(found, reference), _epochs(found))
+    for path, reference in references.items():
+        name = f"{Path(path).name}: " if len(references) > 1 else ""
+        settings.on_event(Notice(f"{name}compared with {reference.name}: {int(reference.usable.sum())} scores"))
+        if left := int((~reference.usable).sum()):
+            caveats += (f"{name}{left} pictures are left out: no usable score.",)
+    tables = (_table(found, references), _epochs(found))
     return Outcome(_sentences(found), tables, _figures(found), caveats, tuple(one.described() for one in chosen))
 
 
@@ -178,7 +181,7 @@ def _paper(one: Agreement) -> tuple[float, float] | None:
     return PAPER.get(one.chosen.training.weight_decay)
 
 
-def _table(found: list[Agreement], reference: Reference) -> Table:
+def _table(found: list[Agreement], references: dict[str, Reference]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for one in found:
         paper = _paper(one)
@@ -193,23 +196,16 @@ def _table(found: list[Agreement], reference: Reference) -> Table:
                 len(one.epochs),
             )
         )
-    flat = np.ones(len(reference.values))
-    rows.append(
-        (
-            "the same value for every picture",
-            cosine(flat[reference.usable], reference.values[reference.usable]),
-            None,
-            cosine(flat[reference.top], reference.values[reference.top]),
-            None,
-            None,
-            None,
-        )
-    )
+    for path, reference in references.items():
+        usable, top = reference.values[reference.usable], reference.values[reference.top]
+        name = f"{Path(path).name}: " if len(references) > 1 else ""
+        constant = (cosine(np.ones(len(usable)), usable), None, cosine(np.ones(len(top)), top))
+        rows.append((f"{name}the same value for every picture", *constant, None, None, None))
+    counts = " or ".join(dict.fromkeys(f"{int(each.top.sum()):,}" for each in references.values()))
     return Table(
         "agreement",
-        f"Table 1: cosine similarity with {reference.name}",
-        ("", "all", "paper, all", f"top {int(reference.top.sum()):,}", "paper, top 5,000", "Spearman, all",
-         "epochs measured"),
+        f"Table 1: cosine similarity with {next(iter(references.values())).name}",
+        ("", "all", "paper, all", f"top {counts}", "paper, top 5,000", "Spearman, all", "epochs measured"),
         tuple(rows),
         "Of the mean over all measured epochs. The top are the pictures with the highest reference scores. The cosine "
         "is not centred: the last row is what it gives to a score that says nothing, and over the top, where reference "
