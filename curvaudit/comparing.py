@@ -18,13 +18,12 @@ from .errors import CurvauditError, DamagedRun
 from .exports.comparisons import FORMATS
 from .inspecting import ALL_SPLITS
 from .records import Event, Finding, Report
+from .rules import CONFLICTS
 from .sources.splits import SPLITS, meaning
 from .targets import Target
 from .whole_file import write_whole
 
 __all__ = ["Comparison", "compare", "write"]
-
-_CONFLICTS = ("CA101", "CA102")
 
 
 def compare(
@@ -250,7 +249,7 @@ def _new_conflicts(old: Report, new: Report) -> list[Finding]:
     known = Counter(finding.fingerprint for finding in old.findings)
     found = []
     for finding in new.findings:
-        if finding.rule.id not in _CONFLICTS:
+        if finding.rule.id not in CONFLICTS:
             continue
         if known[finding.fingerprint]:
             known[finding.fingerprint] -= 1

@@ -172,12 +172,19 @@ Severity = Literal["error", "warning", "note"]
 
 @dataclass(frozen=True)
 class Rule:
-    """A stable rule id and what it means (the table in the README and docs)."""
+    """A stable rule id, what it means (the table in the README and docs), and how it is spoken of where it is shown."""
 
     id: str
     name: str
     severity: Severity
     meaning: str
+    reason: str = ""  # Markdown without links: why it matters …
+    remedy: str = ""  # … and what to do, for readers without the documentation
+    counted: tuple[str, str] | None = None  # what follows a count of one, and of several, in a sentence
+    next_step: str = ""  # one sentence
+    needs: Literal["pictures", "training", "comparison"] = "pictures"  # without it the rule is not checked
+    conflict: bool = False  # one look under several labels
+    most_resisted_first: bool = False  # its findings come in the finder's order, others by their best rank
 
 
 @dataclass(frozen=True, slots=True)

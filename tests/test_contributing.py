@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import numpy as np
 import pytest
@@ -40,7 +41,8 @@ def place(tmp_path_factory) -> Path:
             (place / named[1]).write_text(block[named.end() :], encoding="utf-8")
             written.append(named[1])
         else:
-            NAMED.append(("rules.py", '        Rule("CA501"', f'        {block.strip()},\n        Rule("CA501"'))
+            after = '        Rule(\n            id="CA501"'
+            NAMED.append(("rules.py", after, f"{indent(block.strip(), ' ' * 8)},\n{after}"))
     assert len(written) == 5
     for name, old, new in NAMED:
         file = place / "curvaudit" / name
@@ -69,7 +71,7 @@ def run(place: Path, *arguments: str) -> str:
 
 
 def test_the_command_lists_the_new_rule(place):
-    assert re.search("^CA303  note     stretched: far longer", run(place, "rules"), re.MULTILINE)
+    assert re.search("^CA303  warning  stretched: far longer", run(place, "rules"), re.MULTILINE)
 
 
 def test_a_new_rule_has_a_place_in_sarif_without_advice_of_its_own(place):
@@ -87,6 +89,9 @@ def test_scorer_source_finding_and_export_work_together(place):
     entropy = [float(row["entropy"]) for row in rows]
     assert entropy == sorted(entropy, reverse=True) and min(entropy) > 0 and max(entropy) <= np.log(2) + 1e-6
     assert [row["id"] for row in rows if "CA303" in row["rules"].split()] == ["circle.wide.png"]
+    page = (place / "report" / "index.html").read_text(encoding="utf-8")
+    # A new warning is never silent, with words of its own or without.
+    assert re.search(r"but look again: .*\b1 finding of stretched", page)
     assert (place / "report" / "ids.txt").read_text().split() == [row["id"] for row in rows[:7]]
 
 

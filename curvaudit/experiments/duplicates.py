@@ -13,6 +13,7 @@ from ..errors import CurvauditError, UnreadableImage
 from ..records import Report
 from ..reporting import report
 from ..reproduction import Cell, Figure, Outcome, Table
+from ..rules import CONFLICTS
 from ..sources import Source
 from ..sources.subset import Subset, draw
 from . import runs
@@ -22,7 +23,6 @@ from .runs import Chosen
 TOP = 60  # of figure 11
 FURTHER = 500
 _SMALL = 5000
-_CONFLICTS = ("CA101", "CA102")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def look(chosen: Chosen) -> Found:
     groups = tuple(
         (finding.rule.id, tuple(sample.index for sample in finding.samples if sample.index is not None))
         for finding in made.findings
-        if finding.rule.id in _CONFLICTS
+        if finding.rule.id in CONFLICTS
     )
     return Found(chosen, made, groups)
 
@@ -100,7 +100,7 @@ def _with_conflicts(data: Source, count: int | None, seed: int) -> Subset:
 def _sentences(found: list[Found]) -> tuple[str, ...]:
     said = []
     for one in found:
-        exact, every = one.rows("CA101"), one.rows(*_CONFLICTS)
+        exact, every = one.rows("CA101"), one.rows(*CONFLICTS)
         paper = " (paper, CIFAR-100: 36)" if one.chosen.training.weight_decay == 0 else " (paper: only a few)"
         said.append(
             f"{one.chosen.name}: {one.within(every, TOP)} of the {TOP} highest are pictures that stand under two "
@@ -114,7 +114,7 @@ def _counts(found: list[Found]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for one in found:
         total = len(one.report.rank)
-        for rules, name in ((("CA101",), "identical (CA101)"), (_CONFLICTS, "identical or near (CA101, CA102)")):
+        for rules, name in ((("CA101",), "identical (CA101)"), (CONFLICTS, "identical or near (CA101, CA102)")):
             mine = one.rows(*rules)
             decay = one.chosen.training.weight_decay
             paper = 36 if decay == 0 and len(rules) > 1 else None
@@ -176,7 +176,7 @@ def _same(one: Found, other: Found) -> bool:
 
 def _top(settings: Settings, one: Found, number: int) -> Figure:
     order = one.report.order[:TOP].tolist()
-    marked = set(one.rows(*_CONFLICTS).tolist())
+    marked = set(one.rows(*CONFLICTS).tolist())
     places = runs.source_rows(one.chosen.run)
     told = {row: plots.Picture(None, f"{places[row]}\n{_short(one.report.label(row))}", row in marked) for row in order}
     shown = runs.pictures(settings, one.chosen.run, order, told)

@@ -9,9 +9,9 @@ import numpy as np
 from markupsafe import Markup
 
 from ..records import Report
+from ..rules import CONFLICTS
 from . import svg
 from .chosen import chosen_training
-from .tiles import CONFLICTS
 
 _LARGEST = 16  # rows and columns of the heat map
 _LISTED = 200  # classes in the table

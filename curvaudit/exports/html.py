@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ..records import Finding, Report, Rule
-from ..rules import RULES
+from ..rules import CONFLICTS, NEEDS_COMPARISON, NEEDS_TRAINING, ORDER, RULES
 from ..scores import DERIVED
 from .charts import charts, unit_of
 from .chosen import chosen_training
@@ -18,7 +18,7 @@ from .class_view import class_rows, heat_map
 from .page_data import page_data
 from .pages import environment, part, policy
 from .settings import command, flat
-from .tiles import CONFLICTS, ORDER, Tile, Tiles, distance_in_words
+from .tiles import Tile, Tiles, distance_in_words
 from .tiles import style as picture_style
 from .verdict import verdict
 
@@ -29,9 +29,6 @@ _GROUP = 24  # pictures of one finding on the page
 _SKIPPED = 1000  # ignored files on the page
 _CLASSES_OPEN = 20  # classes whose extremes stand open
 _CLASSES = 100  # classes whose extremes are on the page
-# What a report on one split, or without training, cannot see: silence would read as "clean".
-_OTHER_SPLITS = ("CA401",)
-_TRAINED = ("CA201", "CA202", "CA203")
 
 
 # Parts of the page's script, in the order in which they define what the next ones use.
@@ -99,15 +96,15 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
     counts = Counter(finding.rule.id for finding in report.findings)
     # The sheet comes first: its anchors are where links to a picture lead.
     sheet = [tiles.of(row, "t") for row in tiles.sheet_rows()]
-    known = [*ORDER, *sorted(set(counts) - set(ORDER))]
-    sections = [_section(report, tiles, id) for id in known if counts[id]]
+    sections = [_section(report, tiles, id) for id in ORDER if counts[id]]
     extremes = _extremes(report, tiles)
     for row in report.spread:
         tiles.of(row)
     ignored = [item for item in report.skipped if item.kind == "ignored"]
     finite = report.memorized_share[np.isfinite(report.memorized_share)]
     training = chosen_training(report)
-    unseen = (*(() if report.compared_with else _OTHER_SPLITS), *(() if training else _TRAINED))
+    # What a report on one split, or without training, cannot see: silence would read as "clean".
+    unseen = (frozenset() if report.compared_with else NEEDS_COMPARISON) | (frozenset() if training else NEEDS_TRAINING)
     info = training.measures.get(report.rank_by) if training else None
     return {
         "report": report,
@@ -118,7 +115,7 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
         "caveats": sorted(report.caveats, key=lambda caveat: ("error", "warning", "note").index(caveat.severity)),
         "sections": sections,
         "clean": [RULES[id] for id in ORDER if not counts[id] and id not in unseen],
-        "unseen": [RULES[id] for id in unseen if not counts[id]],
+        "unseen": [RULES[id] for id in ORDER if id in unseen and not counts[id]],
         "sheet": sheet,
         "score_names": list(report.scores),
         "heat": heat_map(report),

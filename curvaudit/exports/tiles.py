@@ -10,13 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..records import Finding, Report, Samples
+from ..rules import CONFLICTS, ORDER
 from .chosen import chosen_training
 from .embedded import embedded
 from .svg import number
 
-CONFLICTS = ("CA101", "CA102")
-# What to look at first; notes last.
-ORDER = ("CA101", "CA102", "CA401", "CA201", "CA203", "CA301", "CA302", "CA501", "CA202", "CA111", "CA112")
 _UNRANKED = 500  # pictures on a contact sheet without a ranking
 _FIRST = 100  # tiles of the sheet whose pictures come before those of the findings
 _SMALL = 64  # px; up to here a picture is scaled up without smoothing

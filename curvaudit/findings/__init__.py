@@ -19,19 +19,16 @@ _FINDERS = (
 )
 
 
-_ORDERED = ("CA201", "CA202")  # by their finders, most likely first
-
-
 def find_all(evidence: Evidence) -> tuple[Finding, ...]:
     """Every finding, by rule id and then by the best rank in it, or the first row if nothing is ranked.
 
-    CA201 and CA202 come in the order of consensus instead (`Evidence.most_resisted`).
+    Where the rule says so they stay in the order of their finder instead (`Evidence.most_resisted`).
     """
     found = [finding for finder in _FINDERS for finding in finder(evidence)]
 
     def place(finding: Finding) -> tuple[str, int]:
         rows = [sample.index for sample in finding.samples if sample.index is not None]
         best = min((int(evidence.rank[row]) for row in rows), default=0)
-        return finding.rule.id, 0 if finding.rule.id in _ORDERED else best
+        return finding.rule.id, 0 if finding.rule.most_resisted_first else best
 
     return tuple(sorted(found, key=place))

@@ -18,7 +18,6 @@ from ...printable import printable
 from ...records import Rule
 from ...rules import RULES
 from . import wording
-from .advice import ADVICE
 
 MOST = 5_000  # results
 MOST_PLACES = 100  # places of one result
@@ -85,12 +84,11 @@ def _driver(result: CheckResult) -> dict[str, Any]:
 def _help(rule: Rule) -> dict[str, str]:
     """GitHub shows the Markdown beside the alert."""
     sentence = f"{rule.meaning[0].upper()}{rule.meaning[1:]}."
-    if rule.id not in ADVICE:  # of a rule that is new here: its name and meaning say enough to begin with
+    if not rule.reason:  # of a rule that is new: its name and meaning say enough to begin with
         return {"text": sentence, "markdown": f"**{sentence}**\n"}
-    advice = ADVICE[rule.id]
     return {
-        "text": f"{sentence} {advice.reason}\n\nWhat to do: {advice.remedy}".replace("`", "").replace("*", ""),
-        "markdown": f"**{sentence}** {advice.reason}\n\n## What to do\n\n{advice.remedy}\n",
+        "text": f"{sentence} {rule.reason}\n\nWhat to do: {rule.remedy}".replace("`", "").replace("*", ""),
+        "markdown": f"**{sentence}** {rule.reason}\n\n## What to do\n\n{rule.remedy}\n",
     }
 
 
