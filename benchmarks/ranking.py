@@ -25,6 +25,7 @@ from curvaudit.inventory import load_pixels, take
 from curvaudit.pixels import Place
 from curvaudit.records import MeasureInfo
 from curvaudit.scores import ScoreSettings, build
+from curvaudit.scores.curvature import probes_of
 from curvaudit.scores.interface import Batch, Score, mean_over_epochs
 from curvaudit.scores.measure import measure
 from curvaudit.scores.probes import rademacher
@@ -35,6 +36,7 @@ from curvaudit.training.folding import folded
 from curvaudit.training.loop import build_optimizer, train
 from curvaudit.training.model import build_model, pixel_statistics
 from curvaudit.training.presets import named
+from curvaudit.training.recipe import Recipe
 from curvaudit.trials.planting import plant
 
 CPU = torch.device("cpu")
@@ -59,7 +61,7 @@ def main() -> None:
 
 
 def log(options: argparse.Namespace) -> Path:
-    """Train, and write planted (N,), loss (E, N) and curvature (E, probes, N)."""
+    """Train, and write planted (N,), loss and gradient (E, N) and curvature (E, probes, N)."""
     source = load(options.source, SourceOptions(data_dir=options.data_dir, label_column=options.label_column))
     stock = take(First(source, options.samples), 1, lambda done: None)
     side = options.resolution or min(64, int(np.median(stock.samples.width)))
@@ -136,6 +138,7 @@ def _save(path: Path, wrong: np.ndarray, epochs: list[dict[str, np.ndarray]], pl
         planted=wrong,
         schedule=np.array([planned, plain]),
         loss=np.stack([epoch["loss"] for epoch in epochs]),
+        gradient=np.stack([epoch["gradient"] for epoch in epochs]),
         curvature=np.stack([[epoch[f"probe {number}"] for number in range(PROBES)] for epoch in epochs]),
     )
     os.replace(partial, path)
@@ -146,11 +149,23 @@ def more_where_it_bends(means: list[float], at_most: int = 5) -> list[int]:
     return [1] + [int(np.clip(round(m / np.mean(means[:i])), 1, at_most)) for i, m in enumerate(means) if i]
 
 
+def dealt_by_gradient(gradient: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Probes of each sample in each measured epoch as `fast` deals them out, (E, N) of gradients -> (E, N)."""
+    settings = ScoreSettings(probes=recipe.probes, most_probes=recipe.most_probes)
+    found = []
+    for done, values in enumerate(gradient):
+        usual = float(gradient[:done].mean(dtype=np.float64)) if done else None
+        # A picture of one pixel that has this gradient: its squared norm decides.
+        found.append(probes_of(torch.from_numpy(values).sqrt()[:, None, None, None], usual, settings).numpy())
+    return np.stack(found)
+
+
 def compare(path: Path) -> None:
     """Print how the ranking of each way to measure agrees with two full ones."""
     with np.load(path, allow_pickle=False) as file:
         wrong, (planned, plain) = file["planted"], file["schedule"].tolist()
-        loss, curvature = file["loss"], file["curvature"].astype(float)  # (E, N), (E, probes, N)
+        loss, gradient = file["loss"], file["gradient"]  # (E, N) each
+        curvature = file["curvature"].astype(float)  # (E, probes, N)
     recipe = named("fast", len(wrong), 3 if planned == named("fast", 1, 3).epochs else 1)
     numbers = range(1, len(curvature) + 1)
     chosen = [number - 1 for number in numbers if recipe.measures_curvature(number)]
@@ -162,13 +177,19 @@ def compare(path: Path) -> None:
         "the same epochs": curvature[chosen].mean((0, 1)),
     }
     probed = loss > bound
+    dealt = dealt_by_gradient(np.where(probed, gradient, 0)[chosen], recipe)  # (E', N)
+    spent = dealt[probed[chosen]].mean()
+    first = np.arange(curvature.shape[1])[:, None] < dealt[:, None]  # (E', probes, N)
     numbers_of_probes = more_where_it_bends([curvature[epoch, 0].mean() for epoch in chosen])
     placed = [curvature[epoch, :n].mean(0) for epoch, n in zip(chosen, numbers_of_probes, strict=True)]
     ways = {
         "ten probes, without warm-up": full["without warm-up"],
         "ten probes, epochs of fast": full["the same epochs"],
         "one probe, epochs of fast": curvature[chosen, 0].mean(0),
-        "fast (one probe, bound on the loss)": np.where(probed, curvature[:, 0], 0)[chosen].mean(0),
+        f"fast ({spent:.2f} probes, by the gradient, and bound on the loss)": np.where(
+            probed[chosen], (curvature[chosen] * first).sum(1) / dealt, 0
+        ).mean(0),
+        "one probe, bound on the loss": np.where(probed, curvature[:, 0], 0)[chosen].mean(0),
         "two probes, bound on the loss": np.where(probed, curvature[:, :2].mean(1), 0)[chosen].mean(0),
         f"{np.mean(numbers_of_probes):.2f} probes, more where it bends, and bound": np.where(
             probed[chosen], placed, 0

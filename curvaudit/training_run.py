@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from .scores import Score
+    from .training.checkpoint import Checkpoint
     from .training.recipe import Recipe
 
 _CALIBRATED = 256  # pictures at once, as in training mode they take several times the memory of measuring
@@ -75,12 +76,17 @@ class Training:
         recipe = work.recipe
         self.scores = build(
             ScoreSettings(
-                probes=recipe.probes, step=work.settings.step, seed=seed, least_loss=recipe.curvature_least_loss
+                probes=recipe.probes,
+                most_probes=recipe.most_probes,
+                step=work.settings.step,
+                seed=seed,
+                least_loss=recipe.curvature_least_loss,
             )
         )
         self.on_event = on_event
         # Rows that could be memorized and were wrong after the last epoch, and before it those of the one before.
         self._wrong: deque[np.ndarray] = deque(maxlen=2)
+        self._gradients: list[float] = []  # mean over all samples, one for each epoch in which they were measured
 
     def run(self) -> None:
         """Train from wherever the run file says this training stands, until memorized."""
@@ -150,6 +156,7 @@ class Training:
             if rows >= recipe.epochs - 1:
                 lately = work.processes.told(lambda: {"wrong": self._wrong_lately()})["wrong"]
                 self._wrong.extend(np.array(one, np.int64) for one in lately)
+            self._gradients += work.processes.told(lambda: {"means": self._gradients_so_far()})["means"]
             model.load_state_dict(saved.model)
             optimizer.load_state_dict(saved.optimizer)
             done = saved.epoch
@@ -215,6 +222,10 @@ class Training:
         last = deque(store.open_run(self.work.path).measure_epochs(self.index, "correct"), maxlen=2)
         return [self._wrong_of(correct > 0).tolist() for correct in last]
 
+    def _gradients_so_far(self) -> list[float]:
+        means = (_mean(logged) for logged in store.open_run(self.work.path).measure_epochs(self.index, "gradient"))
+        return [mean for mean in means if not np.isnan(mean)]
+
     def _wrong_of(self, correct: np.ndarray) -> np.ndarray:
         return np.flatnonzero(self.work.memorizable & ~correct)
 
@@ -234,31 +245,45 @@ class Training:
                 )
             )
 
-    def _log(self, model: torch.nn.Module, state: Any) -> bool:
+    def _log(self, model: torch.nn.Module, state: Checkpoint) -> bool:
         """Measure the network as it is, commit the epoch, say so; True if memorized."""
+        begun = clock.seconds()
+        measured = self._measure(model, state.epoch)
+        if "gradient" in measured.values:
+            self._gradients.append(_mean(measured.values["gradient"]))
+        correct = measured.values["correct"] > 0  # (N,)
+        self._wrong.append(self._wrong_of(correct))
+        memorized = len(self._wrong[-1]) == 0
+        if self.work.processes.first:
+            seconds = state.seconds + clock.seconds() - begun
+            self._commit(state, measured, seconds)
+            self._tell(state, measured, seconds, memorized)
+        return memorized
+
+    def _measure(self, model: torch.nn.Module, number: int) -> _Measured:
+        """All that is kept of one epoch."""
         from .scores.measure import measure
         from .training import features
         from .training.batch_norm import calibrate
         from .training.device import measuring_batch
         from .training.folding import folded
 
-        work, recipe = self.work, self.work.recipe
-        begun = clock.seconds()
-        number = state.epoch
-        full = recipe.measures_curvature(number)
-        scores = [score for score in self.scores if full or score.needs == "forward"]
+        work = self.work
         batch_size = measuring_batch(work.data.pixels.shape[-1], work.width, work.device)
         self.on_event(PhaseStarted(f"measuring epoch {number}", len(work.data.labels), "pictures"))
         calibrate(model, work.data.pixels, min(batch_size, _CALIBRATED), work.device, work.processes)
-        measured = folded(model)
+        network = folded(model)
+        usual = float(np.mean(self._gradients)) if self._gradients else None
+        full = work.recipe.measures_curvature(number)
+        scores = [score for score in self.scores if full or score.needs == "forward"]
 
         def measure_all(
             data: Pixels, scores: Sequence[Score], first_row: int, say: Callable[[int], None] | None
-        ) -> Any:
+        ) -> dict[str, np.ndarray]:
             count = len(data.labels)
             rows = work.processes.batches(count, batch_size)
             mine = measure(
-                measured,
+                network,
                 data.pixels[rows],
                 data.labels[rows],
                 scores,
@@ -266,49 +291,44 @@ class Training:
                 batch_size=batch_size,
                 device=work.device,
                 first_row=first_row + rows.start,
+                usual_gradient=usual,
                 on_batch=say,
             )
             return work.processes.merged(mine, rows, count)
 
         values = measure_all(work.data, scores, 0, lambda count: self.on_event(Advanced(count * work.processes.size)))
-        val_loss = val_curvature = float("nan")
+        second: dict[str, np.ndarray] = {}
         if work.validation is not None:
-            second = measure_all(
-                work.validation,
-                [score for score in scores if score.name in ("loss", "curvature")],
-                _VALIDATION_ROWS,
-                None,
-            )
-            val_loss = float(second["loss"].mean(dtype=np.float64))
-            if full:
-                val_curvature = float(second["curvature"].mean(dtype=np.float64))
+            both = [score for score in scores if score.name in ("loss", "curvature")]
+            second = measure_all(work.validation, both, _VALIDATION_ROWS, None)
         kept = None
-        if number == features.logged_in(recipe):
+        if number == features.logged_in(work.recipe):
             count = len(work.data.labels)
             rows = work.processes.batches(count, batch_size)
-            part = features.features(measured, work.data.pixels[rows], batch_size=batch_size, device=work.device)
+            part = features.features(network, work.data.pixels[rows], batch_size=batch_size, device=work.device)
             kept = work.processes.merged({"features": part}, rows, count)["features"]  # (N, D)
-        correct = values["correct"] > 0  # (N,)
-        self._wrong.append(self._wrong_of(correct))
-        memorized = len(self._wrong[-1]) == 0
-        if not work.processes.first:
-            return memorized
-        seconds = state.seconds + clock.seconds() - begun
+        return _Measured(values, second, kept)
+
+    def _commit(self, state: Checkpoint, measured: _Measured, seconds: float) -> None:
         store.append_epoch(
-            work.path,
+            self.work.path,
             self.index,
             EpochRow(
-                number=number,
+                number=state.epoch,
                 train_loss=state.train_loss,
-                train_accuracy=float(correct.mean()),
-                val_loss=val_loss,
-                val_curvature=val_curvature,
+                train_accuracy=float((measured.values["correct"] > 0).mean()),
+                val_loss=measured.validation_mean("loss"),
+                val_curvature=measured.validation_mean("curvature"),
                 learning_rate=state.learning_rate,
                 seconds=seconds,
-                measures=values,
-                features=kept,
+                measures=measured.values,
+                features=measured.features,
             ),
         )
+
+    def _tell(self, state: Checkpoint, measured: _Measured, seconds: float, memorized: bool) -> None:
+        work, recipe, number = self.work, self.work.recipe, state.epoch
+        correct = measured.values["correct"] > 0  # (N,)
         trainings = len(work.settings.trainings)
         # Beyond the schedule only the bound is known: a training ends as soon as all is memorized.
         bound = recipe.epochs if number < recipe.epochs or memorized else recipe.epochs + recipe.extension
@@ -323,12 +343,29 @@ class Training:
                 train_loss=state.train_loss,
                 train_accuracy=float(correct.mean()),
                 memorized_share=float(correct[work.memorizable].mean()) if work.memorizable.any() else 1.0,
-                curvature=float(values["curvature"].mean()) if full else None,
+                curvature=_mean(measured.values["curvature"]) if "curvature" in measured.values else None,
                 seconds=seconds,
                 seconds_left=left * seconds,
             )
         )
-        return memorized
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What one epoch leaves."""
+
+    values: Mapping[str, np.ndarray]  # score -> (N,) float32
+    validation: Mapping[str, np.ndarray]  # score -> (M,) float32; empty without a second split
+    features: np.ndarray | None  # (N, D), in one epoch of a training
+
+    def validation_mean(self, score: str) -> float:
+        """NaN where it was not measured."""
+        return _mean(self.validation[score]) if score in self.validation else float("nan")
+
+
+def _mean(values: np.ndarray) -> float:
+    """Of (N,) float32, the same to the last bit whether they were just measured or read again."""
+    return float(values.mean(dtype=np.float64))
 
 
 def binding(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from curvaudit.scores import build
+from curvaudit.scores.curvature import probes_of
 from curvaudit.scores.interface import ScoreSettings
 from curvaudit.scores.measure import measure
 from curvaudit.scores.probes import rademacher
@@ -216,6 +217,38 @@ def test_gradients_are_taken_where_the_loss_is_above_the_bound_and_stay_the_same
         np.testing.assert_allclose(found[name][~quiet], whole[name][~quiet], rtol=2e-3, err_msg=name)
     for name in set(whole) - {"curvature", "gradient"}:
         np.testing.assert_allclose(found[name], whole[name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 5, 13])
+def test_samples_get_as_many_probes_as_their_gradient_is_times_the_usual_one(batch_size):
+    """Each value is equation 6 with that many of the sample's own probes, whatever the batch."""
+    model, pixels, labels = resnet_case()
+    case = {"epoch": 1, "device": CPU}
+    by_count = {
+        n: measure(model, pixels, labels, build(ScoreSettings(probes=n)), batch_size=13, **case) for n in range(1, 5)
+    }
+    gradient = by_count[1]["gradient"]
+    usual = float(gradient.max()) / 4
+    dealt = build(ScoreSettings(probes=1, most_probes=4))
+    found = measure(model, pixels, labels, dealt, batch_size=batch_size, usual_gradient=usual, **case)["curvature"]
+    counts = np.clip(np.rint(gradient / usual), 1, 4).astype(int)
+    assert {1, 4} < set(counts.tolist())  # and something in between
+    expected = [by_count[n]["curvature"][row] for row, n in enumerate(counts)]
+    np.testing.assert_allclose(found, expected, rtol=2e-3)
+
+
+@pytest.mark.parametrize(("probes", "most", "usual", "expected"), [
+    (1, 5, None, [3, 3, 3, 3]),  # nothing is known yet
+    (1, 5, 2.0, [1, 1, 2, 5]),
+    (2, 6, 2.0, [2, 2, 4, 6]),
+    (4, None, 2.0, [4, 4, 4, 4]),  # asked for four: four each
+    (1, 5, 0.0, [1, 5, 5, 5]),  # no gradient ever before
+])  # fmt: skip
+def test_number_of_probes(probes, most, usual, expected):
+    gradient = torch.zeros(4, 1, 2, 2)
+    gradient[:, 0, 1, 1] = torch.tensor([0.0, 1.5, 2.0, 100.0])  # squared norms 0, 2.25, 4, 10,000
+    settings = ScoreSettings(probes=probes, most_probes=most)
+    assert probes_of(gradient, usual, settings).tolist() == expected
 
 
 def test_few_above_the_bound_are_differentiated_in_full_batches():

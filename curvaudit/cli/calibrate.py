@@ -49,7 +49,9 @@ def calibrate(
         bool | None, typer.Option("--augment/--no-augment", help="Crop and flip; default by preset and data.")
     ] = None,
     curvature_every: Annotated[int | None, typer.Option(help="Measure curvature every k-th epoch.")] = None,
-    probes: Annotated[int | None, typer.Option(help="n of equation 6; default 1 (fast) or 10 (paper).")] = None,
+    probes: Annotated[
+        int | None, typer.Option(help="n of equation 6, for each picture; default 1 to 5 (fast) or 10 (paper).")
+    ] = None,
     step: Annotated[float, typer.Option(help="h of equation 6, in pixels of [0, 1].")] = 1e-3,
     resolution: Annotated[str, typer.Option(help="Side of the network's input in px, or auto.")] = "auto",
     width: Annotated[str, typer.Option(help="Channels of the first stage (paper: 64), or auto.")] = "auto",

@@ -6,6 +6,11 @@ exactly as printed: squared norm, summed loss, v Rademacher, perturbation in [0,
 space, divided by neither h nor anything else. All probes share one clean gradient, so n
 probes cost n + 1 passes, not 2n.
 
+One probe is noisy, and where a sample's gradient is large, so is its curvature: most of the noise of a mean over epochs
+is that of a few of its epochs. With `most_probes` a sample gets in each epoch as many probes as its ‖∂L/∂x‖² is times
+the usual one, `probes` at least. The clean gradient decides, never a probe, so the expectation stays that of equation 6
+(Neyman's allocation of 1934: samples in proportion to the deviation). docs/performance.md has what it gains.
+
 A sample whose loss is below `least_loss` is not measured; 0 stands for it. Where the label is certain
 the whole gradient vanishes with the loss, so that such an epoch adds nothing to a sample's mean that
 could move its rank (docs/performance.md has the figures).
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def score(settings: ScoreSettings) -> Score:
-    """Equation 6 with `settings.probes` probes of size `settings.step`."""
+    """Equation 6 with `settings.probes` probes of size `settings.step`, or more (`settings.most_probes`)."""
 
     def measure(batch: Batch) -> Tensor:
         import torch
@@ -31,12 +36,16 @@ def score(settings: ScoreSettings) -> Score:
         from .probes import rademacher
 
         assert batch.gradient is not None
-        total = torch.zeros_like(batch.loss)  # (B,)
-        for probe in range(settings.probes):
-            v = rademacher(settings.seed, batch.rows, batch.epoch, probe, tuple(batch.images.shape[1:]))
-            moved = batch.input_gradient(batch.images + settings.step * v, batch.labels)  # (B, C, H, W)
-            total += (moved - batch.gradient).square().flatten(1).sum(1)  # (B,)
-        return total / settings.probes
+        counts = probes_of(batch.gradient, batch.usual_gradient, settings)  # (B,)
+        numbers = torch.arange(int(counts.max()), device=counts.device)  # (n,)
+        squares = torch.zeros(len(numbers), len(counts), device=counts.device)  # (n, B), summed in one order
+        wanted = (numbers[:, None] < counts).nonzero()  # (P, 2), probe and place in the batch
+        for part in torch.split(wanted, len(counts)):  # (Q, 2)
+            probe, place = part.unbind(1)
+            v = rademacher(settings.seed, batch.rows[place], batch.epoch, probe, tuple(batch.images.shape[1:]))
+            moved = batch.input_gradient(batch.images[place] + settings.step * v, batch.labels[place])  # (Q, C, H, W)
+            squares[probe, place] = (moved - batch.gradient[place]).square().flatten(1).sum(1)
+        return squares.sum(0) / counts
 
     return Score(
         name="curvature",
@@ -46,6 +55,7 @@ def score(settings: ScoreSettings) -> Score:
             direction="high",
             parameters={
                 "n": settings.probes,
+                "n_most": settings.most_probes or settings.probes,
                 "h": settings.step,
                 "seed": settings.seed,
                 "least_loss": settings.least_loss,
@@ -56,3 +66,27 @@ def score(settings: ScoreSettings) -> Score:
         reduce=mean_over_epochs,
         least_loss=settings.least_loss,
     )
+
+
+def probes_of(gradient: Tensor, usual: float | None, settings: ScoreSettings) -> Tensor:
+    """How many probes each sample gets in this epoch.
+
+    Parameters
+    ----------
+    gradient:
+        (B, C, H, W), clean.
+    usual:
+        Mean squared norm of all samples in the epochs measured before; None in the first of them, which gives each
+        sample a number in between.
+
+    Returns
+    -------
+    (B,) int64, from `settings.probes` to `settings.most_probes`.
+    """
+    import torch
+
+    least, most = settings.probes, settings.most_probes or settings.probes
+    if least == most or usual is None:
+        return torch.full((len(gradient),), (least + most) // 2, device=gradient.device)
+    wanted = least * gradient.square().flatten(1).sum(1) / usual  # (B,), 0/0 where nothing ever had a gradient
+    return wanted.nan_to_num(nan=least).round().clamp(least, most).long()

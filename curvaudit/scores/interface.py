@@ -20,7 +20,8 @@ Needs = Literal["forward", "gradient", "probes"]
 class ScoreSettings:
     """Settings a score may read when it is built."""
 
-    probes: int = 1  # n of equation 6
+    probes: int = 1  # n of equation 6 …
+    most_probes: int | None = None  # … up to so many where the gradient is larger than usual; None: n for each
     step: float = 1e-3  # h of equation 6, in pixels of [0, 1]
     seed: int = 0  # first key of the probe generator
     least_loss: float = 0.0  # nat; below it a sample's gradients are not taken and logged as 0
@@ -42,6 +43,7 @@ class Batch:
     loss: Tensor  # (B,)
     gradient: Tensor | None  # (B, C, H, W)
     input_gradient: Callable[[Tensor, Tensor], Tensor]  # images (P, C, H, W), labels (P,) -> gradient (P, C, H, W)
+    usual_gradient: float | None = None  # mean ‖∂L/∂x‖² of all samples in the epochs measured before; None: no such
 
     def part(self, chosen: Tensor) -> Batch:
         """Some samples of the batch, (P,) int64."""
@@ -56,6 +58,7 @@ class Batch:
             loss=self.loss[chosen],
             gradient=None if self.gradient is None else self.gradient[chosen],
             input_gradient=self.input_gradient,
+            usual_gradient=self.usual_gradient,
         )
 
 

@@ -80,6 +80,7 @@ def measure(
     batch_size: int,
     device: torch.device,
     first_row: int = 0,
+    usual_gradient: float | None = None,
     on_batch: Callable[[int], None] | None = None,
 ) -> dict[str, np.ndarray]:
     """Measure `scores` on every sample with the network as it is.
@@ -92,6 +93,8 @@ def measure(
         (N, C, H, W) uint8 or float in [0, 1], and (N,) int64.
     first_row:
         Sample row of `pixels[0]`: probes depend on it.
+    usual_gradient:
+        Mean ‖∂L/∂x‖² of all samples in the epochs measured before, by which probes are dealt out; None: no such epoch.
     on_batch:
         Called with the number of samples finished.
 
@@ -100,7 +103,7 @@ def measure(
     score name -> (N,) float32; 0 for a score with a bound on the loss where a sample is below it.
     """
     with _frozen(model):
-        return _measure(model, pixels, labels, scores, epoch, batch_size, device, first_row, on_batch)
+        return _measure(model, pixels, labels, scores, epoch, batch_size, device, first_row, usual_gradient, on_batch)
 
 
 def _measure(
@@ -112,6 +115,7 @@ def _measure(
     batch_size: int,
     device: torch.device,
     first_row: int,
+    usual_gradient: float | None,
     on_batch: Callable[[int], None] | None,
 ) -> dict[str, np.ndarray]:
     forward = [score for score in scores if score.needs == "forward"]
@@ -130,7 +134,8 @@ def _measure(
         images = as_images(pixels[places.to(pixels.device)], device)  # (B, C, H, W)
         given = labels[places].to(device)  # (B,)
         logits, loss, gradient = _run(model, images, given, differentiate, tf32)
-        return Batch(images, given, (first_row + places).to(device), epoch, logits, loss, gradient, input_gradient)
+        rows = (first_row + places).to(device)
+        return Batch(images, given, rows, epoch, logits, loss, gradient, input_gradient, usual_gradient)
 
     def keep(wanted: Sequence[Score], batch: Batch, places: Tensor) -> None:
         there = places.to(device, non_blocking=True)

@@ -26,13 +26,15 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ _shift_right(x, 31)
 
 
-def rademacher(seed: int, rows: Tensor, epoch: int, probe: int, shape: tuple[int, ...]) -> Tensor:
+def rademacher(seed: int, rows: Tensor, epoch: int, probe: int | Tensor, shape: tuple[int, ...]) -> Tensor:
     """Draw ±1 with equal probability for each sample.
 
     Parameters
     ----------
     rows:
         (B,) int64 sample rows.
+    probe:
+        Number of the probe, one for all or (B,) int64.
     shape:
         Shape of one sample, for example (C, H, W).
 

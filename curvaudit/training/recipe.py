@@ -44,6 +44,7 @@ class Recipe:
     curvature_least_loss: float = (
         0.0  # nat; below it a sample's curvature and gradient are not measured but logged as 0
     )
+    most_probes: int | None = None  # `probes` and up to so many where the gradient is larger than usual
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
