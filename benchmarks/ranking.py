@@ -12,7 +12,9 @@ samples that is compared here is exactly what a scan with these settings would h
 from __future__ import annotations
 
 import argparse
+import csv
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,7 @@ from curvaudit.trials.planting import plant
 
 CPU = torch.device("cpu")
 PROBES, STEP, RATE, WIDTH, TOP = 10, 1e-3, 0.05, 16, 100
+MOST = 5  # probes of a sample in an epoch, of those that are dealt out
 
 
 def main() -> None:
@@ -53,11 +56,16 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, help="default: that of the pictures, 64 at most")
     parser.add_argument("--out", type=Path, default=Path("ranking.npz"))
     parser.add_argument("--read", type=Path, nargs="+", help="only compare what earlier calls wrote")
+    parser.add_argument("--csv", type=Path, help="what is printed, as a table")
     options = parser.parse_args()
     if options.read is None and options.source is None:
         parser.error("give a source, or --read with files")
-    for file in options.read or [log(options)]:
-        compare(file)
+    rows = [row for file in options.read or [log(options)] for row in compare(file)]
+    if options.csv is not None:
+        with options.csv.open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, rows[0], lineterminator="\n")
+            table.writeheader()
+            table.writerows(rows)
 
 
 def log(options: argparse.Namespace) -> Path:
@@ -144,11 +152,6 @@ def _save(path: Path, wrong: np.ndarray, epochs: list[dict[str, np.ndarray]], pl
     os.replace(partial, path)
 
 
-def more_where_it_bends(means: list[float], at_most: int = 5) -> list[int]:
-    """Probes of each epoch: as many as its mean curvature by the first one is times that of the epochs before it."""
-    return [1] + [int(np.clip(round(m / np.mean(means[:i])), 1, at_most)) for i, m in enumerate(means) if i]
-
-
 def dealt_by_gradient(gradient: np.ndarray, recipe: Recipe) -> np.ndarray:
     """Probes of each sample in each measured epoch as `fast` deals them out, (E, N) of gradients -> (E, N)."""
     settings = ScoreSettings(probes=recipe.probes, most_probes=recipe.most_probes)
@@ -160,8 +163,51 @@ def dealt_by_gradient(gradient: np.ndarray, recipe: Recipe) -> np.ndarray:
     return np.stack(found)
 
 
-def compare(path: Path) -> None:
-    """Print how the ranking of each way to measure agrees with two full ones."""
+def proportional(values: np.ndarray, usual: Callable[[np.ndarray], np.ndarray], first: int = 1) -> np.ndarray:
+    """As many probes as `values` (E, N) are times `usual` of the epochs before, 1 to 5; `first` in the first one."""
+    found = [np.full(values.shape[1], first)]
+    for done in range(1, len(values)):
+        found.append(np.clip(np.rint(values[done] / np.maximum(usual(values[:done]), 1e-12)), 1, MOST))
+    return np.stack(found).astype(int)
+
+
+def highest_so_far(curvature: np.ndarray) -> np.ndarray:
+    """Three for the tenth of the samples that is highest so far, by what its own probes found, (E, probes, N)."""
+    found, total = [], np.zeros(curvature.shape[2])
+    for probes in curvature:
+        counts = np.where(total >= np.quantile(total, 0.9), 3, 1) if found else np.ones(len(total), int)
+        total += averaged(probes[None], counts[None])[0]
+        found.append(counts)
+    return np.stack(found)
+
+
+def averaged(curvature: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Mean of the first `counts` (E, N) probes of (E, probes, N) -> (E, N)."""
+    taken = np.arange(curvature.shape[1])[:, None] < counts[:, None]  # (E, probes, N)
+    found: np.ndarray = (curvature * taken).sum(1) / counts
+    return found
+
+
+def ways(curvature: np.ndarray, gradient: np.ndarray, loss: np.ndarray, recipe: Recipe) -> dict[str, np.ndarray]:
+    """Name -> number of probes of each sample in each measured epoch, (E, N)."""
+    same = np.ones(gradient.shape, int)
+    whole = np.repeat(curvature[:, 0].mean(1, keepdims=True), gradient.shape[1], axis=1)
+    return {
+        "fast: gradient over the mean of all so far, three in the first epoch": dealt_by_gradient(gradient, recipe),
+        "one": same,
+        "two": 2 * same,
+        "three": 3 * same,
+        "the same, two in the first epoch": proportional(gradient, np.mean, 2),
+        "the same, one in the first epoch": proportional(gradient, np.mean),
+        "gradient over its own mean so far": proportional(gradient, lambda before: before.mean(0)),
+        "loss over its own mean so far": proportional(loss, lambda before: before.mean(0)),
+        "mean curvature of the epoch over that so far, for all": proportional(whole, np.mean),
+        "three for the tenth that is highest so far": highest_so_far(curvature),
+    }
+
+
+def compare(path: Path) -> list[dict[str, object]]:
+    """Print how the ranking of each way to measure agrees with full ones; the same as rows."""
     with np.load(path, allow_pickle=False) as file:
         wrong, (planned, plain) = file["planted"], file["schedule"].tolist()
         loss, gradient = file["loss"], file["gradient"]  # (E, N) each
@@ -170,42 +216,36 @@ def compare(path: Path) -> None:
     numbers = range(1, len(curvature) + 1)
     chosen = [number - 1 for number in numbers if recipe.measures_curvature(number)]
     warmed = [number - 1 for number in numbers if number >= recipe.curvature_from]
-    bound = recipe.curvature_least_loss
+    probed = loss[chosen] >= recipe.curvature_least_loss  # (E', N)
     full = {
-        "every epoch": curvature.mean((0, 1)),
-        "without warm-up": curvature[warmed].mean((0, 1)),
-        "the same epochs": curvature[chosen].mean((0, 1)),
-    }
-    probed = loss > bound
-    dealt = dealt_by_gradient(np.where(probed, gradient, 0)[chosen], recipe)  # (E', N)
-    spent = dealt[probed[chosen]].mean()
-    first = np.arange(curvature.shape[1])[:, None] < dealt[:, None]  # (E', probes, N)
-    numbers_of_probes = more_where_it_bends([curvature[epoch, 0].mean() for epoch in chosen])
-    placed = [curvature[epoch, :n].mean(0) for epoch, n in zip(chosen, numbers_of_probes, strict=True)]
-    ways = {
-        "ten probes, without warm-up": full["without warm-up"],
-        "ten probes, epochs of fast": full["the same epochs"],
-        "one probe, epochs of fast": curvature[chosen, 0].mean(0),
-        f"fast ({spent:.2f} probes, by the gradient, and bound on the loss)": np.where(
-            probed[chosen], (curvature[chosen] * first).sum(1) / dealt, 0
-        ).mean(0),
-        "one probe, bound on the loss": np.where(probed, curvature[:, 0], 0)[chosen].mean(0),
-        "two probes, bound on the loss": np.where(probed, curvature[:, :2].mean(1), 0)[chosen].mean(0),
-        f"{np.mean(numbers_of_probes):.2f} probes, more where it bends, and bound": np.where(
-            probed[chosen], placed, 0
-        ).mean(0),
+        "ten probes, the same epochs": curvature[chosen].mean((0, 1)),
+        "five other probes, the same epochs": curvature[chosen][:, MOST:].mean((0, 1)),
+        "ten probes, without warm-up": curvature[warmed].mean((0, 1)),
+        "ten probes, every epoch": curvature.mean((0, 1)),
     }
     print(f"{path}: {len(wrong)} samples, {wrong.sum()} planted, {len(numbers)} of {planned} epochs, {plain} plain")
-    print(f"  of the probes in the epochs of fast {probed[chosen].mean():.1%} are above the bound")
+    print(f"  of the probes in the epochs of fast {probed.mean():.1%} are above the bound")
     for name, values in full.items():
-        print(f"  ten probes, {name}: AUROC {roc_auc_score(wrong, values):.4f}")
-    for name, values in ways.items():
-        said = [f"AUROC {roc_auc_score(wrong, values):.4f}"]
+        print(f"  {name}: AUROC {roc_auc_score(wrong, values):.4f}")
+    rows = []
+    for name, counts in ways(curvature[chosen], np.where(probed, gradient[chosen], 0), loss[chosen], recipe).items():
+        values = np.where(probed, averaged(curvature[chosen], counts), 0).mean(0)
+        row: dict[str, object] = {
+            "run": path.stem,
+            "samples": len(wrong),
+            "probes of a picture": name,
+            "on average": f"{counts[probed].mean():.3f}",
+            "AUROC": f"{roc_auc_score(wrong, values):.4f}",
+        }
         for other, reference in full.items():
             top = min(TOP, len(values))
             common = len(set(np.argsort(-values)[:top]) & set(np.argsort(-reference)[:top])) / top
-            said.append(f"{other}: Spearman {spearmanr(values, reference).statistic:.3f}, top {top} {common:.2f}")
-        print(f"  {name}: " + "; ".join(said))
+            row[f"AUROC, {other}"] = f"{roc_auc_score(wrong, reference):.4f}"
+            row[f"Spearman, {other}"] = f"{spearmanr(values, reference).statistic:.4f}"
+            row[f"first {top} in common, {other}"] = f"{common:.2f}"
+        print("  " + "; ".join(f"{key} {value}" for key, value in row.items() if key not in ("run", "samples")))
+        rows.append(row)
+    return rows
 
 
 if __name__ == "__main__":

@@ -107,13 +107,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer pictures and epochs: minutes instead of an hour")
     parser.add_argument("--widths", default="16,64")
     parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--pictures", type=int, help="of the data set; default 512 (--quick) or 1797")
     parser.add_argument("--one-batch", type=int, help="pictures in the batch that goes both ways with n = 10")
     parser.add_argument("--skip-scan", action="store_true", help="leave out the whole scans")
     parser.add_argument("--only-scan", action="store_true", help="only the whole scans")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
     rows, notes = [], []
-    digits = ColouredDigits(512 if options.quick else 1797)
+    digits = ColouredDigits(options.pictures or (512 if options.quick else 1797))
     for width in [int(text) for text in options.widths.split(",")]:
         if not options.only_scan:
             found, said = phases_of(width, digits, options.repetitions, options.quick, options.one_batch)
@@ -158,11 +159,13 @@ def phases_of(
     light, heavy = folded(model), reference_network(model)
     batch = measuring_batch(SIDE, width, CPU)
 
-    def measured(probes: int, pictures: int, curvature: bool = True, least_loss: float = 0.0) -> np.ndarray:
-        settings = ScoreSettings(probes=probes, step=STEP, least_loss=least_loss)
+    def measured(
+        probes: int, pictures: int, curvature: bool = True, least_loss: float = 0.0, most: int | None = None
+    ) -> np.ndarray:
+        settings = ScoreSettings(probes=probes, most_probes=most, step=STEP, least_loss=least_loss)
         scores = [s for s in build(settings) if curvature or s.needs == "forward"]
         part = all_pixels[:pictures], all_labels[:pictures]
-        found = measure(light, *part, scores, epoch=1, batch_size=batch, device=CPU)
+        found = measure(light, *part, scores, epoch=1, batch_size=batch, device=CPU, usual_gradient=usual)
         return found["curvature" if curvature else "loss"]
 
     def reference(probes: int) -> np.ndarray:
@@ -170,6 +173,8 @@ def phases_of(
         settings = {"epoch": 1, "probes": probes, "step": STEP, "seed": 0}
         return reference_curvature(heavy, images, all_labels[:one_batch], **settings).numpy()
 
+    gradient = measure(light, pixels, labels, build(ScoreSettings()), epoch=1, batch_size=batch, device=CPU)["gradient"]
+    usual = float(gradient.mean())
     agreement = spearmanr(reference(PROBES), measured(PROBES, one_batch)).statistic
 
     def saved() -> None:
@@ -190,6 +195,7 @@ def phases_of(
         Phase("folding and checkpoint", count, lambda: (folded(model), saved())),
         Phase("scores without curvature", count, lambda: measured(1, count, curvature=False)),
         Phase("all scores, curvature n = 1", count, lambda: measured(1, count)),
+        Phase("the same, 1 to 5 by the gradient", count, lambda: measured(1, count, most=recipe.most_probes)),
         *(Phase(f"the same, {share:.0%} above the bound on the loss", count, partly(share)) for share in SHARES),
         Phase("one batch, all scores, n = 10", one_batch, lambda: measured(PROBES, one_batch)),
         Phase("one batch, reference way, n = 10", one_batch, lambda: reference(PROBES)),

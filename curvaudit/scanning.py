@@ -374,8 +374,14 @@ def _check_same(run: store.Run, info: RunInfo) -> None:
     if changed:
         # What the recipe makes of a setting says nothing beside the setting itself.
         given = [text for name, text in changed.items() if not name.startswith("recipe.")]
+        if not given:
+            raise CurvauditError(
+                f"{run.path} cannot be resumed: it was begun by a curvaudit that trains or measures otherwise "
+                f"({'; '.join(changed.values())}).",
+                "Finish it with that version, `curvaudit report` what is there, or use -o for a new run.",
+            )
         raise CurvauditError(
-            f"{run.path} cannot be resumed with other settings: {'; '.join(given or changed.values())}.",
+            f"{run.path} cannot be resumed with other settings: {'; '.join(given)}.",
             "Give the settings of the first start, or use -o for a new run.",
         )
     if run.info.source_fingerprint != info.source_fingerprint:

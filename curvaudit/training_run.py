@@ -223,8 +223,8 @@ class Training:
         return [self._wrong_of(correct > 0).tolist() for correct in last]
 
     def _gradients_so_far(self) -> list[float]:
-        means = (_mean(logged) for logged in store.open_run(self.work.path).measure_epochs(self.index, "gradient"))
-        return [mean for mean in means if not np.isnan(mean)]
+        logged = store.open_run(self.work.path).measure_epochs(self.index, "gradient")
+        return [_mean(values) for values in logged if _usable(values)]
 
     def _wrong_of(self, correct: np.ndarray) -> np.ndarray:
         return np.flatnonzero(self.work.memorizable & ~correct)
@@ -249,7 +249,7 @@ class Training:
         """Measure the network as it is, commit the epoch, say so; True if memorized."""
         begun = clock.seconds()
         measured = self._measure(model, state.epoch)
-        if "gradient" in measured.values:
+        if _usable(measured.values.get("gradient")):
             self._gradients.append(_mean(measured.values["gradient"]))
         correct = measured.values["correct"] > 0  # (N,)
         self._wrong.append(self._wrong_of(correct))
@@ -361,6 +361,11 @@ class _Measured:
     def validation_mean(self, score: str) -> float:
         """NaN where it was not measured."""
         return _mean(self.validation[score]) if score in self.validation else float("nan")
+
+
+def _usable(gradient: np.ndarray | None) -> bool:
+    """Whether the gradients of an epoch, (N,), were measured and are all numbers: a mean of others says nothing."""
+    return gradient is not None and bool(np.isfinite(gradient).all())
 
 
 def _mean(values: np.ndarray) -> float:

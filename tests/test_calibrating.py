@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from html import unescape
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import pytest
 
 import curvaudit
 from curvaudit import calibration_trial, extras, sources
-from curvaudit.calibration import spread
+from curvaudit.calibration import Distribution, spread
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
 from curvaudit.exports import calibrations, svg
-from curvaudit.exports.calibrations import text, wording
+from curvaudit.exports.calibrations import page, text, wording
 from curvaudit.records import EpochDone, PhaseStarted
 from curvaudit.trials import confident, detection
 from curvaudit.trials.planting import plant
@@ -191,6 +192,17 @@ def test_histograms_mark_what_was_planted(calibrated):
     drawing = svg.histogram("title", "x", values, part=values >= 7)
     assert drawing.count('class="bar"') == 10 and drawing.count('class="bar part"') == 3
     assert 'class="bar part"' not in svg.histogram("title", "x", values)
+
+
+def test_pictures_at_zero_do_not_press_the_others_into_one_bar():
+    """`fast` logs curvature 0 where the loss is next to nothing: most pictures of an easy set."""
+    values = np.concatenate([np.zeros(900), np.geomspace(1e-9, 1.0, 2100)])
+    planted = np.zeros(3000, bool)
+    planted[[0, 2999]] = True
+    figure = page.figure(Distribution(0.01, 0, "curvature", "(nat/pixel)^2", values, planted))
+    counts = [int(count) for count in re.search('data-counts="([^"]*)"', str(figure.drawing))[1].split()]
+    assert sum(counts) == 2100 and max(counts) < 100
+    assert figure.caption.endswith("not drawn: 900 pictures at 0, 1 of them planted")
 
 
 def test_the_folder_says_the_same_in_three_formats(calibrated):

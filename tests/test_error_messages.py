@@ -542,6 +542,10 @@ ELSEWHERE = {
     ): "crash/test_trouble.py::test_out_of_memory_says_what_helps_and_keeps_epochs",
     (
         "scanning",
+        "{run.path} cannot be resumed: it was begun",
+    ): "test_scan.py::test_a_run_of_a_curvaudit_with_another_recipe_is_not_resumed_and_no_setting_is_blamed",
+    (
+        "scanning",
         "{run.path} cannot be resumed: the pictures",
     ): "test_scan.py::test_resume_of_another_configuration_or_source_is_refused",
     (

@@ -17,7 +17,6 @@ SMALL = {
     "resolution": "12",
     "workers": 1,
     "batch_size": 16,
-    "probes": 2,
 }
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -84,6 +85,8 @@ def test_spiral_writes_everything(tmp_path):
     rows = table(tmp_path / "s", "spiral-epochs")
     assert [row["epoch"] for row in rows] == ["1", "2", "3"] and float(rows[0]["curvature"]) > 0
     assert result.command.startswith("curvaudit reproduce spiral --seeds 1 --epochs 3")
+    # After three epochs points are still wrong: there is no epoch to count from.
+    assert result.outcome.sentences[-1].endswith("in 0 of 1 trainings.")
 
 
 # --- experiments that read run files -------------------------------------------------
@@ -281,6 +284,22 @@ def test_classes_show_both_ends_of_both_splits(tmp_path, folder):
     curvaudit.reproduce("classes", tmp_path / "again", from_runs=paths)
     # In the order of the files: first that of the held-out fifth.
     assert (tmp_path / "again" / "classes-1.csv").read_bytes() == (tmp_path / "c" / "classes-0.csv").read_bytes()
+
+
+def test_among_pictures_of_no_curvature_the_lowest_loss_comes_last(run):
+    """`fast` does not probe where the loss is next to nothing, and the flattest of a class are no accident of order."""
+    from curvaudit.experiments.classes import extremes
+
+    made = curvaudit.report(run, thumbnails=False)
+    flat = np.arange(90) % 7 > 1
+    made.scores["curvature"][flat] = 0
+    suspicious = np.argsort(-made.scores["curvature"], kind="stable")
+    found = extremes(replace(made, order=suspicious))
+    assert found
+    for one in found:
+        mine = np.flatnonzero(flat & (made.samples.labels == one.label))
+        expected = mine[np.argsort(made.scores["loss"][mine], kind="stable")][: len(one.lowest)]
+        np.testing.assert_allclose(made.scores["loss"][one.lowest], made.scores["loss"][expected])
 
 
 def test_dynamics_trains_with_a_second_split_and_measures_every_epoch(tmp_path, folder):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import curvaudit
 from curvaudit import sources
 from curvaudit.errors import CurvauditError
 from curvaudit.records import EpochDone, PhaseStarted
+from curvaudit.training import presets
 from curvaudit.training.recipe import Recipe
 from curvaudit.trials.planting import plant
 
@@ -190,6 +192,21 @@ def test_resume_names_the_settings_that_changed_and_not_what_follows_from_them(i
     said = error.value.message
     assert f"epochs was {SMALL['epochs']} and is now {SMALL['epochs'] + 8}" in said and "width was" in said
     assert "recipe." not in said
+
+
+def test_a_run_of_a_curvaudit_with_another_recipe_is_not_resumed_and_no_setting_is_blamed(
+    image_folder, tmp_path, monkeypatch
+):
+    out = tmp_path / "run.h5"
+    kept = presets.fast
+    with monkeypatch.context() as older:
+        older.setattr(presets, "fast", lambda *given: replace(kept(*given), most_probes=None))
+        curvaudit.scan(image_folder, out, **SMALL)
+    before = out.read_bytes()
+    with pytest.raises(CurvauditError, match="begun by a curvaudit that") as error:
+        curvaudit.scan(image_folder, out, resume=True, **SMALL)
+    assert "recipe.most_probes was None and is now 5" in error.value.message and "-o" in error.value.hint
+    assert out.read_bytes() == before
 
 
 def test_overwrite_replaces_run_files_alone(image_folder, tmp_path):

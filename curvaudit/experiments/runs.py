@@ -49,7 +49,7 @@ class Chosen:
             "preset": t.recipe.get("preset", ""),
             "epochs": t.epochs,
             "curvature measured in": int(np.isfinite(self.run.epoch_means(t.index, "curvature")).sum()),
-            "probes": t.recipe.get("probes", ""),
+            "probes": " to ".join(str(n) for n in (t.recipe.get("probes", ""), t.recipe.get("most_probes")) if n),
             "width": config.get("width", ""),
             "resolution": config.get("resolution", ""),
             "memorized": "yes" if t.memorized else "no",

@@ -48,13 +48,17 @@ def render(result: Calibration) -> bytes:
 
 def _figures(result: Calibration) -> list[Figure]:
     wanted = (CURVATURE, result.best)
-    return [_figure(one) for name in dict.fromkeys(wanted) for one in result.distributions if one.score == name]
+    return [figure(one) for name in dict.fromkeys(wanted) for one in result.distributions if one.score == name]
 
 
-def _figure(one: Distribution) -> Figure:
+def figure(one: Distribution) -> Figure:
+    """Figure 5 of the paper for one score of one trial."""
     values = np.asarray(one.values, float)
     positive = values[np.isfinite(values) & (values > 0)]
-    log = len(positive) == len(values) and float(positive.max()) > _SKEWED * float(np.median(positive))
+    # A value of 0 (`fast` does not probe where the loss is next to nothing) has no place on such an axis, and must not
+    # press all others into one bar.
+    log = not (values < 0).any() and len(positive) > 0 and float(positive.max()) > _SKEWED * float(np.median(positive))
+    zero = values == 0
     title = f"{one.score}, {wording.percent(one.rate)} planted errors"
     drawing = svg.histogram(
         f"Histogram of {title}",
@@ -63,4 +67,8 @@ def _figure(one: Distribution) -> Figure:
         log=log,
         part=one.planted,
     )
-    return Figure(f"{title}, seed {one.seed}", Markup(drawing))
+    left_out = ""
+    if log and zero.any():
+        planted = int((zero & np.asarray(one.planted)).sum())
+        left_out = f"; not drawn: {int(zero.sum()):,} pictures at 0, {planted:,} of them planted"
+    return Figure(f"{title}, seed {one.seed}{left_out}", Markup(drawing))
