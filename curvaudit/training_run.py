@@ -156,7 +156,8 @@ class Training:
             if rows >= recipe.epochs - 1:
                 lately = work.processes.told(lambda: {"wrong": self._wrong_lately()})["wrong"]
                 self._wrong.extend(np.array(one, np.int64) for one in lately)
-            self._gradients += work.processes.told(lambda: {"means": self._gradients_so_far()})["means"]
+            if recipe.most_probes is not None:  # else nobody asks, and the file may be large
+                self._gradients += work.processes.told(lambda: {"means": self._gradients_so_far()})["means"]
             model.load_state_dict(saved.model)
             optimizer.load_state_dict(saved.optimizer)
             done = saved.epoch

@@ -28,7 +28,9 @@ def verdict(report: Report, counts: Mapping[str, int]) -> Verdict:
             start = "Not fine yet" if severity == "error" else "No conflict and no unreadable file, but look again"
             others = [rule for rule in found if severity == "error" and rule.severity == "warning"]
             further = f"Then: {_joined(others, counts)}." if others else ""
-            return Verdict(f"{start}: {_joined(mine, counts)}.", mine[0].next_step, severity, further)
+            return Verdict(
+                f"{start}: {_joined(mine, counts)}.", mine[0].next_step or "Look at these first.", severity, further
+            )
     if any(caveat.severity != "note" for caveat in report.caveats):
         return Verdict(
             "Nothing found so far, but this audit has limits.", "Read them below before you rely on it.", "warning"

@@ -38,9 +38,8 @@ def score(settings: ScoreSettings) -> Score:
         assert batch.gradient is not None
         counts = probes_of(batch.gradient, batch.usual_gradient, settings)  # (B,)
         numbers = torch.arange(int(counts.max()), device=counts.device)  # (n,)
-        squares = torch.zeros(
-            len(numbers), len(counts), device=counts.device
-        )  # (n, B), not added up on the spot: atomics have no order
+        # Not added up on the spot: on a GPU that has no fixed order.
+        squares = torch.zeros(len(numbers), len(counts), device=counts.device)  # (n, B)
         wanted = (numbers[:, None] < counts).nonzero()  # (P, 2), probe and place in the batch
         for part in torch.split(wanted, len(counts)):  # (Q, 2)
             probe, place = part.unbind(1)

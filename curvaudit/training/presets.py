@@ -56,7 +56,7 @@ def fast(samples: int, channels: int) -> Recipe:
         curvature_from=1 + math.ceil(WARM * augmented),
         # A third to a half of all probes in plain epochs; ranks stay (docs/performance.md).
         curvature_least_loss=0.003,
-        # A third more probes, where they are needed, do what twice as many would (docs/performance.md).
+        # A third to a half more probes, where they are needed, do what twice as many would (docs/performance.md).
         most_probes=5,
     )
 
