@@ -97,7 +97,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for seed in numbers(options.seeds):
         rows += compared(options, pixels, labels, len(source.classes), seed)
-        write(rows, options, f"{source.name}, {len(labels)} pictures of {tuple(pixels.shape[1:])}")
+        write(rows, options, f"{Path(options.source).name}, {len(labels)} pictures of {tuple(pixels.shape[1:])}")
 
 
 def numbers(text: str) -> list[int]:
@@ -294,7 +294,7 @@ def write(rows: list[dict[str, Any]], options: argparse.Namespace, pictures: str
 
 
 def spread(values: list[float]) -> str:
-    return f"{np.mean(values):.5g} [{min(values):.5g} – {max(values):.5g}]"
+    return f"{np.mean(values):.6g} [{min(values):.6g} – {max(values):.6g}]"
 
 
 if __name__ == "__main__":
