@@ -10,6 +10,7 @@ import numpy as np
 
 from . import store
 from .records import Skipped
+from .utf8 import encoded
 
 _KEPT_ENVIRONMENT = ("curvaudit", "python", "torch", "numpy")
 _DROPPED_SETTINGS = ("source", "data_dir", "split", "validation", "image_column", "label_column")
@@ -22,7 +23,7 @@ def anonymized(run: store.Run) -> store.Run:
     has the whole data set can work out which sample is which, nobody else can, not even from a
     list of likely file names. Equal pictures stay equal. Class names and row numbers stay.
     """
-    key = run.info.source_fingerprint.encode("utf-8", "backslashreplace")[:64]
+    key = encoded(run.info.source_fingerprint)[:64]
     samples = replace(
         run.samples,
         ids=_hashed(run.samples.ids, key, "sample"),
@@ -51,10 +52,7 @@ def _without_names(reason: str) -> str:
 
 
 def _hashed(names: Sequence[str], key: bytes, prefix: str) -> tuple[str, ...]:
-    return tuple(
-        f"{prefix}-{blake2b(name.encode('utf-8', 'backslashreplace'), key=key, digest_size=8).hexdigest()}"
-        for name in names
-    )
+    return tuple(f"{prefix}-{blake2b(encoded(name), key=key, digest_size=8).hexdigest()}" for name in names)
 
 
 def _contents(hashes: np.ndarray, key: bytes) -> np.ndarray:

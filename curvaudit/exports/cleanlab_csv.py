@@ -8,6 +8,7 @@ import json
 import numpy as np
 
 from ..records import Report
+from ..utf8 import encoded
 from .rows import Rows
 
 _LABEL_RULES = ("CA101", "CA102", "CA201")
@@ -83,4 +84,4 @@ def render(report: Report) -> bytes:
                 "CA302" in rules,
             ]
         )
-    return buffer.getvalue().encode("utf-8", "backslashreplace")
+    return encoded(buffer.getvalue())

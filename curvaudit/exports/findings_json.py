@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..records import Finding, Neighbours, Report, Skipped
+from ..utf8 import valid
 from .chosen import chosen_training
-from .plain import text
 
 SCHEMA = "curvaudit-findings/1"
 
@@ -149,7 +149,7 @@ def finding_object(finding: Finding) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """Only what JSON knows: evidence, config and environment may hold numpy values and paths."""
     if isinstance(value, Mapping):
-        return {text(str(key)): _plain(item) for key, item in value.items()}
+        return {valid(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, list | tuple):
@@ -160,4 +160,4 @@ def _plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int):
         return value
-    return text(str(value))
+    return valid(str(value))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..decisions import Decision
 from ..records import Samples
+from ..utf8 import encoded
 from .rows import Rows
 
 _HEADS = ("path", "label", "split")  # what a manifest is read by
@@ -57,7 +58,7 @@ def render(samples: Samples, decisions: Mapping[int, Decision]) -> Fixed:
         kept += 1
         writer.write_exactly([path, label, *(texts[row] for texts in further.values())])
     return Fixed(
-        buffer.getvalue().encode("utf-8", "backslashreplace"),
+        encoded(buffer.getvalue()),
         kept,
         dropped,
         relabelled,

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from ..records import Finding, Report, Rule
 from ..rules import CONFLICTS, NEEDS_COMPARISON, NEEDS_TRAINING, ORDER, RULES
 from ..scores import DERIVED
+from ..utf8 import encoded
 from .charts import charts, unit_of
 from .chosen import chosen_training
 from .class_view import class_rows, heat_map
@@ -88,8 +89,7 @@ def render(report: Report) -> bytes:
             **body,
         )
     )
-    # A file name that is not UTF-8 reaches us as lone surrogates, which UTF-8 cannot hold.
-    return text.encode("utf-8", "backslashreplace")
+    return encoded(text)
 
 
 def _context(report: Report, tiles: Tiles) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from jinja2 import Environment, StrictUndefined
 
 from ..records import Report
 from ..rules import RULES
+from ..utf8 import valid
 from .chosen import chosen_training
 from .tiles import Tiles
 from .verdict import verdict
@@ -30,4 +31,4 @@ def render(report: Report) -> str:
         ranked=chosen_training(report) is not None,
         tiles=[(tile, tiles.data_uri(tile.row)) for tile in made],
     )
-    return text.encode("utf-8", "backslashreplace").decode()
+    return valid(text)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..records import Finding, Report, Trajectories
+from ..utf8 import valid
 from .chosen import chosen_training
-from .plain import text
 from .tiles import Tile, crisp, distance_in_words
 
 _EPOCHS = 80  # points of a curve; longer trainings are thinned evenly
@@ -37,19 +37,19 @@ def page_data(report: Report, tiles: Sequence[Tile], pictures: Collection[int]) 
     names = list(report.scores)
     further = report.samples.further  # the path is the id once more
     content = {
-        "run": text(report.run_path),
-        "source": text(report.run.source),
+        "run": valid(report.run_path),
+        "source": valid(report.run.source),
         "fingerprint": report.run.source_fingerprint,
         "store": _store(report),
         "total": len(report.samples),
         "ranked": chosen_training(report) is not None,
         "rankBy": report.rank_by,
-        "classes": [text(name) for name in report.samples.classes],
-        "scores": [text(name) for name in names],
-        "columns": [text(name) for name in further],
+        "classes": [valid(name) for name in report.samples.classes],
+        "scores": [valid(name) for name in names],
+        "columns": [valid(name) for name in further],
         "samples": {
             "row": rows,
-            "id": [text(tile.id) for tile in tiles],
+            "id": [valid(tile.id) for tile in tiles],
             "label": [tile.label_number for tile in tiles],
             "rank": [tile.rank for tile in tiles],
             "suggested": report.suggested[rows].tolist(),
@@ -87,7 +87,7 @@ def _finding(finding: Finding, on_page: set[int]) -> dict[str, Any]:
         "name": finding.rule.name,
         "severity": finding.rule.severity,
         "fingerprint": finding.fingerprint,
-        "message": text(finding.message),
+        "message": valid(finding.message),
         "distance": distance_in_words(finding),
         "rows": [row for row in members if row in on_page],
         "size": len(members),
@@ -119,7 +119,7 @@ def _neighbours(report: Report, rows: list[int], pictures: Collection[int]) -> d
         "nearEpoch": known.epoch,
         "others": {
             "row": others,
-            "id": [text(report.samples.ids[row]) for row in others],
+            "id": [valid(report.samples.ids[row]) for row in others],
             "label": report.samples.labels[others].tolist(),
             "kept": [int(row in pictures) for row in others],
             "crisp": [int(crisp(report.samples, row)) for row in others],
@@ -156,7 +156,7 @@ def _places(known: Trajectories, rows: list[int]) -> list[int]:
 
 
 def _cut(content: str) -> str:
-    return text(content if len(content) <= _LONGEST else f"{content[:_LONGEST]}…")
+    return valid(content if len(content) <= _LONGEST else f"{content[:_LONGEST]}…")
 
 
 def _numbers(values: Iterable[float], digits: int = _DIGITS) -> list[float | None]:

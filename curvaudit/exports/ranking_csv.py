@@ -7,6 +7,7 @@ import io
 import numpy as np
 
 from ..records import Neighbours, Report
+from ..utf8 import encoded
 from .rows import Rows
 
 _COLUMNS = ("rank", "index", "id", "label", "score", "suggested_label", "rules")
@@ -62,8 +63,7 @@ def render(report: Report) -> bytes:
                     *(inert(texts[row]) for texts in further.values()),
                 ]
             )
-    # A file name that is not UTF-8 reaches us as lone surrogates, which UTF-8 cannot hold.
-    return buffer.getvalue().encode("utf-8", "backslashreplace")
+    return encoded(buffer.getvalue())
 
 
 def _beside(near: Neighbours, labels: np.ndarray, row: int) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..extras import need
 from ..records import Report
+from ..utf8 import valid
 
 
 def render(report: Report) -> bytes:
@@ -39,18 +40,18 @@ def render(report: Report) -> bytes:
     columns = {
         "rank": pa.array(np.asarray(report.rank, np.int64)[order]),
         "index": pa.array(np.asarray(order, np.int64)),
-        "id": pa.array([_text(samples.ids[row]) for row in order], pa.string()),
-        "label": pa.array([_text(report.label(row)) for row in order], pa.string()),
+        "id": pa.array([valid(samples.ids[row]) for row in order], pa.string()),
+        "label": pa.array([valid(report.label(row)) for row in order], pa.string()),
         "score": numbers(report.scores.get(report.rank_by, unmeasured)),
         "suggested_label": pa.array(
-            [_text(samples.classes[row]) if row >= 0 else None for row in suggested], pa.string()
+            [valid(samples.classes[row]) if row >= 0 else None for row in suggested], pa.string()
         ),
         "rules": pa.array([" ".join(report.rules_of(int(row))) for row in order], pa.string()),
         **{name: numbers(values) for name, values in report.scores.items()},
         **_spread(report, pa),
         **_neighbours(report, pa),
         **{
-            f"meta:{name}": pa.array([_text(texts[row]) for row in order], pa.string())
+            f"meta:{name}": pa.array([valid(texts[row]) for row in order], pa.string())
             for name, texts in samples.columns.items()
         },
     }
@@ -75,8 +76,3 @@ def _neighbours(report: Report, pa: Any) -> dict[str, Any]:
         "neighbours": pa.array([near.of(row) or None for row in rows], pa.list_(pa.int64())),
         "neighbours_alike": pa.array([near.alike(row, labels) for row in rows], pa.float32()),
     }
-
-
-def _text(text: str) -> str:
-    """Lone surrogates (file names in another encoding) written out: Parquet holds UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()

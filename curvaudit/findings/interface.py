@@ -15,6 +15,7 @@ from ..copies.matching import FLAT as FLAT
 from ..records import Finding, SampleRef, Samples, Skipped, Stability, TrainingInfo
 from ..rules import RULES
 from ..scores.consensus import NAME as CONSENSUS
+from ..utf8 import encoded
 
 
 @dataclass(frozen=True)
@@ -126,4 +127,4 @@ def joined(one: Samples, other: Samples) -> Samples:
 def fingerprint(rule: str, parts: Iterable[str]) -> str:
     """16 hex digits of rule and contents: renaming and reordering change nothing."""
     text = "\n".join([rule, *sorted(parts)])
-    return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
+    return blake2b(encoded(text), digest_size=8).hexdigest()

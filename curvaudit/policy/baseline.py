@@ -18,6 +18,7 @@ from typing import Any
 from .. import decisions
 from ..errors import CurvauditError
 from ..records import Finding, Samples
+from ..utf8 import valid
 from ..whole_file import write_whole
 
 SCHEMA = "curvaudit-baseline/1"
@@ -110,7 +111,7 @@ def write(path: str | os.PathLike[str], findings: Iterable[Finding]) -> None:
     path = Path(path)
     require_writable(path)
     entries = sorted(
-        ({"fingerprint": f.fingerprint, "rule": f.rule.id, "message": _text(f.message)} for f in findings),
+        ({"fingerprint": f.fingerprint, "rule": f.rule.id, "message": valid(f.message)} for f in findings),
         key=lambda entry: (entry["rule"], entry["fingerprint"], entry["message"]),
     )
     document = json.dumps({"schema": SCHEMA, "accepted": entries}, indent=1, ensure_ascii=True)
@@ -165,7 +166,3 @@ def _decided(made: Iterable[decisions.Decision], name: str) -> Baseline:
         else:
             mend.add(key)
     return Baseline(fine=fine, mend=frozenset(mend), files=(name,))
-
-
-def _text(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import CurvauditError
+from ..utf8 import valid
 
 _IMAGE_NAMES = ("image", "img", "picture", "jpg", "png")
 _LABEL_NAMES = ("label", "labels", "class", "target", "cls")
@@ -55,7 +56,7 @@ def identities(paths: Sequence[str | None]) -> list[str]:
     """Ids of N pictures: their paths where each has its own, otherwise the row numbers."""
     there = [path for path in paths if path]
     if len(set(there)) == len(paths):
-        return [path.encode("utf-8", "backslashreplace").decode() for path in there]
+        return [valid(path) for path in there]
     width = len(str(max(0, len(paths) - 1)))
     return [f"{row:0{width}d}" for row in range(len(paths))]
 

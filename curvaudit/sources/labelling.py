@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..utf8 import valid
 from .naming import made_unique
 
 
@@ -87,8 +88,7 @@ def _plain(item: Any, named: bool) -> tuple[str | int | None, str]:
     if isinstance(item, str):
         if "\0" in item:
             return None, "its label holds a NUL character"
-        # JSON can smuggle in halves of characters, which no file can hold.
-        return item.encode("utf-8", "backslashreplace").decode(), ""
+        return valid(item), ""
     if isinstance(item, bool) and not named:
         return str(item).lower(), ""  # a bool is an int to Python, but nobody wrote 1 or 0
     if isinstance(item, float) and item.is_integer():

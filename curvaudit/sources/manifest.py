@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import CurvauditError, UnreadableImage
 from ..records import Skipped
+from ..utf8 import valid
 from . import splits
 from .interface import SourceOptions
 from .labelling import label_all
@@ -98,7 +99,7 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         table.skipped.append(Skipped(path.name, reason, "ignored"))
         further = further[:_MOST_COLUMNS]
     rows = [table.rows[i] for i in chosen]
-    paths = [_clean(str(row.fields[path_column])) for row in rows]
+    paths = [valid(str(row.fields[path_column])) for row in rows]
     columns = {name: [_shown(row.fields.get(name)) for row in rows] for name in further}
     folder = path.parent
     files = [_file(folder, written) for written in paths]
@@ -155,7 +156,7 @@ def _read_table(text: str, shown: str) -> _Table:
     reader = csv.reader(io.StringIO(_without_blanks(text, delimiter), newline=""), delimiter=delimiter, strict=True)
     records = _records(reader, shown)
     header = next(records, (0, []))[1]
-    names = [_clean(name.strip()) or f"column {number}" for number, name in enumerate(header, 1)]
+    names = [valid(name.strip()) or f"column {number}" for number, name in enumerate(header, 1)]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise CurvauditError(f"The manifest {shown} has the column {twice!r} twice.", "Give each column its own name.")
@@ -219,7 +220,7 @@ def _read_json_lines(text: str) -> _Table:
         if not isinstance(fields, dict):
             table.skip(line, f"not a JSON object, but {type(fields).__name__}")
             continue
-        fields = {_clean(name) or "(no name)": value for name, value in fields.items()}
+        fields = {valid(name) or "(no name)": value for name, value in fields.items()}
         known.update(dict.fromkeys(fields))
         table.rows.append(_Row(line, fields))
     table.columns = list(known)
@@ -279,13 +280,8 @@ def _choose_split(table: _Table, column: str | None, wanted: str | None, shown: 
 
 def _shown(value: Any) -> str:
     if isinstance(value, str):
-        return _clean(value)
-    return "" if value is None else _clean(json.dumps(value, ensure_ascii=False))
-
-
-def _clean(text: str) -> str:
-    """Without halves of characters, which JSON can write and no file can hold."""
-    return text.encode("utf-8", "backslashreplace").decode()
+        return valid(value)
+    return "" if value is None else valid(json.dumps(value, ensure_ascii=False))
 
 
 # --- opening -------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from PIL.Image import Image
 
 from .. import images
 from ..errors import CurvauditError
+from ..utf8 import valid
 from . import splits
 from .interface import SourceOptions
 from .labelling import label_all
@@ -109,7 +110,7 @@ def _texts(array: np.ndarray) -> list[str]:
     found = []
     for item in np.ravel(array).tolist():
         text = item.decode("utf-8", "backslashreplace") if isinstance(item, bytes) else str(item)
-        found.append(text.encode("utf-8", "backslashreplace").decode())
+        found.append(valid(text))
     return found
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ..utf8 import encoded, valid
 from .arrays import write_checked
 
 _TEXTS = 4096  # texts a chunk, at most
@@ -57,15 +58,15 @@ def said(item: h5py.Group | h5py.Dataset, name: str) -> str:
 
 def write_texts(group: h5py.Group, name: str, values: Sequence[str]) -> None:
     """A data set of texts, (N,)."""
-    encoded = [clean(value).encode() for value in values]
-    longest = max(map(len, encoded), default=1) or 1
+    blocks = [clean(value).encode() for value in values]
+    longest = max(map(len, blocks), default=1) or 1
     at_once = _texts_at_once(longest)
     # Compressed: one long name must not cost its length for every other.
     checked = {"fletcher32": True, "compression": "gzip", "chunks": (min(len(values), at_once),)} if values else {}
     kind = h5py.string_dtype("utf-8", longest)
     data = group.create_dataset(name, shape=(len(values),), dtype=kind, track_times=False, **checked)
     for start in range(0, len(values), at_once):
-        data[start : start + at_once] = np.array(encoded[start : start + at_once], dtype=kind)
+        data[start : start + at_once] = np.array(blocks[start : start + at_once], dtype=kind)
 
 
 def _texts_at_once(length: int) -> int:
@@ -81,7 +82,7 @@ def read_texts(data: h5py.Dataset) -> tuple[str, ...]:
 
 def is_long(texts: Sequence[str]) -> bool:
     """Whether to fill all up to the longest would cost gigabytes of nothing: one list of polygons is enough."""
-    lengths = [len(text.encode("utf-8", "backslashreplace")) for text in texts]
+    lengths = [len(encoded(text)) for text in texts]
     longest = max(lengths, default=0)
     return longest > _LONG and longest * len(texts) > _TEXT_BYTES + 4 * sum(lengths)
 
@@ -90,9 +91,9 @@ def write_long_texts(parent: h5py.Group, name: str, values: Sequence[str], posit
     """A column as one block of bytes, as pictures lie."""
     group = parent.create_group(name)
     group.attrs["position"] = position
-    encoded = [clean(value).encode() for value in values]
-    write_checked(group, "offsets", np.cumsum([0, *map(len, encoded)], dtype=np.int64))
-    write_checked(group, "data", np.frombuffer(b"".join(encoded), np.uint8), "gzip")
+    blocks = [clean(value).encode() for value in values]
+    write_checked(group, "offsets", np.cumsum([0, *map(len, blocks)], dtype=np.int64))
+    write_checked(group, "data", np.frombuffer(b"".join(blocks), np.uint8), "gzip")
 
 
 def read_long_texts(group: h5py.Group) -> tuple[str, ...]:
@@ -105,13 +106,13 @@ def read_long_texts(group: h5py.Group) -> tuple[str, ...]:
 
 def size_of_texts(texts: Sequence[str]) -> int:
     """Bytes that a data set of texts takes at most, about."""
-    lengths = [len(text.encode("utf-8", "backslashreplace")) + 4 for text in texts]
+    lengths = [len(encoded(text)) + 4 for text in texts]
     return _TEXTS + 2 * sum(lengths) + max(lengths, default=0) * len(texts) // 500  # zeros are packed to a thousandth
 
 
 def clean(text: str) -> str:
     """HDF5 strings end at NUL, and UTF-8 knows no lone surrogates: both become escapes."""
-    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+    return valid(text.replace("\0", "\\x00"))
 
 
 def to_json(value: Mapping[str, Any]) -> str:

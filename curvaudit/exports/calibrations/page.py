@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ...calibration import CURVATURE, Calibration, Distribution
+from ...utf8 import encoded
 from .. import svg
 from ..pages import environment, part, policy
 from ..settings import flat
@@ -43,7 +44,7 @@ def render(result: Calibration) -> bytes:
             environment=flat(result.environment),
         )
     )
-    return text.encode("utf-8", "backslashreplace")
+    return encoded(text)
 
 
 def _figures(result: Calibration) -> list[Figure]:

@@ -17,6 +17,7 @@ from ...policy.outcome import CheckResult, Judged, Places
 from ...printable import printable
 from ...records import Rule
 from ...rules import RULES
+from ...utf8 import encoded
 from . import wording
 
 MOST = 5_000  # results
@@ -127,11 +128,8 @@ def _result(item: Judged, result: CheckResult, places: Places) -> dict[str, Any]
 
 
 def _location(path: str, line: int) -> dict[str, Any]:
-    return {"physicalLocation": {"artifactLocation": {"uri": _uri(path)}, "region": {"startLine": line}}}
-
-
-def _uri(path: str) -> str:
-    return quote(path.encode("utf-8", "backslashreplace"), safe="/")
+    address = quote(encoded(path), safe="/")
+    return {"physicalLocation": {"artifactLocation": {"uri": address}, "region": {"startLine": line}}}
 
 
 def _note(level: str, text: str) -> dict[str, Any]:

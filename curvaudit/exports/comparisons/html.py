@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from ...comparison import Comparison, Picture
+from ...utf8 import encoded
 from ..pages import environment, part, policy
 from ..tiles import data_address
 from . import wording
@@ -62,8 +63,7 @@ def render(made: Comparison) -> bytes:
         unreadable=wording.unreadable(made)[:MOST],
         hidden=max(0, len(wording.unreadable(made)) - MOST),
     )  # fmt: skip
-    # A file name that is not UTF-8 reaches us as lone surrogates, which UTF-8 cannot hold.
-    return text.encode("utf-8", "backslashreplace")
+    return encoded(text)
 
 
 class _Drawn:

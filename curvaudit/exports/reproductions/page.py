@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from ...reproduction import Cell, Reproduction, Table
+from ...utf8 import encoded
 from ..pages import environment, part, policy
 from ..settings import flat
 from ..svg import number
@@ -53,7 +54,7 @@ def render(result: Reproduction, files: Mapping[str, bytes]) -> bytes:
             seconds=f"{result.seconds:,.0f}",
         )
     )
-    return text.encode("utf-8", "backslashreplace")
+    return encoded(text)
 
 
 def shown(table: Table) -> Shown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from ...reproduction import Cell, Table
+from ...utf8 import encoded
 from ..ranking_csv import inert
 from ..rows import Rows
 
@@ -16,7 +17,7 @@ def render(table: Table) -> bytes:
     rows.writerow([inert(head or "name") for head in table.heads])
     for row in table.rows:
         rows.writerow([_cell(cell) for cell in row])
-    return buffer.getvalue().encode("utf-8", "backslashreplace")
+    return encoded(buffer.getvalue())
 
 
 def _cell(cell: Cell) -> str:
