@@ -99,7 +99,7 @@ def calibrate(
         confident.require()
     plans = [(rate, wanted.seed + number) for number in range(repeats) for rate in sorted(rates)]
     _make_room(folder, plans, resume, overwrite)
-    workers = wanted.workers or min(8, os.cpu_count() or 1)
+    workers = inventory.threads(wanted.workers)
     with images.pixel_limit(wanted.max_pixels):
         loaded = sources.load(source, wanted.source_options())
         on_event(PhaseStarted("reading pictures", len(loaded.ids), "pictures"))

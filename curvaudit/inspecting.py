@@ -84,7 +84,7 @@ def inspect(
         label_column=label_column,
         least_classes=1,
     )
-    threads = workers or min(8, os.cpu_count() or 1)
+    threads = inventory.threads(workers)
     with images.pixel_limit(max_pixels), hash_cache.opened(cache, on_event) as hashes:
 
         def take(source: sources.Source) -> inventory.Inventory:

@@ -89,10 +89,14 @@ class Inventory:
         """Thumbnails of `rows`, drawn now where they were not kept."""
         found = {int(row): self.drawn[int(row)] for row in rows if int(row) in self.drawn}
         missing = [int(row) for row in rows if int(row) not in found]
-        threads = min(8, os.cpu_count() or 1)
-        for place, drawn in _in_parallel(lambda i: images.thumbnail(self.open(missing[i])), len(missing), threads):
+        for place, drawn in _in_parallel(lambda i: images.thumbnail(self.open(missing[i])), len(missing), threads()):
             found[missing[place]] = drawn
         return found
+
+
+def threads(wanted: int | None = None) -> int:
+    """How many read pictures: as many as are wanted, otherwise one for each core, at most 8."""
+    return wanted or min(8, os.cpu_count() or 1)
 
 
 def take(

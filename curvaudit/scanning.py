@@ -101,7 +101,7 @@ def _scan(
 ) -> store.Run:
     loaded = sources.load(source, wanted.source_options())
     second = _second_split(source, wanted)
-    workers = wanted.workers or min(8, os.cpu_count() or 1)
+    workers = inventory.threads(wanted.workers)
     kept = None if cache is None else Path(cache)
     other = None
     with hash_cache.opened(kept, on_event) as hashes:
