@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, clock, images, inventory, sources
+from . import clock, images, inventory, provenance, sources
 from .calibration import Calibration
 from .calibration_trial import RUNS, SOURCE_SETTINGS, TOP, Done, Trials, run_path
 from .errors import CurvauditError
@@ -237,7 +237,7 @@ def _empty(
         top=min(TOP, count),
         settings={},
         environment={},
-        created_by=f"curvaudit {__version__}",
+        created_by=provenance.CREATED_BY,
         created_utc=clock.now_utc(),
         methods=(),
         trials=(),

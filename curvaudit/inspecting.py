@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from . import __version__, clock, findings, hash_cache, images, inventory, sources
+from . import clock, findings, hash_cache, images, inventory, provenance, sources
 from .derived.memorization import memorizable
 from .errors import CurvauditError
 from .findings.interface import Evidence, joined
@@ -233,13 +232,8 @@ def _about(stock: inventory.Inventory, config: dict[str, Any]) -> RunInfo:
         source=stock.source.name,
         source_fingerprint=stock.fingerprint(),
         config=config,
-        environment={
-            "curvaudit": __version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "platform": platform.platform(),
-        },
-        created_by=f"curvaudit {__version__}",
+        environment=provenance.environment(np),
+        created_by=provenance.CREATED_BY,
         created_utc=clock.now_utc(),
     )
 

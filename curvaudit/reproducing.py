@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, clock, experiments, plots
+from . import clock, experiments, plots, provenance
 from .errors import CurvauditError
 from .experiments.interface import ALWAYS, SCALES, Experiment, Settings
 from .exports import reproductions
@@ -88,7 +88,7 @@ def reproduce(
         },
         environment=environment(),
         seconds=clock.seconds() - begun,
-        created_by=f"curvaudit {__version__}",
+        created_by=provenance.CREATED_BY,
         created_utc=clock.now_utc(),
         outcome=outcome,
     )
@@ -199,12 +199,7 @@ def environment() -> dict[str, Any]:
     import torch
 
     return {
-        "curvaudit": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "matplotlib": matplotlib.__version__,
-        "platform": platform.platform(),
+        **provenance.environment(torch, np, matplotlib),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),

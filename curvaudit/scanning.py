@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, clock, gallery, hash_cache, images, inventory, locking, pixels, sources, store
+from . import clock, gallery, hash_cache, images, inventory, locking, pixels, provenance, sources, store
 from .derived.memorization import memorizable
 from .errors import CurvauditError
 from .records import (
@@ -327,16 +327,12 @@ def _prepare(
             "precision": "bf16" if bf16 else "float32",
         },
         environment={
-            "curvaudit": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "platform": platform.platform(),
+            **provenance.environment(torch, np),
             "threads": torch.get_num_threads(),
             "processes": processes.size,
             "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         },
-        created_by=f"curvaudit {__version__}",
+        created_by=provenance.CREATED_BY,
         created_utc=clock.now_utc(),
     )
     return Work(

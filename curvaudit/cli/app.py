@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
+from ..provenance import CREATED_BY
 
 CLEAN, VIOLATED, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
 RUN_FILE = "curvaudit.h5"
@@ -22,7 +22,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"curvaudit {__version__}")
+        typer.echo(CREATED_BY)
         raise typer.Exit
 
 
