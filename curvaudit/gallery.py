@@ -8,7 +8,7 @@ from contextlib import suppress
 import numpy as np
 from PIL.Image import Image
 
-from . import images, store
+from . import images, ordering, store
 from .copies import matching
 from .derived import ranking
 from .errors import CurvauditError
@@ -53,7 +53,7 @@ def rows_worth_a_preview(run: store.Run) -> np.ndarray:
     best = np.full(len(samples), len(samples), np.int64)  # (N,) best rank by any score
     for training in run.trainings:
         for order in ranking.orders(run, training.index).values():
-            best = np.minimum(best, ranking.ranks(order))
+            best = np.minimum(best, ordering.ranks(order))
     _, group, size = np.unique(samples.content_hash, return_inverse=True, return_counts=True)
     low, high = np.full(len(size), len(samples.classes)), np.full(len(size), -1)
     np.minimum.at(low, group, samples.labels)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import exports, findings, gallery, store
+from . import exports, findings, gallery, ordering, store
 from .anonymizing import anonymized
 from .derived import ranking
 from .derived.damage import ReadableParts
@@ -97,8 +97,8 @@ def report(
             f"{run.path}: {rank_by} was not measured, or was no number, in every finished epoch.",
             "Rank by another score (--rank-by loss), or resume the scan. Flat pictures have no curvature.",
         )
-    order = ranking.order(ranking.suspicion(run, rank_by, values))
-    rank = ranking.ranks(order)
+    order = ordering.order(ranking.suspicion(run, rank_by, values))
+    rank = ordering.ranks(order)
     can = memorizable(run.samples)
     correct = np.stack([damage.correct(one) for one in group])  # (R, N)
     last = correct.mean(axis=0) > 0.5  # (N,)

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from curvaudit import gallery, store
+from curvaudit import gallery, ordering, store
 from curvaudit.derived import ranking, suggestion
 from curvaudit.derived.memorization import memorizable
 from curvaudit.errors import CurvauditError
@@ -90,10 +90,10 @@ def test_low_margins_are_suspicious(tmp_path):
 
 
 def test_ties_go_by_row_and_unmeasured_samples_last():
-    order = ranking.order(np.array([1, NAN, 3, 1, np.inf, -np.inf]))
+    order = ordering.order(np.array([1, NAN, 3, 1, np.inf, -np.inf]))
     assert order.tolist()[:4] == [4, 2, 0, 3]
     assert set(order.tolist()[4:]) == {1, 5}
-    assert ranking.ranks(np.array([2, 0, 1])).tolist() == [2, 3, 1]
+    assert ordering.ranks(np.array([2, 0, 1])).tolist() == [2, 3, 1]
 
 
 def test_an_unknown_score_is_named_with_the_known_ones():
@@ -143,7 +143,7 @@ def test_extremes_are_those_of_one_mask_for_each_class(seed):
     random = np.random.default_rng(seed)
     count, classes, each = int(random.integers(1, 300)), int(random.integers(1, 40)), int(random.integers(1, 12))
     labels = random.integers(0, classes, count).astype(np.int32) // int(random.integers(1, 4))  # some are empty
-    order = ranking.order(random.integers(0, 5, count).astype(float))  # many ties
+    order = ordering.order(random.integers(0, 5, count).astype(float))  # many ties
     found = ranking.extremes(order, labels, each)
     assert found.tolist() == extremes_one_mask_a_class(order, labels, classes, each).tolist()
     assert len(set(found.tolist())) == len(found)

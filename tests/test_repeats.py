@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import curvaudit
-from curvaudit import exports, records, reporting
+from curvaudit import exports, ordering, records, reporting
 from curvaudit.derived import ranking
 from curvaudit.errors import CurvauditError
 
@@ -32,7 +32,7 @@ def test_the_report_ranks_by_the_mean_and_says_how_far_seeds_agree(run):
     one, two = (ranking.reduced(run, index)["curvature"] for index in (0, 1))
     np.testing.assert_allclose(report.scores["curvature"], (one + two) / 2)
     stable = report.stability
-    ranks = [ranking.ranks(ranking.order(values)) for values in (one, two)]
+    ranks = [ordering.ranks(ordering.order(values)) for values in (one, two)]
     assert stable.seeds == (3, 4) and stable.top == 6
     assert stable.spearman == pytest.approx(1 - 6 * ((ranks[0] - ranks[1]) ** 2).sum() / (60 * (60**2 - 1)))
     assert stable.overlap == len({*np.argsort(-one)[:6]} & {*np.argsort(-two)[:6]}) / 6

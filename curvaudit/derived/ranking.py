@@ -1,4 +1,4 @@
-"""From logged values to one number and one rank a sample."""
+"""From logged values to one number a sample, and the rows that stand out by it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from .. import scores, store
+from .. import ordering, scores, store
 from ..errors import CurvauditError, DamagedRun
 from ..scores import late
 from ..scores.consensus import NAME as CONSENSUS
@@ -54,23 +54,7 @@ def memorized_share(run: store.Run, training: int, memorizable: np.ndarray) -> n
 
 def suspicion(run: store.Run, name: str, values: np.ndarray) -> np.ndarray:
     """`values` turned so that higher is more suspicious, (N,)."""
-    for training in run.trainings:
-        info = training.measures.get(name)
-        if info is not None and info.direction == "low":
-            return -values
-    return values
-
-
-def order(suspicious: np.ndarray) -> np.ndarray:
-    """Rows from the most suspicious down, (N,); ties by row, unmeasured samples last."""
-    return np.argsort(-np.nan_to_num(suspicious, nan=-np.inf), kind="stable")
-
-
-def ranks(rows: np.ndarray) -> np.ndarray:
-    """`ranks[row]` = place of the row in `rows`, counted from 1, (N,)."""
-    rank = np.empty(len(rows), np.int64)
-    rank[rows] = np.arange(1, len(rows) + 1)
-    return rank
+    return ordering.suspicion(run.trainings, name, values)
 
 
 def spread(order: np.ndarray) -> np.ndarray:
@@ -98,7 +82,7 @@ def extremes(order: np.ndarray, labels: np.ndarray, each: int) -> np.ndarray:
 
 def orders(run: store.Run, training: int) -> dict[str, np.ndarray]:
     """Rows from the most suspicious down for every score, name -> (N,)."""
-    return {name: order(suspicion(run, name, values)) for name, values in reduced(run, training).items()}
+    return {name: ordering.order(suspicion(run, name, values)) for name, values in reduced(run, training).items()}
 
 
 def pick(found: dict[str, np.ndarray], name: str) -> np.ndarray:

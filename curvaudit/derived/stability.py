@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .. import store
+from .. import ordering, store
 from ..records import Stability, TrainingInfo
 from . import ranking
 
@@ -43,8 +43,8 @@ def stability(
     top:
         Length of the head of the ranking whose overlap is told.
     """
-    orders = [ranking.order(ranking.suspicion(run, rank_by, one)) for one in values]
-    ranks = np.stack([ranking.ranks(order) for order in orders])  # (R, N)
+    orders = [ordering.order(ranking.suspicion(run, rank_by, one)) for one in values]
+    ranks = np.stack([ordering.ranks(order) for order in orders])  # (R, N)
     pairs = list(combinations(range(len(ranks)), 2))
     heads = [set(order[:top].tolist()) for order in orders]
     return Stability(

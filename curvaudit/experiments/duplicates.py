@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import plots
+from .. import ordering, plots
 from ..copies import hashing
 from ..derived import ranking
 from ..errors import CurvauditError, UnreadableImage
@@ -140,7 +140,7 @@ def _scores(found: list[Found]) -> Table:
     for one in found:
         exact, near = one.rows("CA101"), one.rows("CA102")
         for name, order in ranking.orders(one.chosen.run, one.chosen.training.index).items():
-            rank = ranking.ranks(order)  # (N,)
+            rank = ordering.ranks(order)  # (N,)
             cells: list[Cell] = []
             for mine in (exact, near):
                 cells += [int((rank[mine] <= top).sum()) for top in (TOP, FURTHER)]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import ordering
 from ..records import Finding, Report, Trajectories
 from ..utf8 import valid
 from .chosen import chosen_training
@@ -96,15 +97,9 @@ def _finding(finding: Finding, on_page: set[int]) -> dict[str, Any]:
 
 def _ranks(report: Report, name: str) -> np.ndarray:
     """Rank of every sample by one score, 1 = most suspicious, (N,)."""
-    values = np.asarray(report.scores[name], float)
-    training = chosen_training(report)
     # A column of another training, `loss@wd=0.0001`, has the direction of its score.
-    info = training.measures.get(name.split("@")[0]) if training else None
-    suspicious = -values if info is not None and info.direction == "low" else values
-    order = np.argsort(-np.nan_to_num(suspicious, nan=-np.inf), kind="stable")
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(1, len(order) + 1)
-    return rank
+    suspicious = ordering.suspicion(report.trainings, name.split("@")[0], report.scores[name])
+    return ordering.ranks(ordering.order(suspicious))
 
 
 def _neighbours(report: Report, rows: list[int], pictures: Collection[int]) -> dict[str, Any]:

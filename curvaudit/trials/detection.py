@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_score, recall_score, roc_auc_score
 
+from .. import ordering
 from ..calibration import Flags, Quality
-from ..derived import ranking
 
 
 def quality(wrong: np.ndarray, suspicion: np.ndarray, top: int) -> Quality:
@@ -23,7 +23,7 @@ def quality(wrong: np.ndarray, suspicion: np.ndarray, top: int) -> Quality:
     """
     # Ranks instead of values, equal ones equal: the metrics know neither NaN nor infinity.
     _, level = np.unique(np.where(np.isnan(suspicion), -np.inf, suspicion), return_inverse=True)  # (N,)
-    first = wrong[ranking.order(level)]  # (N,) in the order of suspicion
+    first = wrong[ordering.order(level)]  # (N,) in the order of suspicion
     planted = int(wrong.sum())
     found = int(first[:planted].sum())
     return Quality(
