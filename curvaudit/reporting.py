@@ -20,6 +20,7 @@ from .derived.trajectory import trajectories
 from .errors import CurvauditError, DamagedRun
 from .findings.interface import Evidence
 from .records import Advanced, Caveat, Event, Finding, PhaseStarted, Report, Stability, TrainingInfo
+from .whole_file import write_whole
 
 DEFAULT_FOLDER = "curvaudit-report"
 
@@ -201,22 +202,16 @@ def save(
     CurvauditError
         The folder cannot be written, there is no such format, or parquet needs pyarrow.
     """
-    target = Path(folder)
+    target, hint = Path(folder), "Choose another folder with -o."
     files = exports.render_all(report, formats)
     try:
         target.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            temporary = target / f".{name}.partial"
-            try:
-                temporary.write_bytes(content)
-                os.replace(temporary, target / name)
-            finally:
-                temporary.unlink(missing_ok=True)  # of a full disk; the earlier report stays
     except OSError as error:
         raise CurvauditError(
-            f"The report folder {target} cannot be written: {error.strerror or error}.",
-            "Choose another folder with -o.",
+            f"The report folder {target} cannot be written: {error.strerror or error}.", hint
         ) from error
+    for name, content in files.items():
+        write_whole(target / name, content, hint)
     return target / ("index.html" if "index.html" in files else next(iter(files)))
 
 

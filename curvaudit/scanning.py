@@ -115,7 +115,7 @@ def _scan(
             _check_same(store.open_run(path), work.info)
         else:
             # Before, not after: a kill in between would leave another run's checkpoint beside the new run.
-            _checkpoint_path(path).unlink(missing_ok=True)
+            _drop_checkpoint(path)
             store.create(
                 path, work.info, stock.samples, work.skipped, stock.thumbnails or _NO_THUMBNAILS, overwrite=overwrite
             )
@@ -129,7 +129,7 @@ def _scan(
             on_event(Notice(f"{lost} pictures changed since they were scanned; the report cannot show them", "warning"))
         store.set_thumbnails(path, thumbnails)
     _keep_previews(path, stock, on_event)
-    _checkpoint_path(path).unlink(missing_ok=True)
+    _drop_checkpoint(path)
     processes.told(dict)  # the others may go
     return store.open_run(path)
 
@@ -159,11 +159,13 @@ def _train_all(work: Work, on_event: Callable[[Event], None]) -> None:
             Training(work, index, weight_decay, seed, on_event).run()
 
 
+def _drop_checkpoint(path: Path) -> None:
+    from .training import checkpoint  # imports torch, which is loaded late
+
+    checkpoint.path_for(path).unlink(missing_ok=True)
+
+
 _NO_THUMBNAILS = Thumbnails(np.zeros(0, np.int64), ())
-
-
-def _checkpoint_path(path: Path) -> Path:
-    return path.with_name(path.name + ".checkpoint")
 
 
 def _check_device(wanted: str) -> None:

@@ -370,7 +370,7 @@ def test_no_room_for_a_report_leaves_the_earlier_one(image_folder, tmp_path):
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
-        with pytest.raises(CurvauditError, match=r"report cannot be written: File too large"):
+        with pytest.raises(CurvauditError, match=r"report/.* cannot be written: File too large"):
             curvaudit.save(made, tmp_path / "report")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
