@@ -12,7 +12,7 @@ from PIL import Image
 
 import curvaudit
 from curvaudit.errors import CurvauditError, UnreadableImage
-from curvaudit.sources import SourceOptions, load, names
+from curvaudit.sources import SourceOptions, load, names, splits
 
 
 def put(root, *files: str) -> None:
@@ -48,6 +48,19 @@ def test_splits_above_the_classes(tmp_path):
 def test_other_names_of_the_splits(folder, asked, tmp_path):
     put(tmp_path, f"{folder}/a/1.png", f"{folder}/b/1.png", "test/a/2.png", "test/b/2.png")
     assert load(tmp_path, SourceOptions(split=asked)).ids == ("a/1.png", "b/1.png")
+
+
+@pytest.mark.parametrize(
+    ("present", "wanted", "chosen"),
+    [
+        (["training", "TRAIN", "train"], None, "train"),
+        (["training", "TRAIN", "test"], "train", "TRAIN"),
+        (["training", "test"], "Train", "training"),
+        (["Valid", "validation"], "val", "Valid"),
+    ],
+)
+def test_the_nearest_spelling_of_a_split_is_chosen(present, wanted, chosen):
+    assert splits.choose(present, wanted, "x") == chosen
 
 
 def test_a_class_may_be_called_test(tmp_path):

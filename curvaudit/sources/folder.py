@@ -13,10 +13,10 @@ from PIL.Image import Image
 from .. import images
 from ..errors import CurvauditError
 from ..records import Skipped
+from . import splits
 from .interface import SourceOptions
 from .leftovers import is_output
 from .naming import as_text, made_unique
-from .splits import SPLITS
 
 SUPPORTS = "a folder with one folder for each class (class/image.jpg)"
 
@@ -135,7 +135,7 @@ def other_splits(spec: str | Path, options: SourceOptions) -> tuple[str, ...]:
     if mine is None:
         return ()
     folders = [entry.name for entry in _entries(given) if os.path.isdir(entry.path)]
-    named = (name for name in folders if name.lower() in SPLITS and name != root.name)
+    named = (name for name in folders if name.lower() in splits.SPLITS and name != root.name)
     return tuple(name for name in named if not _is_bare(given / name))
 
 
@@ -153,33 +153,22 @@ def _is_bare(folder: Path) -> bool:
 
 def _choose_split(given: Path, wanted: str | None, listing: _Listing) -> tuple[str | None, Path]:
     """The split and the folder that holds the classes; what lies beside the splits is listed."""
-    entries = _entries(given)
+    entries, shown = _entries(given), as_text(str(given))
     folders = [
         entry.name
         for entry in entries
         if os.path.isdir(entry.path) and not _is_no_class(entry.name) and not is_output(Path(entry.path))
     ]
-    splits = [name for name in folders if name.lower() in SPLITS]
-    divided = {SPLITS[name.lower()] for name in splits if _has_folders(given / name)}
+    named = [name for name in folders if name.lower() in splits.SPLITS]
+    divided = {splits.meaning(name) for name in named if _has_folders(given / name)}
     # A class may be called "test" or "train". Splits are splits where they hold folders and
     # nothing but splits is there, or at least two of them.
-    if not divided or (len(splits) < len(folders) and len(divided) < 2):
-        if wanted is None:
-            return None, given
-        raise CurvauditError(
-            f"{as_text(str(given))} has no splits, but the split {wanted!r} was asked for.",
-            "Leave out --split, or give a folder with train/ val/ test/ above the classes.",
-        )
-    asked = wanted or "train"
-    exact = [name for name in splits if name.lower() == asked.lower()]
-    alike = [name for name in splits if SPLITS[name.lower()] == SPLITS.get(asked.lower())]
-    chosen = next(iter(exact + alike), None)
-    if chosen is None:
-        raise CurvauditError(
-            f"{as_text(str(given))} has no split {asked!r}.", f"Choose one with --split: {', '.join(splits)}."
-        )
+    if not divided or (len(named) < len(folders) and len(divided) < 2):
+        splits.refuse(wanted, shown, "give a folder with train/ val/ test/ above the classes")
+        return None, given
+    chosen = splits.choose(named, wanted, shown)
     for entry in entries:
-        if entry.name not in splits:
+        if entry.name not in named:
             listing.leave(f"../{as_text(entry.name)}", entry.path, "beside the splits, not inside a class folder")
     return chosen, given / chosen
 

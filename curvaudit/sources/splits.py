@@ -17,7 +17,7 @@ SPLITS = {
 def choose(present: Iterable[str], wanted: str | None, where: str) -> str:
     """The one of the split names `present` that `wanted` means; without a wish, the training split.
 
-    The exact name wins over another spelling of it.
+    The exact name wins over another case of it, and that over another spelling.
 
     Raises
     ------
@@ -26,10 +26,10 @@ def choose(present: Iterable[str], wanted: str | None, where: str) -> str:
     """
     names = list(dict.fromkeys(present))
     asked = wanted or "train"
-    same = [name for name in names if name == asked] + [name for name in names if meaning(name) == meaning(asked)]
+    same = [name for name in names if meaning(name) == meaning(asked)]
     if not same:
         raise CurvauditError(f"{where} has no split {asked!r}.", f"Choose one with --split: {', '.join(names)}.")
-    return same[0]
+    return max(same, key=lambda name: (name == asked, name.lower() == asked.lower()))
 
 
 def others(present: Iterable[str], wanted: str | None, where: str) -> tuple[str, ...]:
