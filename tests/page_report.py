@@ -6,8 +6,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from curvaudit import findings
-from curvaudit.copies import hashing
+from curvaudit import findings, portraits
 from curvaudit.derived.memorization import memorizable
 from curvaudit.findings.interface import Evidence
 from curvaudit.records import (
@@ -42,15 +41,16 @@ def make_report(top: int = 40) -> Report:
     names[11] = "=HYPERLINK(1),\n.png"
     labels = np.repeat(np.arange(len(CLASSES), dtype=np.int32), EACH)
     images = [Image.fromarray(array) for array in pixels]
+    looks = portraits.finished([portraits.sketch(image, every_thumbnail=False) for image in images])
     samples = Samples(
         ids=tuple(names),
         labels=labels,
         classes=CLASSES,
-        content_hash=np.array([hashing.content_hash(image) for image in images], np.uint64),
-        phash=np.array([hashing.perceptual_hash(image) for image in images], np.uint64),
+        content_hash=np.array([look.content for look in looks], np.uint64),
+        phash=np.array([look.perceptual for look in looks], np.uint64),
         width=np.full(count, SIDE, np.uint16),
         height=np.full(count, SIDE, np.uint16),
-        contrast=np.array([array.std() / 255 for array in pixels], np.float32),
+        contrast=np.array([look.contrast for look in looks], np.float32),
     )
     order = np.arange(count)
     curvature = 2.0 ** -(np.arange(count) / 8)  # (N,)

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from curvaudit import findings, images
-from curvaudit.copies import hashing
+from curvaudit import findings, images, portraits
+from curvaudit.copies import hashing, matching
 from curvaudit.derived.memorization import memorizable
-from curvaudit.findings import duplicates
 from curvaudit.findings.interface import Evidence
 from curvaudit.records import Samples, Skipped, TrainingCurves, TrainingInfo
 from curvaudit.rules import RULES
@@ -30,15 +29,16 @@ def evidence(pictures, labels, *, correct=None, suggested=None, score=None, skip
     """As a report would make it from these pictures."""
     count = len(pictures)
     classes = more.pop("classes", tuple("abcdefgh"[: max(labels, default=0) + 1]))
+    looks = portraits.finished([portraits.sketch(image, every_thumbnail=False) for image in pictures])
     samples = Samples(
         ids=tuple(f"{classes[label]}/{row}.png" for row, label in enumerate(labels)),
         labels=np.array(labels, np.int32),
         classes=classes,
-        content_hash=np.array([hashing.content_hash(image) for image in pictures], np.uint64),
-        phash=np.array([hashing.perceptual_hash(image) for image in pictures], np.uint64),
-        width=np.array([image.width for image in pictures], np.uint16),
-        height=np.array([image.height for image in pictures], np.uint16),
-        contrast=np.array([images.contrast(image) for image in pictures], np.float32),
+        content_hash=np.array([look.content for look in looks], np.uint64),
+        phash=np.array([look.perceptual for look in looks], np.uint64),
+        width=np.array([look.width for look in looks], np.uint16),
+        height=np.array([look.height for look in looks], np.uint16),
+        contrast=np.array([look.contrast for look in looks], np.float32),
     )
     score = np.arange(count, 0, -1.0) if score is None else np.asarray(score, float)
     order = np.argsort(-score, kind="stable")
@@ -113,8 +113,8 @@ def test_ca102_and_ca112_near_copies(how, label, rule):
     assert found(what, *COPIES) == [(rule, {0, 2})]
     (finding,) = (f for f in findings.find_all(what) if f.rule.id == rule)
     assert finding.evidence["kind"] == ("brightness" if how == "contrast" else how)
-    assert 0 <= finding.evidence["hash_distance"] <= duplicates.NEAR_RADIUS
-    assert 0 < finding.evidence["pixel_distance"] <= duplicates.NEAR_DISTANCE
+    assert 0 <= finding.evidence["hash_distance"] <= matching.NEAR_RADIUS
+    assert 0 < finding.evidence["pixel_distance"] <= matching.LARGEST_DISTANCE
 
 
 def test_alike_by_hash_alone_is_no_copy():
@@ -125,7 +125,7 @@ def test_alike_by_hash_alone_is_no_copy():
     pictures = [Image.fromarray(np.clip(0.6 * shape + 50 + n, 0, 255).astype(np.uint8)) for n in noise]
     what = evidence(pictures, [0, 1])
     bits = hashing.distance(what.samples.phash[0], what.samples.phash[1])
-    assert 0 < bits <= duplicates.NEAR_RADIUS
+    assert 0 < bits <= matching.NEAR_RADIUS
     assert found(what, *COPIES) == []
 
 

@@ -50,11 +50,6 @@ def perceptual_hashes(grey: np.ndarray) -> np.ndarray:
     return np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
 
 
-def perceptual_hash(image: Image.Image) -> int:
-    """`perceptual_hashes` of one picture."""
-    return int(perceptual_hashes(reduced(image.convert("L"))[None])[0])
-
-
 def distance(a: int, b: int) -> int:
     """Hamming distance of two hashes in bits."""
     return (int(a) ^ int(b)).bit_count()

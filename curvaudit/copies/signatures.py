@@ -91,12 +91,6 @@ def signatures(grey: np.ndarray) -> np.ndarray:
     return found
 
 
-def signature(image: Image.Image) -> np.ndarray:
-    """`signatures` of one picture, (99,)."""
-    found: np.ndarray = signatures(reduced(image.convert("L"))[None])[0]
-    return found
-
-
 def vectors(signatures: np.ndarray, change: Change) -> np.ndarray:
     """Looks after a change, (N, D) float32 of norm 1: nearly equal for copies.
 

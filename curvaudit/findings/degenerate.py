@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..copies.matching import FLAT
 from ..records import Finding
-from .interface import FLAT, Evidence
+from .interface import Evidence
 
 
 def find(evidence: Evidence) -> list[Finding]:

@@ -6,13 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..copies.matching import LARGEST_DISTANCE, NEAR_RADIUS, SMALLEST, NearPairs
+from ..copies.matching import NearPairs
 from ..records import Finding
 from .interface import Evidence
-
-__all__ = ["NEAR_DISTANCE", "NEAR_RADIUS", "SMALLEST", "find", "unverified"]
-
-NEAR_DISTANCE = LARGEST_DISTANCE
 
 
 def find(evidence: Evidence) -> list[Finding]:
@@ -22,11 +18,6 @@ def find(evidence: Evidence) -> list[Finding]:
     for rows, members in connected(evidence.near, within):
         found.append(_near_finding(evidence, rows, members))
     return found
-
-
-def unverified(evidence: Evidence) -> int:
-    """Candidate pairs whose pictures are not kept with the run."""
-    return evidence.near.unverified
 
 
 def exact_groups(evidence: Evidence) -> list[np.ndarray]:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..copies import matching
-from ..copies.matching import FLAT as FLAT
 from ..records import Finding, SampleRef, Samples, Skipped, Stability, TrainingInfo
 from ..rules import RULES
 from ..scores.consensus import NAME as CONSENSUS

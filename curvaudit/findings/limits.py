@@ -8,7 +8,6 @@ import numpy as np
 
 from ..copies.matching import SMALLEST
 from ..records import Caveat
-from . import duplicates
 from .interface import Evidence
 
 _SHOWN = 3
@@ -21,7 +20,7 @@ def limits(evidence: Evidence) -> tuple[Caveat, ...]:
     if unreadable:
         files = "1 file" if unreadable == 1 else f"{unreadable} files"
         found.append(Caveat("error", f"{files} could not be read and audited (CA301 says why).", "unreadable"))
-    unverified = duplicates.unverified(evidence)
+    unverified = evidence.near.unverified
     if unverified:
         found.append(
             Caveat(
