@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ from .records import Advanced, EpochDone, Event, MeasureInfo, PhaseStarted, Skip
 from .scan_settings import ScanSettings
 from .scanning import scan
 from .scores import DERIVED
+from .sources import SourceOptions
 from .trials import confident, detection, planting, record
 
 RUNS = "runs"  # folder of the run files
 TOP = 100
-SOURCE_SETTINGS = ("split", "data_dir", "download", "image_column", "label_column")
+SOURCE_SETTINGS = tuple(field.name for field in fields(SourceOptions))
 # Settings that say where pictures come from or how fast it goes, and those that each trial has its own of.
 _NO_MATTER = (*SOURCE_SETTINGS, "validation", "workers", "max_pixels", "seed", "repeats")
 _INCONFIDENCE, _CONFIDENT, _CA201 = "inconfidence", "confident-learning", "CA201"

@@ -10,7 +10,8 @@ import torch
 from made import write_run
 
 import curvaudit
-from curvaudit.cli import main
+from curvaudit import images
+from curvaudit.cli import main, source_options
 from curvaudit.records import Advanced, PhaseStarted
 
 QUICK = ["--epochs", "1", "--width", "4", "--device", "cpu", "--no-augment"]
@@ -38,6 +39,10 @@ def test_help_imports_nothing_heavy():
     assert done.returncode == 0, done.stderr
     for command in ("scan", "report", "info"):
         assert command in done.stdout
+
+
+def test_the_limit_that_help_shows_is_that_of_the_decoder():
+    assert source_options.MAX_PIXELS == images.MAX_PIXELS
 
 
 def test_two_commands_without_naming_the_run_file(image_folder, tmp_path, monkeypatch, capsys):

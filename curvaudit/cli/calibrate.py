@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from ..errors import CurvauditError
+from . import training_options as training
 from .app import INTERRUPTED, app
 from .numbers import numbers
+from .source_options import MAX_PIXELS, DataDir, Download, ImageColumn, LabelColumn, MaxPixels, Split, Workers
 from .text import safe
 
 
@@ -32,33 +34,27 @@ def calibrate(
     ] = "uniform",
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("curvaudit-calibration"),
     format: Annotated[str, typer.Option(help="text, or json: the content of calibration.json.")] = "text",
-    split: Annotated[str | None, typer.Option(help="train, test or val; default train.")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Where a standard set lies.")] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch a standard set or hf:NAME if it is absent.")
-    ] = False,
-    image_column: Annotated[str | None, typer.Option(help="The column or array with pictures or paths.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="The column or array with labels.")] = None,
-    preset: Annotated[str, typer.Option(help="fast, paper-mnist, paper-cifar or paper-imagenet.")] = "fast",
-    epochs: Annotated[int | None, typer.Option(help="Length of the schedule; default by preset.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Default by preset.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Peak or initial learning rate; default by preset.")] = None,
+    split: Split = None,
+    data_dir: DataDir = None,
+    download: Download = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+    preset: training.Preset = "fast",
+    epochs: training.Epochs = None,
+    batch_size: training.BatchSize = None,
+    lr: training.LearningRate = None,
     weight_decay: Annotated[float, typer.Option(help="One value.")] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the first repeat; decides the planted errors, too.")] = 0,
-    augment: Annotated[
-        bool | None, typer.Option("--augment/--no-augment", help="Crop and flip; default by preset and data.")
-    ] = None,
-    curvature_every: Annotated[int | None, typer.Option(help="Measure curvature every k-th epoch.")] = None,
-    probes: Annotated[
-        int | None, typer.Option(help="n of equation 6, for each picture; default 1 to 5 (fast) or 10 (paper).")
-    ] = None,
-    step: Annotated[float, typer.Option(help="h of equation 6, in pixels of [0, 1].")] = 1e-3,
-    resolution: Annotated[str, typer.Option(help="Side of the network's input in px, or auto.")] = "auto",
-    width: Annotated[str, typer.Option(help="Channels of the first stage (paper: 64), or auto.")] = "auto",
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, … or auto.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Of training: float32, bf16 or auto. Scores are float32.")] = "auto",
-    workers: Annotated[int | None, typer.Option(help="Threads that read pictures.")] = None,
-    max_pixels: Annotated[int, typer.Option(help="Pixels of the largest picture to decode.")] = 178_956_970,
+    augment: training.Augment = None,
+    curvature_every: training.CurvatureEvery = None,
+    probes: training.Probes = None,
+    step: training.Step = 1e-3,
+    resolution: training.Resolution = "auto",
+    width: training.Width = "auto",
+    device: training.Device = "auto",
+    precision: training.Precision = "auto",
+    workers: Workers = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
     resume: Annotated[
         bool,
         typer.Option(

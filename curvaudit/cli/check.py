@@ -11,6 +11,7 @@ import typer
 from ..errors import CurvauditError
 from .app import INTERRUPTED, RUN_FILE, app
 from .caching import Cache, NoCache, cache_folder
+from .source_options import DataDir, Download, ImageColumn, LabelColumn, MaxPixels, Workers
 
 if TYPE_CHECKING:
     from ..policy.definition import Policy
@@ -78,14 +79,12 @@ def check(
         typer.Option(help="Another source to look for the same pictures in; default: the source's other splits."),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Of a source: train, test or val; default train.")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Where a standard set lies.")] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch a standard set if it is absent.")] = False,
-    image_column: Annotated[str | None, typer.Option(help="The column or array with pictures or paths.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="The column or array with labels.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Threads that read pictures.")] = None,
-    max_pixels: Annotated[
-        int | None, typer.Option(help="Pixels of the largest picture to decode; larger ones are unreadable (CA301).")
-    ] = None,
+    data_dir: DataDir = None,
+    download: Download = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+    workers: Workers = None,
+    max_pixels: MaxPixels = None,
     training: Annotated[int | None, typer.Option(help="Which training of a run; default the first.")] = None,
     cache: Cache = None,
     no_cache: NoCache = False,

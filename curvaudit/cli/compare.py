@@ -11,6 +11,7 @@ import typer
 from ..errors import CurvauditError
 from .app import INTERRUPTED, app
 from .caching import Cache, NoCache, cache_folder
+from .source_options import DataDir, Download, ImageColumn, LabelColumn, MaxPixels, Workers
 
 if TYPE_CHECKING:
     from ..comparison import Comparison
@@ -34,16 +35,12 @@ def compare(
     split: Annotated[
         str | None, typer.Option(help="Of sources: train, test or val; default all, beside a run the scanned one.")
     ] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Where a standard set lies.")] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch a standard set or hf:NAME if it is absent.")
-    ] = False,
-    image_column: Annotated[str | None, typer.Option(help="The column or array with pictures or paths.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="The column or array with labels.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Threads that read pictures.")] = None,
-    max_pixels: Annotated[
-        int | None, typer.Option(help="Pixels of the largest picture to decode; larger ones are unreadable.")
-    ] = None,
+    data_dir: DataDir = None,
+    download: Download = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
+    workers: Workers = None,
+    max_pixels: MaxPixels = None,
     cache: Cache = None,
     no_cache: NoCache = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No text and no progress.")] = False,

@@ -11,6 +11,7 @@ import typer
 from ..errors import CurvauditError
 from .app import CLEAN, COULD_NOT_RUN, VIOLATED, app
 from .caching import Cache, NoCache, cache_folder
+from .source_options import DataDir, Download, ImageColumn, LabelColumn, MaxPixels, Split, Workers
 
 
 @app.command()
@@ -20,17 +21,15 @@ def duplicates(
         str | None,
         typer.Option(help="Another source to look for the same pictures in; default: the source's other splits."),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="train, test or val; default train.")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Where a standard set lies.")] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch a standard set if it is absent.")] = False,
-    image_column: Annotated[str | None, typer.Option(help="The column or array with pictures or paths.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="The column or array with labels.")] = None,
+    split: Split = None,
+    data_dir: DataDir = None,
+    download: Download = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     format: Annotated[str, typer.Option(help="text, or json: the content of findings.json and nothing else.")] = "text",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write a report folder.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Threads that read pictures.")] = None,
-    max_pixels: Annotated[
-        int | None, typer.Option(help="Pixels of the largest picture to decode; larger ones are unreadable (CA301).")
-    ] = None,
+    workers: Workers = None,
+    max_pixels: MaxPixels = None,
     cache: Cache = None,
     no_cache: NoCache = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,

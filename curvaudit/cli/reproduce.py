@@ -11,7 +11,9 @@ import typer
 from ..errors import CurvauditError
 from .app import INTERRUPTED, app
 from .numbers import numbers
+from .source_options import DataDir, Download, ImageColumn, LabelColumn, Split, Workers
 from .text import safe
+from .training_options import Device
 
 
 @app.command()
@@ -27,16 +29,14 @@ def reproduce(
     source: Annotated[
         list[str] | None, typer.Option(help="A data set as scan takes it; default by experiment.")
     ] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Where a standard set lies.")] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch a standard set or hf:NAME if it is absent.")
-    ] = False,
-    split: Annotated[str | None, typer.Option(help="train, test or val; default train.")] = None,
+    data_dir: DataDir = None,
+    download: Download = False,
+    split: Split = None,
     validation: Annotated[
         str | None, typer.Option(help="The second split; default: a fifth of the pictures is held out.")
     ] = None,
-    image_column: Annotated[str | None, typer.Option(help="The column or array with pictures or paths.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="The column or array with labels.")] = None,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     scores: Annotated[
         str | None, typer.Option(help="FILE.npz:KEY, memorization scores in the order of the source.")
     ] = None,
@@ -56,8 +56,8 @@ def reproduce(
     epochs: Annotated[int | None, typer.Option(help="Length of the schedule; default by scale.")] = None,
     width: Annotated[str | None, typer.Option(help="Channels of the first stage (paper: 64).")] = None,
     resolution: Annotated[str | None, typer.Option(help="Side of the network's input in px; default as scan.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, … or auto.")] = "auto",
-    workers: Annotated[int | None, typer.Option(help="Threads that read pictures.")] = None,
+    device: Device = "auto",
+    workers: Workers = None,
     format: Annotated[str, typer.Option(help="text, or json: the content of reproduction.json.")] = "text",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an earlier result; its run files are used again.")

@@ -12,10 +12,12 @@ from typing import Annotated
 import typer
 
 from ..errors import CurvauditError
+from . import training_options as training
 from .app import COULD_NOT_RUN, INTERRUPTED, RUN_FILE, app
 from .caching import Cache, NoCache, cache_folder
 from .interrupts import terminate_like_interrupt
 from .numbers import numbers
+from .source_options import MAX_PIXELS, DataDir, Download, ImageColumn, LabelColumn, MaxPixels, Split, Workers
 from .text import safe
 
 
@@ -29,18 +31,16 @@ def scan(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run file to write.")] = Path(RUN_FILE),
-    split: Annotated[str | None, typer.Option(help="train, test or val; default train.")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Where a standard set lies.")] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch a standard set or hf:NAME if it is absent.")
-    ] = False,
-    image_column: Annotated[str | None, typer.Option(help="The column or array with pictures or paths.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="The column or array with labels.")] = None,
+    split: Split = None,
+    data_dir: DataDir = None,
+    download: Download = False,
+    image_column: ImageColumn = None,
+    label_column: LabelColumn = None,
     validation: Annotated[str | None, typer.Option(help="Also log loss and curvature of this second split.")] = None,
-    preset: Annotated[str, typer.Option(help="fast, paper-mnist, paper-cifar or paper-imagenet.")] = "fast",
-    epochs: Annotated[int | None, typer.Option(help="Length of the schedule; default by preset.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Default by preset.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Peak or initial learning rate; default by preset.")] = None,
+    preset: training.Preset = "fast",
+    epochs: training.Epochs = None,
+    batch_size: training.BatchSize = None,
+    lr: training.LearningRate = None,
     weight_decay: Annotated[
         list[str], typer.Option(help="One value, or several for one training each: 0,1e-4.", metavar="<str>")
     ] = ["0"],  # noqa: B006 (typer copies it)
@@ -49,22 +49,16 @@ def scan(
         int,
         typer.Option(help="Trainings for each weight decay, seeded --seed, --seed + 1, …: rank stability."),
     ] = 1,
-    augment: Annotated[
-        bool | None, typer.Option("--augment/--no-augment", help="Crop and flip; default by preset and data.")
-    ] = None,
-    curvature_every: Annotated[int | None, typer.Option(help="Measure curvature every k-th epoch.")] = None,
-    probes: Annotated[
-        int | None, typer.Option(help="n of equation 6, for each picture; default 1 to 5 (fast) or 10 (paper).")
-    ] = None,
-    step: Annotated[float, typer.Option(help="h of equation 6, in pixels of [0, 1].")] = 1e-3,
-    resolution: Annotated[str, typer.Option(help="Side of the network's input in px, or auto.")] = "auto",
-    width: Annotated[str, typer.Option(help="Channels of the first stage (paper: 64), or auto.")] = "auto",
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, … or auto.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Of training: float32, bf16 or auto. Scores are float32.")] = "auto",
-    workers: Annotated[int | None, typer.Option(help="Threads that read pictures.")] = None,
-    max_pixels: Annotated[
-        int, typer.Option(help="Pixels of the largest picture to decode; larger ones are reported as CA301.")
-    ] = 178_956_970,
+    augment: training.Augment = None,
+    curvature_every: training.CurvatureEvery = None,
+    probes: training.Probes = None,
+    step: training.Step = 1e-3,
+    resolution: training.Resolution = "auto",
+    width: training.Width = "auto",
+    device: training.Device = "auto",
+    precision: training.Precision = "auto",
+    workers: Workers = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run file.")] = False,
     cache: Cache = None,
