@@ -15,7 +15,7 @@ from .calibration import Calibration
 from .calibration_trial import RUNS, SOURCE_SETTINGS, TOP, Done, Trials, run_path
 from .errors import CurvauditError
 from .exports import calibrations
-from .records import Advanced, Event, Notice, PhaseStarted, Samples
+from .records import Event, Notice, Samples
 from .scan_settings import ScanSettings, settings_from
 from .trials import confident, planting, record
 from .whole_file import write_whole
@@ -102,8 +102,7 @@ def calibrate(
     workers = inventory.threads(wanted.workers)
     with images.pixel_limit(wanted.max_pixels):
         loaded = sources.load(source, wanted.source_options())
-        on_event(PhaseStarted("reading pictures", len(loaded.ids), "pictures"))
-        stock = inventory.take(loaded, workers, lambda done: on_event(Advanced(done)))
+        stock = inventory.read(loaded, workers, "reading pictures", on_event)
         planted = plant_all(stock.samples, plans, noise)
         _check_planted(planted, plans, folds if baselines else None)
         result = _empty(loaded.name, stock, rates, repeats, folds if baselines else None, noise)

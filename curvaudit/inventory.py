@@ -157,43 +157,51 @@ def take(
             kept.append(index)
             seen.append(replace(result, thumbnail=None))
         on_done(len(parts[part]))
+    _require(source, kept, skipped, least_classes)
+    return Inventory(
+        source=source,
+        samples=_described(source, kept, seen),
+        source_index=np.array(kept, np.int64),
+        skipped=tuple(skipped),
+        grey=all(s.grey for s in seen),
+        drawn=drawn,
+        from_cache=known if looking.cached else None,
+        decoded=decoded,
+    )
+
+
+def _require(source: Source, kept: Sequence[int], skipped: Sequence[Skipped], least_classes: int) -> None:
+    """Raises CurvauditError where too little is left to audit."""
     if not kept:
         why = f" ({skipped[0].id}: {skipped[0].reason})" if skipped else ""
         raise CurvauditError(
             f"{source.name} holds no readable picture{why}.",
             "Check that it is a folder of classes (class/image.jpg), or a file that holds or names pictures.",
         )
-    rows = np.array(kept, np.int64)  # (N,) in the source
-    labels = np.asarray(source.labels, np.int32)[rows]
-    if len(np.unique(labels)) < least_classes:
+    present = np.unique(np.asarray(source.labels)[kept])
+    if len(present) < least_classes:
         raise CurvauditError(
-            f"{source.name} has readable pictures of only one class ({source.classes[labels[0]]!r}).",
+            f"{source.name} has readable pictures of only one class ({source.classes[present[0]]!r}).",
             "An audit compares classes: give at least two.",
         )
-    samples = Samples(
+
+
+def _described(source: Source, kept: Sequence[int], seen: Sequence[Portrait]) -> Samples:
+    """What the source says about the pictures that it holds at `kept`, and what was seen of them."""
+    columns: Mapping[str, Sequence[str]] = getattr(source, "columns", None) or {}
+    lines = getattr(source, "lines", None)
+    return Samples(
         ids=tuple(source.ids[i] for i in kept),
-        labels=labels,
+        labels=np.asarray(source.labels, np.int32)[kept],
         classes=tuple(source.classes),
         content_hash=np.array([s.content for s in seen], np.uint64),
         phash=np.array([s.perceptual for s in seen], np.uint64),
         width=np.array([min(s.width, 65535) for s in seen], np.uint16),
         height=np.array([min(s.height, 65535) for s in seen], np.uint16),
         contrast=np.array([s.contrast for s in seen], np.float32),
-        columns={
-            name: tuple(texts[i] for i in kept) for name, texts in (getattr(source, "columns", None) or {}).items()
-        },
-        lines=_kept_lines(source, rows),
+        columns={name: tuple(texts[i] for i in kept) for name, texts in columns.items()},
+        lines=np.zeros(0, np.int32) if lines is None else np.asarray(lines, np.int32)[kept],
         signature=np.stack([s.signature for s in seen]),
-    )
-    return Inventory(
-        source=source,
-        samples=samples,
-        source_index=rows,
-        skipped=tuple(skipped),
-        grey=all(s.grey for s in seen),
-        drawn=drawn,
-        from_cache=known if looking.cached else None,
-        decoded=decoded,
     )
 
 
@@ -291,11 +299,6 @@ class _Looking:
         if known.thumbnail is None and self.every_thumbnail:
             known = replace(known, thumbnail=images.thumbnail(images.decode(data)))
         return known, key
-
-
-def _kept_lines(source: Source, rows: np.ndarray) -> np.ndarray:
-    lines = getattr(source, "lines", None)
-    return np.zeros(0, np.int32) if lines is None else np.asarray(lines, np.int32)[rows]
 
 
 def load_pixels(

@@ -15,7 +15,7 @@ from ..calibration_trial import Relabelled
 from ..clock import seconds
 from ..derived import ranking
 from ..errors import CurvauditError
-from ..inventory import take
+from ..inventory import take, threads
 from ..reproduction import Cell, Figure, Outcome, Table
 from ..scanning import scan
 from ..scores.interface import mean_over_epochs
@@ -57,7 +57,7 @@ def run(settings: Settings) -> Outcome:
         raise CurvauditError("sensitivity takes one of --rates.", "Run it once for each.")
     name = runs.only(settings, "mnist" if settings.small else "cifar100")
     data = draw(runs.source(settings, name), settings.samples or (_SMALL if settings.small else None), settings.seed)
-    stock = take(data, settings.workers or 1, lambda done: None)
+    stock = take(data, threads(settings.workers), lambda done: None)
     rate = settings.rates[0] if settings.rates else _RATE
     errors = plant_all(stock.samples, [(rate, settings.seed)], "uniform")[0]
     base: dict[str, Any] = {
