@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import clock, gallery, hash_cache, images, inventory, locking, pixels, provenance, sources, store
-from .derived.memorization import memorizable
+from . import gallery, hash_cache, images, inventory, locking, sources, store
 from .errors import CurvauditError
-from .records import (
-    Advanced,
-    Event,
-    Notice,
-    PhaseStarted,
-    RunInfo,
-    Thumbnails,
-)
-from .scan_settings import ScanSettings, settings_from, with_overrides
+from .preparing import Scratch, prepare
+from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, Thumbnails
+from .scan_settings import ScanSettings, settings_from
 from .teamwork import brief, followed
 from .training.processes import Processes, joined, local_device
-from .training_run import Pixels, Training, Work, binding, flat
+from .training_run import Training, Work, binding, flat
 
 DEFAULT_RUN = "curvaudit.h5"
 
@@ -109,8 +101,8 @@ def _scan(
         if second is not None:
             phase = f"reading {wanted.validation} pictures"
             other = inventory.read(second, workers, phase, on_event, cache=hashes, keep_small=True)
-    with _Scratch(path) as scratch:
-        work = _prepare(source, stock, other, wanted, path, scratch, workers, kept, processes, on_event)
+    with Scratch(path) as scratch:
+        work = prepare(source, stock, other, wanted, path, scratch, workers, kept, processes, on_event)
         if resume:
             _check_same(store.open_run(path), work.info)
         else:
@@ -219,30 +211,6 @@ def _memory_named(path: Path) -> Iterator[None]:
         ) from error
 
 
-class _Scratch:
-    """The files for pixels that do not fit into memory; gone when the scan ends."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path.with_name(path.name + ".pixels")
-
-    @property
-    def validation(self) -> Path:
-        """For the second split."""
-        return self.path.with_name(self.path.name + ".val")
-
-    def __enter__(self) -> _Scratch:
-        self._remove()  # of a killed scan
-        return self
-
-    def __exit__(self, *ignored: object) -> None:
-        self._remove()
-
-    def _remove(self) -> None:
-        for leftover in (self.path, self.validation):
-            with suppress(OSError):
-                leftover.unlink(missing_ok=True)
-
-
 def _second_split(source: Any, wanted: ScanSettings) -> sources.Source | None:
     """The split that `--validation` names, found before anything is read."""
     if wanted.validation is None:
@@ -254,104 +222,6 @@ def _second_split(source: Any, wanted: ScanSettings) -> sources.Source | None:
             f"--validation {wanted.validation}: {error.message}",
             "Name another split of the source, or leave out --validation.",
         ) from error
-
-
-def _prepare(
-    spec: Any,
-    stock: inventory.Inventory,
-    other: inventory.Inventory | None,
-    settings: ScanSettings,
-    path: Path,
-    scratch: _Scratch,
-    workers: int,
-    cache: Path | None,
-    processes: Processes,
-    on_event: Callable[[Event], None],
-) -> Work:
-    import torch
-
-    from .training import device as choices
-    from .training import presets
-
-    device = choices.choose_device(settings.device)
-    bf16 = choices.choose_bf16(settings.precision, device)
-    resolution = choices.choose_resolution(settings.resolution, stock.samples.width, stock.samples.height, device)
-    width = choices.choose_width(settings.width, resolution.value, device)
-    channels = 1 if stock.grey else 3
-    recipe = with_overrides(presets.named(settings.preset, len(stock.samples), channels), settings)
-    for name, choice in (("resolution", resolution), ("width", width)):
-        on_event(Notice(f"{name} {choice.value}: {choice.reason}"))
-    unreadable = sum(item.kind == "unreadable" for item in stock.skipped)
-    if unreadable:
-        files = "1 unreadable file is" if unreadable == 1 else f"{unreadable} unreadable files are"
-        on_event(Notice(f"{files} left out and reported as CA301", "warning"))
-
-    def load(what: inventory.Inventory, file: Path, phase: str) -> Pixels:
-        on_event(PhaseStarted(phase, len(what.samples), "pictures"))
-        place = pixels.Place(file, cache, always=processes.size > 1)
-        buffer = inventory.load_pixels(what, resolution.value, place, workers, lambda done: on_event(Advanced(done)))
-        labels = torch.from_numpy(what.samples.labels.astype(np.int64))
-        return Pixels(choices.placed(torch.from_numpy(buffer.values), device), labels, buffer.file)
-
-    data = load(stock, scratch.path, "loading pixels")
-    validation, validation_fingerprint, skipped = None, None, stock.skipped
-    if other is not None:
-        split = settings.validation
-        validation_fingerprint = other.fingerprint()
-        if other.samples.classes != stock.samples.classes:
-            raise CurvauditError(
-                f"Split {split!r} does not hold the same classes as the audited split.",
-                "Give both splits the same class folders, or leave out --validation.",
-            )
-        if validation_fingerprint == stock.fingerprint():
-            raise CurvauditError(
-                f"--validation {split} names the split that is audited.", "Name another split, or leave it out."
-            )
-        validation = load(replace(other, grey=stock.grey), scratch.validation, f"loading {split} pixels")
-        skipped += tuple(replace(item, id=f"{split}: {item.id}") for item in other.skipped)
-    info = RunInfo(
-        source=stock.source.name,
-        source_fingerprint=stock.fingerprint(),
-        config={
-            **{name: value for name, value in asdict(settings).items() if name not in ("workers", "download")},
-            "source": os.fspath(spec) if isinstance(spec, str | os.PathLike) else None,
-            "validation_fingerprint": validation_fingerprint,
-            "weight_decay": list(settings.weight_decay),
-            "recipe": recipe.as_dict(),
-            "resolution": resolution.value,
-            "resolution_reason": resolution.reason,
-            "width": width.value,
-            "width_reason": width.reason,
-            "channels": channels,
-            "stem": "3x3" if resolution.value <= 64 else "7x7",
-            "network": "resnet18",
-            "device": device.type,
-            "precision": "bf16" if bf16 else "float32",
-        },
-        environment={
-            **provenance.environment(torch, np),
-            "threads": torch.get_num_threads(),
-            "processes": processes.size,
-            "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
-        },
-        created_by=provenance.CREATED_BY,
-        created_utc=clock.now_utc(),
-    )
-    return Work(
-        path=path,
-        info=info,
-        settings=settings,
-        recipe=recipe,
-        device=device,
-        bf16=bf16,
-        width=width.value,
-        classes=len(stock.samples.classes),
-        data=data,
-        validation=validation,
-        memorizable=memorizable(stock.samples),
-        skipped=skipped,
-        processes=processes,
-    )
 
 
 def _check_same(run: store.Run, info: RunInfo) -> None:

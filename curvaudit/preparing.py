@@ -1,0 +1,210 @@
+"""From pictures that were looked at to the work that all trainings of a scan share."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import clock, inventory, pixels, provenance
+from .derived.memorization import memorizable
+from .errors import CurvauditError
+from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, Skipped
+from .scan_settings import ScanSettings, with_overrides
+from .training.processes import Processes
+from .training_run import Pixels, Work
+
+if TYPE_CHECKING:
+    import torch
+
+    from .training.device import Choice
+    from .training.recipe import Recipe
+
+
+class Scratch:
+    """The files for pixels that do not fit into memory; gone when the scan ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.with_name(path.name + ".pixels")
+
+    @property
+    def validation(self) -> Path:
+        """For the second split."""
+        return self.path.with_name(self.path.name + ".val")
+
+    def __enter__(self) -> Scratch:
+        self._remove()  # of a killed scan
+        return self
+
+    def __exit__(self, *ignored: object) -> None:
+        self._remove()
+
+    def _remove(self) -> None:
+        for leftover in (self.path, self.validation):
+            with suppress(OSError):
+                leftover.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What the settings leave open, decided from data and device."""
+
+    device: torch.device
+    bf16: bool
+    resolution: Choice
+    width: Choice
+    channels: int
+    recipe: Recipe
+
+
+def prepare(
+    spec: Any,
+    stock: inventory.Inventory,
+    other: inventory.Inventory | None,
+    settings: ScanSettings,
+    path: Path,
+    scratch: Scratch,
+    workers: int,
+    cache: Path | None,
+    processes: Processes,
+    on_event: Callable[[Event], None],
+) -> Work:
+    """Decide how to train, and load the pixels.
+
+    Parameters
+    ----------
+    spec:
+        The source as it was given.
+    other:
+        The second split, if there is one.
+
+    Raises
+    ------
+    CurvauditError
+        The second split does not fit, a picture has changed, or there is no space for the pixels.
+    """
+    import torch
+
+    from .training import device as choices
+
+    split = settings.validation
+    if other is not None:
+        _require_another_split(stock, other, split)
+    plan = _planned(settings, stock)
+    _announce(plan, stock.skipped, on_event)
+
+    def load(what: inventory.Inventory, file: Path, phase: str) -> Pixels:
+        on_event(PhaseStarted(phase, len(what.samples), "pictures"))
+        place = pixels.Place(file, cache, always=processes.size > 1)
+        side = plan.resolution.value
+        buffer = inventory.load_pixels(what, side, place, workers, lambda done: on_event(Advanced(done)))
+        labels = torch.from_numpy(what.samples.labels.astype(np.int64))
+        return Pixels(choices.placed(torch.from_numpy(buffer.values), plan.device), labels, buffer.file)
+
+    data = load(stock, scratch.path, "loading pixels")
+    validation, skipped = None, stock.skipped
+    if other is not None:
+        validation = load(replace(other, grey=stock.grey), scratch.validation, f"loading {split} pixels")
+        skipped += tuple(replace(item, id=f"{split}: {item.id}") for item in other.skipped)
+    return Work(
+        path=path,
+        info=_about(spec, stock, other, settings, plan, processes),
+        settings=settings,
+        recipe=plan.recipe,
+        device=plan.device,
+        bf16=plan.bf16,
+        width=plan.width.value,
+        classes=len(stock.samples.classes),
+        data=data,
+        validation=validation,
+        memorizable=memorizable(stock.samples),
+        skipped=skipped,
+        processes=processes,
+    )
+
+
+def _planned(settings: ScanSettings, stock: inventory.Inventory) -> _Plan:
+    from .training import device as choices
+    from .training import presets
+
+    device = choices.choose_device(settings.device)
+    resolution = choices.choose_resolution(settings.resolution, stock.samples.width, stock.samples.height, device)
+    channels = 1 if stock.grey else 3
+    return _Plan(
+        device=device,
+        bf16=choices.choose_bf16(settings.precision, device),
+        resolution=resolution,
+        width=choices.choose_width(settings.width, resolution.value, device),
+        channels=channels,
+        recipe=with_overrides(presets.named(settings.preset, len(stock.samples), channels), settings),
+    )
+
+
+def _announce(plan: _Plan, skipped: Sequence[Skipped], on_event: Callable[[Event], None]) -> None:
+    for name, choice in (("resolution", plan.resolution), ("width", plan.width)):
+        on_event(Notice(f"{name} {choice.value}: {choice.reason}"))
+    unreadable = sum(item.kind == "unreadable" for item in skipped)
+    if unreadable:
+        files = "1 unreadable file is" if unreadable == 1 else f"{unreadable} unreadable files are"
+        on_event(Notice(f"{files} left out and reported as CA301", "warning"))
+
+
+def _require_another_split(stock: inventory.Inventory, other: inventory.Inventory, split: str | None) -> None:
+    """Raises CurvauditError for a second split that the network cannot judge, or that is the first."""
+    if other.samples.classes != stock.samples.classes:
+        raise CurvauditError(
+            f"Split {split!r} does not hold the same classes as the audited split.",
+            "Give both splits the same class folders, or leave out --validation.",
+        )
+    if other.fingerprint() == stock.fingerprint():
+        raise CurvauditError(
+            f"--validation {split} names the split that is audited.", "Name another split, or leave it out."
+        )
+
+
+def _about(
+    spec: Any,
+    stock: inventory.Inventory,
+    other: inventory.Inventory | None,
+    settings: ScanSettings,
+    plan: _Plan,
+    processes: Processes,
+) -> RunInfo:
+    """What the run file says of itself; `training_run.binding` names what of it binds a resumed scan."""
+    import torch
+
+    on_gpu = plan.device.type == "cuda"
+    return RunInfo(
+        source=stock.source.name,
+        source_fingerprint=stock.fingerprint(),
+        config={
+            **{name: value for name, value in asdict(settings).items() if name not in ("workers", "download")},
+            "source": os.fspath(spec) if isinstance(spec, str | os.PathLike) else None,
+            "validation_fingerprint": None if other is None else other.fingerprint(),
+            "weight_decay": list(settings.weight_decay),
+            "recipe": plan.recipe.as_dict(),
+            "resolution": plan.resolution.value,
+            "resolution_reason": plan.resolution.reason,
+            "width": plan.width.value,
+            "width_reason": plan.width.reason,
+            "channels": plan.channels,
+            "stem": "3x3" if plan.resolution.value <= 64 else "7x7",
+            "network": "resnet18",
+            "device": plan.device.type,
+            "precision": "bf16" if plan.bf16 else "float32",
+        },
+        environment={
+            **provenance.environment(torch, np),
+            "threads": torch.get_num_threads(),
+            "processes": processes.size,
+            "device_name": torch.cuda.get_device_name(plan.device) if on_gpu else platform.machine(),
+        },
+        created_by=provenance.CREATED_BY,
+        created_utc=clock.now_utc(),
+    )
