@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from . import exports, findings, gallery, ordering, store
 from .anonymizing import anonymized
-from .derived import ranking
+from .derived import caveats, ranking
 from .derived.damage import ReadableParts
 from .derived.memorization import memorizable
 from .derived.neighbourhood import at_most
@@ -19,7 +18,7 @@ from .derived.stability import averaged, repeats, stability
 from .derived.trajectory import trajectories
 from .errors import CurvauditError, DamagedRun
 from .findings.interface import Evidence
-from .records import Advanced, Caveat, Event, Finding, PhaseStarted, Report, Stability, TrainingInfo
+from .records import Advanced, Caveat, Event, Finding, PhaseStarted, Report, TrainingInfo
 from .whole_file import write_whole
 
 DEFAULT_FOLDER = "curvaudit-report"
@@ -85,19 +84,7 @@ def report(
         each.append(damage.reduced(one))
         on_event(Advanced(1))
     found = averaged(each)
-    if rank_by in damage.scores:
-        raise DamagedRun(
-            f"The values of {rank_by} in {run.path} are damaged.",
-            f"Restore it from a copy, or rank by a score that is whole: --rank-by {next(iter(found))}."
-            if found
-            else "Restore it from a copy, or scan again with --overwrite.",
-        )
-    values = ranking.pick(found, rank_by)
-    if np.isnan(values).all():
-        raise CurvauditError(
-            f"{run.path}: {rank_by} was not measured, or was no number, in every finished epoch.",
-            "Rank by another score (--rank-by loss), or resume the scan. Flat pictures have no curvature.",
-        )
+    values = _values(run, found, rank_by, damage)
     order = ordering.order(ranking.suspicion(run, rank_by, values))
     rank = ordering.ranks(order)
     can = memorizable(run.samples)
@@ -126,19 +113,24 @@ def report(
     on_event(Advanced(1))
     spread = ranking.spread(order).tolist()
     extremes = ranking.extremes(order, run.samples.labels, gallery.EXTREMES).tolist()
-    shown = {*order[:top].tolist(), *extremes, *spread}
-    shown |= set(_found(all_findings))
-    rows = sorted(shown)
-    first = list(dict.fromkeys([*order[:top].tolist(), *_found(all_findings), *rows]))
+    looked_at_first = [*order[:top].tolist(), *_found(all_findings)]
+    rows = sorted({*looked_at_first, *extremes, *spread})  # whose pictures the page may show
     on_event(PhaseStarted("looking for neighbours", len(run.samples), "pictures"))
-    queries = sorted(first[: at_most(len(run.samples))])
+    queries = sorted(list(dict.fromkeys([*looked_at_first, *rows]))[: at_most(len(run.samples))])
     near = damage.neighbours(chosen, queries, lambda done: on_event(Advanced(done)))
     beside = [] if near is None else near.nearest.ravel().tolist()
     pictures = damage.pictures(run.thumbnails, sorted({*rows, *beside})) if thumbnails else {}
     previews = damage.pictures(run.previews, rows) if thumbnails else {}
-    caveats = _caveats(run, chosen, last, can, evidence) + _unscored(values, rank_by)
+    columns = {**found, **_other_trainings(run, group, damage)}
+    said = (  # last, since damage is known once everything was read
+        *damage.caveats(),
+        *caveats.of_seeds(run, chosen, group, stable),
+        *caveats.of_training(run, chosen, last, can),
+        *findings.limits(evidence),
+        *caveats.of_unscored(values, rank_by),
+    )
     if not thumbnails:
-        caveats += (Caveat("note", "The pictures were left out of this report on request (--no-thumbnails)."),)
+        said += (Caveat("note", "The pictures were left out of this report on request (--no-thumbnails)."),)
     return Report(
         run=run.info,
         run_path="" if anonymize else str(run.path),
@@ -148,14 +140,14 @@ def report(
         training=chosen.index,
         rank_by=rank_by,
         top=min(top, len(run.samples)),
-        scores={**found, **_other_trainings(run, group, damage)},
+        scores=columns,
         order=order,
         rank=rank,
         suggested=suggested,
         mean_curvature=damage.mean_curvature(chosen),
         memorized_share=damage.memorized_share(chosen, can),
         findings=all_findings,
-        caveats=damage.caveats() + _seed_caveats(run, chosen, group, stable) + caveats,
+        caveats=said,
         thumbnails=pictures,
         previews=previews,
         neighbours=near,
@@ -163,6 +155,30 @@ def report(
         spread=tuple(spread),
         stability=stable,
     )
+
+
+def _values(run: store.Run, found: dict[str, np.ndarray], rank_by: str, damage: ReadableParts) -> np.ndarray:
+    """The score that ranks, (N,).
+
+    Raises
+    ------
+    CurvauditError
+        It is damaged, unknown, or was never measured.
+    """
+    if rank_by in damage.scores:
+        raise DamagedRun(
+            f"The values of {rank_by} in {run.path} are damaged.",
+            f"Restore it from a copy, or rank by a score that is whole: --rank-by {next(iter(found))}."
+            if found
+            else "Restore it from a copy, or scan again with --overwrite.",
+        )
+    values = ranking.pick(found, rank_by)
+    if np.isnan(values).all():
+        raise CurvauditError(
+            f"{run.path}: {rank_by} was not measured, or was no number, in every finished epoch.",
+            "Rank by another score (--rank-by loss), or resume the scan. Flat pictures have no curvature.",
+        )
+    return values
 
 
 def _agreed(suggested: Sequence[np.ndarray]) -> np.ndarray:
@@ -227,11 +243,7 @@ def _choose(run: store.Run, wanted: int | None) -> TrainingInfo:
     for training in run.trainings:
         if training.epochs:
             return training
-    raise CurvauditError(f"{run.path} has no finished epoch yet.", _continue(run.path))
-
-
-def _continue(path: Path | str) -> str:
-    return f"Continue it with `curvaudit scan SOURCE --resume -o {shlex.quote(str(path))}`."
+    raise CurvauditError(f"{run.path} has no finished epoch yet.", caveats.how_to_continue(run.path))
 
 
 def _found(all_findings: Sequence[Finding]) -> list[int]:
@@ -256,82 +268,3 @@ def _other_trainings(run: store.Run, group: Sequence[TrainingInfo], damage: Read
         for name, values in averaged([damage.reduced(one) for one in together]).items():
             columns.setdefault(f"{name}@{mark}", values)
     return columns
-
-
-SMALLEST_SET = 500
-# Below these, two seeds tell different stories. For orientation: two rankings that have nothing to do
-# with each other share as much of the top as it is of the whole set, and correlate at 0.
-AGREE_SPEARMAN = 0.6
-AGREE_OVERLAP = 0.5
-
-
-def _seed_caveats(
-    run: store.Run, chosen: TrainingInfo, group: Sequence[TrainingInfo], stable: Stability | None
-) -> tuple[Caveat, ...]:
-    caveats = []
-    if stable is not None:
-        strong = stable.spearman < AGREE_SPEARMAN or stable.overlap < AGREE_OVERLAP
-        figures = f"rank correlation (Spearman) {stable.spearman:.2f}"
-        if stable.top < len(run.samples):  # all have all in common
-            figures += f", {stable.overlap:.0%} of the top {stable.top} in common"
-        if strong:
-            caveats.append(
-                Caveat(
-                    "warning",
-                    f"The {len(stable.seeds)} seeds disagree strongly: {figures}. Trust the mean ranking of this "
-                    "report more than any single one, and a single rank only within rank_best to rank_worst.",
-                )
-            )
-        else:
-            caveats.append(Caveat("note", f"Ranks are the mean of {len(stable.seeds)} seeds, which agree: {figures}."))
-    left = [t.seed for t in run.trainings if t.weight_decay == chosen.weight_decay and not t.finished and t.epochs]
-    if len(group) > 1 and left:
-        caveats.append(
-            Caveat("note", f"Not finished and not part of the ranking: seed {', '.join(str(seed) for seed in left)}.")
-        )
-    return tuple(caveats)
-
-
-def _unscored(values: np.ndarray, rank_by: str) -> tuple[Caveat, ...]:
-    """Samples that cannot be ranked must not look harmless at the end of the ranking."""
-    count = int((~np.isfinite(values)).sum())
-    if not count:
-        return ()
-    pictures = "1 picture" if count == 1 else f"{count} pictures"
-    message = f"{pictures} of {len(values)}: {rank_by} is no finite number, so that the rank means nothing."
-    return (Caveat("error", message, "unscored"),)
-
-
-def _caveats(
-    run: store.Run, chosen: TrainingInfo, last: np.ndarray, can: np.ndarray, evidence: Evidence
-) -> tuple[Caveat, ...]:
-    caveats = []
-    if not chosen.finished:
-        caveats.append(
-            Caveat(
-                "warning",
-                f"The scan was interrupted after {chosen.epochs} finished epochs: the ranking is provisional. "
-                # The name alone: a report is passed on, and where it was made is nobody's business.
-                f"{_continue(run.path.name)}",
-                "unfinished",
-            )
-        )
-    elif not chosen.memorized:
-        left = int((~last & can).sum())
-        of = f"{len(last)} samples" if can.all() else f"the {int(can.sum())} samples that can be memorized"
-        caveats.append(
-            Caveat(
-                "warning",
-                f"Training ended before everything was memorized: {left} of {of} {'is' if left == 1 else 'are'} still "
-                "classified wrongly (CA203). Their rank means less; scan again with more --epochs.",
-            )
-        )
-    if len(run.samples) < SMALLEST_SET:
-        caveats.append(
-            Caveat(
-                "warning",
-                f"{len(run.samples)} pictures are few: below about {SMALLEST_SET} a rank depends much on chance. "
-                "Duplicates and unreadable files are found all the same.",
-            )
-        )
-    return (*caveats, *findings.limits(evidence))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import curvaudit
-from curvaudit import exports, ordering, records, reporting
-from curvaudit.derived import ranking
+from curvaudit import exports, ordering, records
+from curvaudit.derived import caveats, ranking
 from curvaudit.errors import CurvauditError
 
 SMALL = {"epochs": 2, "width": 4, "batch_size": 16, "device": "cpu", "workers": 1}
@@ -65,9 +65,9 @@ def test_one_training_can_still_rank_alone(run):
 )
 def test_seeds_that_disagree_strongly_are_a_warning(run, spearman, overlap, severity):
     stable = records.Stability((1, 2), spearman, 10, overlap, np.ones(3), np.ones(3))
-    caveats = reporting._seed_caveats(run, run.trainings[0], run.trainings[:2], stable)
-    assert [caveat.severity for caveat in caveats] == [severity]
-    assert f"{spearman:.2f}" in caveats[0].message and f"{overlap:.0%}" in caveats[0].message
+    (caveat,) = caveats.of_seeds(run, run.trainings[0], run.trainings[:2], stable)
+    assert caveat.severity == severity
+    assert f"{spearman:.2f}" in caveat.message and f"{overlap:.0%}" in caveat.message
 
 
 def test_a_repeat_that_is_not_finished_does_not_rank(image_folder, tmp_path):

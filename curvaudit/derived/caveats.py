@@ -1,0 +1,101 @@
+"""What a reader must know before trusting the ranking of a report."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .. import store
+from ..records import Caveat, Stability, TrainingInfo
+
+SMALLEST_SET = 500
+# Below these, two seeds tell different stories. For orientation: two rankings that have nothing to do
+# with each other share as much of the top as it is of the whole set, and correlate at 0.
+AGREE_SPEARMAN = 0.6
+AGREE_OVERLAP = 0.5
+
+
+def of_seeds(
+    run: store.Run, chosen: TrainingInfo, group: Sequence[TrainingInfo], stable: Stability | None
+) -> tuple[Caveat, ...]:
+    """Whether the seeds of `group` agree, and those that are missing from it."""
+    caveats = []
+    if stable is not None:
+        strong = stable.spearman < AGREE_SPEARMAN or stable.overlap < AGREE_OVERLAP
+        figures = f"rank correlation (Spearman) {stable.spearman:.2f}"
+        if stable.top < len(run.samples):  # all have all in common
+            figures += f", {stable.overlap:.0%} of the top {stable.top} in common"
+        if strong:
+            caveats.append(
+                Caveat(
+                    "warning",
+                    f"The {len(stable.seeds)} seeds disagree strongly: {figures}. Trust the mean ranking of this "
+                    "report more than any single one, and a single rank only within rank_best to rank_worst.",
+                )
+            )
+        else:
+            caveats.append(Caveat("note", f"Ranks are the mean of {len(stable.seeds)} seeds, which agree: {figures}."))
+    left = [t.seed for t in run.trainings if t.weight_decay == chosen.weight_decay and not t.finished and t.epochs]
+    if len(group) > 1 and left:
+        caveats.append(
+            Caveat("note", f"Not finished and not part of the ranking: seed {', '.join(str(seed) for seed in left)}.")
+        )
+    return tuple(caveats)
+
+
+def of_unscored(values: np.ndarray, rank_by: str) -> tuple[Caveat, ...]:
+    """Samples that cannot be ranked must not look harmless at the end of the ranking."""
+    count = int((~np.isfinite(values)).sum())
+    if not count:
+        return ()
+    pictures = "1 picture" if count == 1 else f"{count} pictures"
+    message = f"{pictures} of {len(values)}: {rank_by} is no finite number, so that the rank means nothing."
+    return (Caveat("error", message, "unscored"),)
+
+
+def of_training(run: store.Run, chosen: TrainingInfo, last: np.ndarray, can: np.ndarray) -> tuple[Caveat, ...]:
+    """An end before its time, and too few pictures.
+
+    Parameters
+    ----------
+    last, can:
+        (N,) bool: classified as labelled in the last epoch; can be memorized.
+    """
+    caveats = []
+    if not chosen.finished:
+        caveats.append(
+            Caveat(
+                "warning",
+                f"The scan was interrupted after {chosen.epochs} finished epochs: the ranking is provisional. "
+                # The name alone: a report is passed on, and where it was made is nobody's business.
+                f"{how_to_continue(run.path.name)}",
+                "unfinished",
+            )
+        )
+    elif not chosen.memorized:
+        left = int((~last & can).sum())
+        of = f"{len(last)} samples" if can.all() else f"the {int(can.sum())} samples that can be memorized"
+        caveats.append(
+            Caveat(
+                "warning",
+                f"Training ended before everything was memorized: {left} of {of} {'is' if left == 1 else 'are'} still "
+                "classified wrongly (CA203). Their rank means less; scan again with more --epochs.",
+            )
+        )
+    if len(run.samples) < SMALLEST_SET:
+        caveats.append(
+            Caveat(
+                "warning",
+                f"{len(run.samples)} pictures are few: below about {SMALLEST_SET} a rank depends much on chance. "
+                "Duplicates and unreadable files are found all the same.",
+            )
+        )
+    return tuple(caveats)
+
+
+def how_to_continue(run: Path | str) -> str:
+    """What to do about a run that was interrupted."""
+    return f"Continue it with `curvaudit scan SOURCE --resume -o {shlex.quote(str(run))}`."
