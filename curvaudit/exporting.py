@@ -27,7 +27,7 @@ class Exported:
 
 
 def export(
-    run: str | os.PathLike[str],
+    run: store.Run | str | os.PathLike[str],
     to: str,
     out: str | os.PathLike[str] | None = None,
     *,
@@ -41,7 +41,7 @@ def export(
     Parameters
     ----------
     run:
-        The path of a run file.
+        A run, or the path of a run file.
     to:
         `cleanlab` (CSV), `fiftyone` (JSON for `Dataset.from_json`), or `csv-fixed` (a manifest
         with the decisions applied).
@@ -77,13 +77,13 @@ def export(
     path = Path(out if out is not None else TARGETS[to])
     if path.exists() and not overwrite:
         raise CurvauditError(f"{path} exists already.", "Use --overwrite to replace it, or -o for another file.")
+    opened = run if isinstance(run, store.Run) else store.open_run(run)
     if decisions is not None:
-        opened = store.open_run(run)
         samples = opened.samples
         fixed = fixed_csv.render(samples, decided.by_row(decided.read(decisions), samples, decisions))
         content, notes = fixed.content, _fixed_notes(fixed, _of_files(opened))
     else:
-        made = make_report(run, rank_by=rank_by, training=training)
+        made = make_report(opened, rank_by=rank_by, training=training)
         content, notes = exports.OTHER_PROGRAMS[to][1](made), (f"{len(made.samples)} pictures.",)
     write_whole(path, content, "Choose another place with -o.")
     return Exported(path, notes)

@@ -203,7 +203,7 @@ def test_decisions_saved_as_csv_are_the_same(run, tmp_path):
         writer.writeheader()
         for entry in entries:
             writer.writerow({**entry, "findings": "a1 b2"})
-    made = curvaudit.export(run.path, "csv-fixed", tmp_path / "f.csv", decisions=tmp_path / "d.csv")
+    made = curvaudit.export(run, "csv-fixed", tmp_path / "f.csv", decisions=tmp_path / "d.csv")
     assert "1 dropped, 0 relabelled" in made.notes[0]
     assert "copy, 1" not in made.path.read_text()
 
