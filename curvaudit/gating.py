@@ -136,9 +136,10 @@ def _gaps(report: Report, policy: Policy, unchecked: frozenset[str]) -> tuple[Ga
     if unreadable and not any(gap.kind == "unreadable" for gap in found):
         found.append(Gap("unreadable", f"{unreadable} files could not be read and audited."))
     if asked := sorted(NEEDS_TRAINING & unchecked & policy.demanded()):
-        message = f"{', '.join(asked)} could not be checked: that takes a training. Scan, then check the run file."
+        takes = "takes" if len(asked) == 1 else "take"
+        message = f"{', '.join(asked)} {takes} a training. Scan, then check the run file."
         found.append(Gap("untrained", message))
     if asked := sorted(NEEDS_COMPARISON & unchecked & policy.demanded()):
-        message = f"{', '.join(asked)} could not be checked: there was no other split or data set to compare with."
+        message = f"{', '.join(asked)}: there was no other split or data set to compare with."
         found.append(Gap("uncompared", message))
     return tuple(gap for gap in found if gap.kind not in policy.accept_incomplete)

@@ -24,7 +24,9 @@ def compare(
     old: Annotated[str, typer.Argument(help="A run file, or a source (as for scan).", metavar="OLD")],
     new: Annotated[str, typer.Argument(help="The same of the newer version.", metavar="NEW")],
     format: Annotated[str, typer.Option(help="text, json or html.")] = "text",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file to write; default: print.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The file to write, replaced if it is there; default: print.")
+    ] = None,
     top: Annotated[int, typer.Option(help="Of two runs: how many pictures that rose in the ranking.")] = 20,
     rank_by: Annotated[
         str,

@@ -32,15 +32,14 @@ def _finding(evidence: Evidence, rows: np.ndarray, measures: dict[str, str | int
     pool, audited = evidence.pool, len(evidence.samples)
     here, there = rows[rows < audited].tolist(), rows[rows >= audited].tolist()
     labels = sorted({pool.classes[int(label)] for label in pool.labels[rows]})
-    alike = (
-        "The same picture is" if measures["kind"] == "exact" else f"A near-identical picture ({measures['kind']}) is"
-    )
+    exact = measures["kind"] == "exact"
+    alike = "The same picture as" if exact else f"A picture near-identical ({measures['kind']}) to"
     labelled = f"labelled {labels[0]}" if len(labels) == 1 else f"under the labels {listed(labels)}"
     here.sort(key=lambda row: int(evidence.rank[row]))
     parts = [f"{int(pool.content_hash[row]):016x}:{pool.classes[int(pool.labels[row])]}" for row in rows.tolist()]
     return Finding(
         rule=RULES["CA401"],
-        message=f"{alike} in {pool.ids[there[0]]} as in {pool.ids[here[0]]}, {labelled}.",
+        message=f"{alike} {pool.ids[here[0]]} is in {pool.ids[there[0]]}, {labelled}.",
         fingerprint=fingerprint("CA401", parts),
         samples=(
             *(evidence.reference(row) for row in here),
