@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 
 from .errors import CurvauditError
 from .records import Samples
+from .spreadsheet import as_given
 
 SCHEMA = "curvaudit-decisions/1"
 _DECISIONS = ("wrong-label", "fine", "ambiguous", "drop")
@@ -120,9 +121,7 @@ def _decision(row: Any, spreadsheet: bool) -> Decision:
         value = row.get(name)
         if not isinstance(value, str):
             raise ValueError(f"an entry has no text {name!r}")
-        # The page puts an apostrophe before what a spreadsheet would run.
-        inert = spreadsheet and value[:1] == "'" and value[1:2] in ("=", "+", "-", "@", "\t", "\r", "\n")
-        return value[1:] if inert else value
+        return as_given(value) if spreadsheet else value
 
     decision, index, new_label = text("decision"), row.get("index"), row.get("new_label")
     if decision not in _DECISIONS:

@@ -14,7 +14,6 @@ from .inspecting import inspect
 from .records import Event, Report
 from .reporting import report
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 _RUN_SUFFIXES = (".h5", ".hdf5")
 
 
@@ -41,15 +40,8 @@ class Target:
             return True
         if not isinstance(self.name, (str, os.PathLike)) or os.path.isdir(self.name):
             return False
-        if Path(self.name).suffix.lower() in _RUN_SUFFIXES:
-            return True
-        if not os.path.isfile(self.name):
-            return False
-        try:
-            with open(self.name, "rb") as file:
-                return file.read(len(_HDF5)) == _HDF5
-        except OSError:
-            return False
+        path = Path(self.name)
+        return path.suffix.lower() in _RUN_SUFFIXES or store.looks_like_run(path, empty=False)
 
     def report(
         self,

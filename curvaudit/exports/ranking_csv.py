@@ -7,11 +7,11 @@ import io
 import numpy as np
 
 from ..records import Neighbours, Report
+from ..spreadsheet import inert
 from ..utf8 import encoded
 from .rows import Rows
 
 _COLUMNS = ("rank", "index", "id", "label", "score", "suggested_label", "rules")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _BLOCK = 10_000  # rows whose numbers are formatted together
 
 
@@ -70,11 +70,6 @@ def _beside(near: Neighbours, labels: np.ndarray, row: int) -> tuple[str, str]:
     """The two columns on neighbours; empty where they were not looked for."""
     alike = near.alike(row, labels)
     return ("", "") if alike is None else (" ".join(map(str, near.of(row))), f"{alike:.4g}")
-
-
-def inert(text: str) -> str:
-    """Text that no spreadsheet runs as a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _numbers(values: np.ndarray) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 FORMAT = "curvaudit-run"
@@ -16,12 +17,13 @@ ATTEMPTS = 5  # to read a run that is being written
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"  # the first bytes of an HDF5 file
 
 
-def looks_like_run(path: Path) -> bool:
-    """Whether a file is a run file, damaged or not, as far as its first bytes tell; an empty one may have been."""
-    if not path.is_file():  # a pipe would never say
+def looks_like_run(path: Path, empty: bool = True) -> bool:
+    """Whether a file is a run file, damaged or not, as far as its first bytes tell; an `empty` one may have been."""
+    if not os.path.isfile(path):  # a pipe would never say; Path.is_file() raises for names that are too long
         return False
     try:
         with path.open("rb") as file:
-            return file.read(len(_SIGNATURE)) in (_SIGNATURE, b"")
+            first = file.read(len(_SIGNATURE))
     except OSError:
         return False
+    return first == _SIGNATURE or (empty and not first)
