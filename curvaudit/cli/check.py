@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,11 +10,11 @@ import typer
 from ..errors import CurvauditError
 from .app import INTERRUPTED, RUN_FILE, app
 from .caching import Cache, NoCache, cache_folder
+from .rendered import print_rendered
 from .source_options import DataDir, Download, ImageColumn, LabelColumn, MaxPixels, Workers
 
 if TYPE_CHECKING:
     from ..policy.definition import Policy
-    from ..policy.outcome import CheckResult, Places
 
 _EACH = "Repeatable."
 
@@ -92,6 +91,7 @@ def check(
 ) -> None:
     """Gate a data set: exit 0 clean, 1 the policy is violated, 2 could not check everything."""
     from .. import checking
+    from ..exports.checks import FORMATS, text
     from ..policy.settings import from_flags
     from ..targets import Target
     from ..whole_file import keep_apart
@@ -135,7 +135,8 @@ def check(
             checking.write(result, output.format, output.file, places)
     for output in wanted:
         if output.file is None and not (quiet and output.format == "text"):
-            _print(result, output.format, places)
+            content = FORMATS[output.format](result, places)
+            print_rendered(content, text.lines(result) if output.format == "text" else None)
     raise typer.Exit(result.exit_code)
 
 
@@ -149,19 +150,3 @@ def _policy(file: Path | None, none: bool, flags: dict[str, Any]) -> Policy:
         raise CurvauditError("--policy and --no-policy contradict each other.", "Leave out one.")
     base = Policy() if none else nearest_policy(Path.cwd()) if file is None else read_policy(file)
     return parse(flags, "command line", base)
-
-
-def _print(result: CheckResult, format: str, places: Places) -> None:
-    from ..exports.checks import FORMATS, text
-    from .findings_table import STYLE
-
-    if format == "text" and sys.stdout.isatty():
-        from rich.console import Console
-        from rich.text import Text
-
-        console = Console(highlight=False, soft_wrap=True)
-        for severity, line in text.lines(result):
-            console.print(Text(line, STYLE.get(severity, "")))
-    else:
-        # Bytes: UTF-8 whatever the terminal's encoding, and no line ends changed.
-        typer.echo(FORMATS[format](result, places), nl=False)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ..errors import CurvauditError
 from .app import INTERRUPTED, app
 from .caching import Cache, NoCache, cache_folder
+from .rendered import print_rendered
 from .source_options import DataDir, Download, ImageColumn, LabelColumn, MaxPixels, Workers
-
-if TYPE_CHECKING:
-    from ..comparison import Comparison
-
-_FORMATS = ("text", "json", "html")
 
 
 @app.command()
@@ -51,12 +46,13 @@ def compare(
 
     Exit code 0: compared, whatever has changed; 2: could not compare, or only in part.
     """
-    if format not in _FORMATS:
-        raise CurvauditError(f"--format {format!r} is not known.", f"Use {', '.join(_FORMATS)}.")
     from .. import comparing
+    from ..exports.comparisons import FORMATS, text
     from ..whole_file import keep_apart
     from .display import Display
 
+    if format not in FORMATS:
+        raise CurvauditError(f"--format {format!r} is not known.", f"Use {', '.join(FORMATS)}.")
     keep_apart([out], [old, new])
     kept = cache_folder(cache, no_cache)
     try:
@@ -82,21 +78,5 @@ def compare(
     if out is not None:
         comparing.write(made, format, out)
     elif not (quiet and format == "text"):
-        _print(made, format)
+        print_rendered(FORMATS[format](made), text.lines(made) if format == "text" else None)
     raise typer.Exit(made.exit_code)
-
-
-def _print(made: Comparison, format: str) -> None:
-    from ..exports.comparisons import FORMATS, text
-    from .findings_table import STYLE
-
-    if format == "text" and sys.stdout.isatty():
-        from rich.console import Console
-        from rich.text import Text
-
-        console = Console(highlight=False, soft_wrap=True)
-        for severity, line in text.lines(made):
-            console.print(Text(line, STYLE.get(severity, "")))
-    else:
-        # Bytes: UTF-8 whatever the terminal's encoding, and no line ends changed.
-        typer.echo(FORMATS[format](made), nl=False)
