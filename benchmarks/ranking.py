@@ -34,7 +34,7 @@ from curvaudit.scores.probes import rademacher
 from curvaudit.sources import SourceOptions, load
 from curvaudit.training.batch_norm import calibrate
 from curvaudit.training.device import choose_bf16, measuring_batch
-from curvaudit.training.folding import folded
+from curvaudit.training.frozen import as_measured
 from curvaudit.training.loop import build_optimizer, train
 from curvaudit.training.model import build_model, pixel_statistics
 from curvaudit.training.presets import named
@@ -91,7 +91,7 @@ def log(options: argparse.Namespace) -> Path:
     optimizer = build_optimizer(model, recipe, 0.0)
     scores = [score for score in build(ScoreSettings()) if score.needs != "probes"]
     scores += [one_probe(number, options.seed) for number in range(PROBES)]
-    batch = measuring_batch(side, WIDTH, CPU)
+    batch, bf16 = measuring_batch(side, WIDTH, CPU), choose_bf16("auto", CPU)
     epochs: list[dict[str, np.ndarray]] = []
     for epoch in train(
         model,
@@ -102,10 +102,11 @@ def log(options: argparse.Namespace) -> Path:
         seed=options.seed,
         first_epoch=1,
         device=CPU,
-        bf16=choose_bf16("auto", CPU),
+        bf16=bf16,
     ):
         calibrate(model, pixels, batch, CPU)
-        epochs.append(measure(folded(model), pixels, labels, scores, epoch=epoch.number, batch_size=batch, device=CPU))
+        network = as_measured(model, CPU, bf16=bf16)
+        epochs.append(measure(network, pixels, labels, scores, epoch=epoch.number, batch_size=batch, device=CPU))
         print(f"epoch {epoch.number}: {epochs[-1]['correct'].mean():.2%} as labelled", flush=True)
         _save(options.out, planted.wrong, epochs, recipe.epochs, recipe.plain_epochs)
         if epoch.number >= recipe.epochs:

@@ -36,7 +36,7 @@ from curvaudit.sources import load
 from curvaudit.training import checkpoint
 from curvaudit.training.batch_norm import calibrate
 from curvaudit.training.device import choose_bf16, measuring_batch
-from curvaudit.training.folding import folded
+from curvaudit.training.frozen import as_measured
 from curvaudit.training.loop import build_optimizer, train
 from curvaudit.training.model import build_model, pixel_statistics
 from curvaudit.training.presets import named
@@ -148,24 +148,32 @@ def phases_of(
     model = build_model(classes=CLASSES, channels=3, resolution=SIDE, width=width, mean=mean, std=std, seed=0)
     optimizer = build_optimizer(model, recipe, 0.0)
 
+    bf16 = choose_bf16("auto", CPU)
+
     def epochs(bf16: bool) -> Callable[[], object]:
         trained = train(model, optimizer, pixels, labels, recipe, seed=0, first_epoch=1, device=CPU, bf16=bf16)
         return lambda: next(trained)
 
-    epoch = epochs(choose_bf16("auto", CPU))
+    epoch = epochs(bf16)
     for _ in range(3):
         epoch()  # a network that has learned something, with scores that differ
     calibrate(model, pixels, 256, CPU)
-    light, heavy = folded(model), reference_network(model)
+    light, heavy = as_measured(model, CPU, bf16=bf16), reference_network(model)
+    exact = as_measured(model, CPU, bf16=False)
     batch = measuring_batch(SIDE, width, CPU)
 
     def measured(
-        probes: int, pictures: int, curvature: bool = True, least_loss: float = 0.0, most: int | None = None
+        probes: int,
+        pictures: int,
+        curvature: bool = True,
+        least_loss: float = 0.0,
+        most: int | None = None,
+        network: torch.nn.Module = light,
     ) -> np.ndarray:
         settings = ScoreSettings(probes=probes, most_probes=most, step=STEP, least_loss=least_loss)
         scores = [s for s in build(settings) if curvature or s.needs == "forward"]
         part = all_pixels[:pictures], all_labels[:pictures]
-        found = measure(light, *part, scores, epoch=1, batch_size=batch, device=CPU, usual_gradient=usual)
+        found = measure(network, *part, scores, epoch=1, batch_size=batch, device=CPU, usual_gradient=usual)
         return found["curvature" if curvature else "loss"]
 
     def reference(probes: int) -> np.ndarray:
@@ -175,7 +183,9 @@ def phases_of(
 
     gradient = measure(light, pixels, labels, build(ScoreSettings()), epoch=1, batch_size=batch, device=CPU)["gradient"]
     usual = float(gradient.mean())
-    agreement = spearmanr(reference(PROBES), measured(PROBES, one_batch)).statistic
+    truth = reference(PROBES)  # (one_batch,)
+    ways = {"": light, ", float32": exact} if bf16 else {"": exact}  # name of the arithmetic -> network
+    agreement = {way: spearmanr(truth, measured(PROBES, one_batch, network=ways[way])).statistic for way in ways}
 
     def saved() -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -188,16 +198,19 @@ def phases_of(
         bound = float(np.quantile(losses, 1 - share))
         return lambda: measured(1, count, least_loss=bound)
 
+    def all_probes(network: torch.nn.Module) -> Callable[[], object]:
+        return lambda: measured(PROBES, one_batch, network=network)
+
     phases = [
         Phase("training epoch", count, epoch),
         Phase("training epoch, float32", count, epochs(False)),
         Phase("normalization statistics", count, lambda: calibrate(model, pixels, batch, CPU)),
-        Phase("folding and checkpoint", count, lambda: (folded(model), saved())),
+        Phase("folding and checkpoint", count, lambda: (as_measured(model, CPU, bf16=bf16), saved())),
         Phase("scores without curvature", count, lambda: measured(1, count, curvature=False)),
         Phase("all scores, curvature n = 1", count, lambda: measured(1, count)),
         Phase("the same, 1 to 5 by the gradient", count, lambda: measured(1, count, most=recipe.most_probes)),
         *(Phase(f"the same, {share:.0%} above the bound on the loss", count, partly(share)) for share in SHARES),
-        Phase("one batch, all scores, n = 10", one_batch, lambda: measured(PROBES, one_batch)),
+        *(Phase(f"one batch, all scores, n = 10{way}", one_batch, all_probes(ways[way])) for way in ways),
         Phase("one batch, reference way, n = 10", one_batch, lambda: reference(PROBES)),
     ]
     costs = _alternating(phases, repetitions)
@@ -205,7 +218,10 @@ def phases_of(
         _row(width, phase, costs[phase.name], phases[0], costs, phases[-1] if "n = 10" in phase.name else None)
         for phase in phases
     ]
-    notes = [f"width {width}: Spearman of the two ways, same {PROBES} probes, {one_batch} pictures: {agreement:.5f}"]
+    notes = [
+        f"width {width}: Spearman with the reference way{way}, same {PROBES} probes, {one_batch} pictures: {found:.5f}"
+        for way, found in agreement.items()
+    ]
     for phase in (phases[0], phases[5], Phase("reference way, one probe", one_batch, lambda: reference(1))):
         notes.append(f"width {width}: {phase.name}: {_outside(phase.run):.1%} of the time outside products")
     return rows, notes

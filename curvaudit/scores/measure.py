@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from .interface import Batch, Score
 
 _SWITCHING = threading.Lock()
-# Smallest h of which TF32 leaves the ranking alone: with the step the difference of two gradients shrinks to rounding.
-_TF32_FROM = 1e-3
+# Smallest h of which TF32 and bf16 leave the ranking alone: with the step the difference of two gradients shrinks to
+# rounding.
+_ROUNDED_FROM = 1e-3
 # Share of a batch above the bound on the loss from which gradients are taken in the pass that is needed anyway.
 # Below it, a second forward pass for the few, collected to full batches, is cheaper than a backward pass for all.
 _AT_ONCE = 0.5
@@ -52,6 +53,11 @@ def _precision_switches() -> tuple[tuple[Any, str, tuple[Any, Any]], ...]:
         newer, values = "fp32_precision", ("ieee", "tf32")
         return (matmul, newer, values), (cudnn.conv, newer, values)  # type: ignore[attr-defined]
     return (matmul, "allow_tf32", (False, True)), (cudnn, "allow_tf32", (False, True))
+
+
+def bears_rounding(scores: Sequence[Score]) -> bool:
+    """Whether backward passes may be rounded to TF32 or bf16 without moving ranks."""
+    return all(score.info.parameters.get("h", _ROUNDED_FROM) >= _ROUNDED_FROM for score in scores)
 
 
 @contextmanager
@@ -121,7 +127,7 @@ def _measure(
     forward = [score for score in scores if score.needs == "forward"]
     further = [score for score in scores if score.needs != "forward"]
     least = min((score.least_loss for score in further), default=0.0)  # nat
-    tf32 = all(score.info.parameters.get("h", _TF32_FROM) >= _TF32_FROM for score in further)
+    tf32 = bears_rounding(further)
     # Samples below the bound keep the 0 of `further`. On the device: to fetch every score of a batch is to wait often.
     values = {score.name: torch.zeros(len(labels), dtype=torch.float32, device=device) for score in scores}  # (N,)
 

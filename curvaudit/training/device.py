@@ -57,11 +57,12 @@ def choose_bf16(wanted: str, device: torch.device) -> bool:
         The precision is unknown.
     """
     if limits.precision(wanted) == "auto":
-        return _has_bf16(device)
+        return multiplies_bf16(device)
     return wanted == "bf16"
 
 
-def _has_bf16(device: torch.device) -> bool:
+def multiplies_bf16(device: torch.device) -> bool:
+    """In hardware, that is; all devices can emulate it."""
     if device.type == "cuda":
         found: bool = torch.cuda.is_bf16_supported(including_emulation=False)
         return found
