@@ -47,7 +47,7 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def choose_bf16(wanted: str, device: torch.device) -> bool:
-    """Whether training runs under bf16 autocast; scores are float32 always.
+    """Whether training runs under bf16 autocast; forward passes of scores are float32 always.
 
     `auto`: where the device multiplies bf16 in hardware. Elsewhere it is emulated, and slower.
 
