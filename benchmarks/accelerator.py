@@ -21,9 +21,9 @@ import torch
 import torch.nn.functional as F
 from differences import curvature_by_difference
 from machine import described
+from made_pictures import ColouredDigits
 from reference import reference_curvature, reference_network
 from scipy.stats import spearmanr
-from speed import ColouredDigits
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode

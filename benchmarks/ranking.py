@@ -34,8 +34,8 @@ from curvaudit.scores.probes import rademacher
 from curvaudit.sources import SourceOptions, load
 from curvaudit.training.batch_norm import calibrate
 from curvaudit.training.device import choose_bf16, measuring_batch
-from curvaudit.training.frozen import as_measured
 from curvaudit.training.loop import build_optimizer, train
+from curvaudit.training.measured import as_measured
 from curvaudit.training.model import build_model, pixel_statistics
 from curvaudit.training.presets import named
 from curvaudit.training.recipe import Recipe
@@ -105,7 +105,7 @@ def log(options: argparse.Namespace) -> Path:
         bf16=bf16,
     ):
         calibrate(model, pixels, batch, CPU)
-        network = as_measured(model, CPU, bf16=bf16)
+        network = as_measured(model, CPU, bf16=bf16, rounding=True)
         epochs.append(measure(network, pixels, labels, scores, epoch=epoch.number, batch_size=batch, device=CPU))
         print(f"epoch {epoch.number}: {epochs[-1]['correct'].mean():.2%} as labelled", flush=True)
         _save(options.out, planted.wrong, epochs, recipe.epochs, recipe.plain_epochs)

@@ -31,8 +31,8 @@ from curvaudit.scores.measure import as_images, measure
 from curvaudit.training import checkpoint
 from curvaudit.training.batch_norm import calibrate
 from curvaudit.training.device import choose_bf16, measuring_batch
-from curvaudit.training.frozen import as_measured
 from curvaudit.training.loop import build_optimizer, train
+from curvaudit.training.measured import as_measured
 from curvaudit.training.model import build_model, pixel_statistics
 from curvaudit.training.presets import named
 
@@ -96,8 +96,8 @@ def phases_of(
     for _ in range(3):
         epoch()  # a network that has learned something, with scores that differ
     calibrate(model, pixels, 256, CPU)
-    light, heavy = as_measured(model, CPU, bf16=bf16), reference_network(model)
-    exact = as_measured(model, CPU, bf16=False)
+    light, heavy = as_measured(model, CPU, bf16=bf16, rounding=True), reference_network(model)
+    exact = as_measured(model, CPU, bf16=False, rounding=True)
     batch = measuring_batch(SIDE, width, CPU)
 
     def measured(
@@ -143,13 +143,17 @@ def phases_of(
         Phase("training epoch", count, epoch),
         Phase("training epoch, float32", count, epochs(False)),
         Phase("normalization statistics", count, lambda: calibrate(model, pixels, batch, CPU)),
-        Phase("folding and checkpoint", count, lambda: (as_measured(model, CPU, bf16=bf16), saved())),
+        Phase(
+            "making the measured network, checkpoint",
+            count,
+            lambda: (as_measured(model, CPU, bf16=bf16, rounding=True), saved()),
+        ),
         Phase("scores without curvature", count, lambda: measured(1, count, curvature=False)),
         Phase("all scores, curvature n = 1", count, lambda: measured(1, count)),
         Phase("the same, 1 to 5 by the gradient", count, lambda: measured(1, count, most=recipe.most_probes)),
         *(Phase(f"the same, {share:.0%} above the bound on the loss", count, partly(share)) for share in SHARES),
-        *(Phase(f"one batch, all scores, n = 10{way}", one_batch, all_probes(ways[way])) for way in ways),
-        Phase("one batch, reference way, n = 10", one_batch, lambda: reference(PROBES)),
+        *(Phase(f"one batch, all scores, n = 10{way}", one_batch, all_probes(ways[way]), warm=True) for way in ways),
+        Phase("one batch, reference way, n = 10", one_batch, lambda: reference(PROBES), warm=True),
     ]
     costs = alternating(phases, repetitions)
     rows = [

@@ -17,6 +17,7 @@ class Phase:
     name: str
     pictures: int
     run: Callable[[], object]
+    warm: bool = False  # was run before: libraries are loaded and have chosen their kernels
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Row:
 
 def alternating(phases: list[Phase], repetitions: int) -> dict[str, list[Cost]]:
     for phase in phases:
-        if "n = 10" not in phase.name:  # those were run when their scores were compared
-            phase.run()  # libraries load and choose their kernels
+        if not phase.warm:
+            phase.run()
     costs: dict[str, list[Cost]] = {phase.name: [] for phase in phases}
     for _ in range(repetitions):
         for phase in phases:
@@ -86,12 +87,12 @@ def row_of(
 def write(rows: Sequence[Row], notes: Sequence[str], folder: Path, name: str) -> None:
     """Writes `name`.csv and `name`.md, and prints the latter."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
+    with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow([field.name for field in dataclasses.fields(Row)])
         writer.writerows(dataclasses.astuple(row) for row in rows)
     page = _markdown(rows, notes)
-    (folder / f"{name}.md").write_text(page)
+    (folder / f"{name}.md").write_text(page, encoding="utf-8")
     print(page)
 
 

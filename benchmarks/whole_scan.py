@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from ranking import First
 from table import Phase, Row, alternating, row_of, write
 
 import curvaudit
@@ -24,6 +23,7 @@ from curvaudit.derived.memorization import memorizable
 from curvaudit.inventory import load_pixels, take
 from curvaudit.pixels import Place
 from curvaudit.sources import SourceOptions, load
+from curvaudit.sources.subset import draw
 from curvaudit.training.loop import build_optimizer, train
 from curvaudit.training.model import build_model, pixel_statistics
 from curvaudit.training.recipe import Recipe
@@ -39,14 +39,14 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1200)
     parser.add_argument("--resolution", type=int, default=32)
     parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
-    source = First(
-        load(options.source, SourceOptions(data_dir=options.data_dir, label_column=options.label_column)),
-        options.samples,
-    )
-    found = beside_training(source, options.repetitions, width=options.width, resolution=options.resolution)
+    whole = load(options.source, SourceOptions(data_dir=options.data_dir, label_column=options.label_column))
+    source = draw(whole, options.samples, 0)
+    settings = {"width": options.width, "resolution": options.resolution, "precision": options.precision}
+    found = beside_training(source, options.repetitions, **settings)
     write(*found, options.out, "whole_scan")
 
 
@@ -56,7 +56,7 @@ def beside_training(source: Any, repetitions: int, **settings: Any) -> tuple[lis
         path = Path(folder) / "run.h5"
 
         def scan() -> None:
-            curvaudit.scan(source, path, overwrite=True, **settings)
+            curvaudit.scan(source, path, overwrite=True, device="cpu", **settings)
 
         scan()  # what the training takes, and libraries load
         run = curvaudit.open_run(path)
@@ -103,7 +103,7 @@ def beside_training(source: Any, repetitions: int, **settings: Any) -> tuple[lis
         count, name = len(labels), f"{training.epochs} epochs"
         phases = [
             Phase(f"bare training, {name}", count, bare),
-            Phase(f"scan --preset fast, {name}", count, scan),
+            Phase(f"scan --preset fast, {name}", count, scan, warm=True),
             Phase("report", count, report),
         ]
         costs = alternating(phases, repetitions)

@@ -24,7 +24,8 @@ from .trials import confident, detection, planting, record
 
 RUNS = "runs"  # folder of the run files
 TOP = 100
-SOURCE_SETTINGS = tuple(field.name for field in fields(SourceOptions))
+_SETTINGS = {field.name for field in fields(ScanSettings)}
+SOURCE_SETTINGS = tuple(field.name for field in fields(SourceOptions) if field.name in _SETTINGS)
 # Settings that say where pictures come from or how fast it goes, and those that each trial has its own of.
 _NO_MATTER = (*SOURCE_SETTINGS, "validation", "workers", "max_pixels", "seed", "repeats")
 _INCONFIDENCE, _CONFIDENT, _CA201 = "inconfidence", "confident-learning", "CA201"

@@ -179,7 +179,11 @@ def _about(
     """What the run file says of itself; `training_run.binding` names what of it binds a resumed scan."""
     import torch
 
+    from .scores.measure import step_bears_rounding
+    from .training.measured import gradient_arithmetic
+
     on_gpu = plan.device.type == "cuda"
+    rounding = step_bears_rounding(settings.step)
     return RunInfo(
         source=stock.source.name,
         source_fingerprint=stock.fingerprint(),
@@ -203,6 +207,7 @@ def _about(
             **provenance.environment(torch, np),
             "threads": torch.get_num_threads(),
             "processes": processes.size,
+            "gradients": gradient_arithmetic(plan.device, bf16=plan.bf16, rounding=rounding),
             "device_name": torch.cuda.get_device_name(plan.device) if on_gpu else platform.machine(),
         },
         created_by=provenance.CREATED_BY,

@@ -122,7 +122,7 @@ def report(
     pictures = damage.pictures(run.thumbnails, sorted({*rows, *beside})) if thumbnails else {}
     previews = damage.pictures(run.previews, rows) if thumbnails else {}
     columns = {**found, **_other_trainings(run, group, damage)}
-    said = (  # last, since damage is known once everything was read
+    all_caveats = (  # last, since damage is known once everything was read
         *damage.caveats(),
         *caveats.of_seeds(run, chosen, group, stable),
         *caveats.of_training(run, chosen, last, can),
@@ -130,7 +130,7 @@ def report(
         *caveats.of_unscored(values, rank_by),
     )
     if not thumbnails:
-        said += (Caveat("note", "The pictures were left out of this report on request (--no-thumbnails)."),)
+        all_caveats += (Caveat("note", "The pictures were left out of this report on request (--no-thumbnails)."),)
     return Report(
         run=run.info,
         run_path="" if anonymize else str(run.path),
@@ -147,7 +147,7 @@ def report(
         mean_curvature=damage.mean_curvature(chosen),
         memorized_share=damage.memorized_share(chosen, can),
         findings=all_findings,
-        caveats=said,
+        caveats=all_caveats,
         thumbnails=pictures,
         previews=previews,
         neighbours=near,

@@ -267,13 +267,13 @@ class Training:
         from .training import features
         from .training.batch_norm import calibrate
         from .training.device import measuring_batch
-        from .training.frozen import as_measured
+        from .training.measured import as_measured
 
         work = self.work
         batch_size = measuring_batch(work.data.pixels.shape[-1], work.width, work.device)
         self.on_event(PhaseStarted(f"measuring epoch {number}", len(work.data.labels), "pictures"))
         calibrate(model, work.data.pixels, min(batch_size, _CALIBRATED), work.device, work.processes)
-        network = as_measured(model, work.device, bf16=work.bf16 and bears_rounding(self.scores))
+        network = as_measured(model, work.device, bf16=work.bf16, rounding=bears_rounding(self.scores))
         usual = float(np.mean(self._gradients)) if self._gradients else None
         full = work.recipe.measures_curvature(number)
         scores = [score for score in self.scores if full or score.needs == "forward"]

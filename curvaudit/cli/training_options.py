@@ -21,4 +21,9 @@ Step = Annotated[float, typer.Option(help="h of equation 6, in pixels of [0, 1].
 Resolution = Annotated[str, typer.Option(help="Side of the network's input in px, or auto.")]
 Width = Annotated[str, typer.Option(help="Channels of the first stage (paper: 64), or auto.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, … or auto.")]
-Precision = Annotated[str, typer.Option(help="Of training, and on a CPU of gradients for scores: float32, bf16 or auto.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="Of training: float32, bf16 or auto. With bf16 so are gradients for scores, on a CPU that multiplies it."
+    ),
+]

@@ -57,11 +57,16 @@ def _precision_switches() -> tuple[tuple[Any, str, tuple[Any, Any]], ...]:
 
 def bears_rounding(scores: Sequence[Score]) -> bool:
     """Whether backward passes may be rounded to TF32 or bf16 without moving ranks."""
-    return all(score.info.parameters.get("h", _ROUNDED_FROM) >= _ROUNDED_FROM for score in scores)
+    return all(step_bears_rounding(score.info.parameters.get("h", _ROUNDED_FROM)) for score in scores)
+
+
+def step_bears_rounding(step: float) -> bool:
+    """The same of curvature with this h."""
+    return step >= _ROUNDED_FROM
 
 
 @contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
+def _without_weight_gradients(model: nn.Module) -> Iterator[None]:
     """Eval mode and no weight gradients, so that backward computes input gradients alone."""
     training = model.training
     learnable = [p for p in model.parameters() if p.requires_grad]
@@ -108,7 +113,7 @@ def measure(
     -------
     score name -> (N,) float32; 0 for a score with a bound on the loss where a sample is below it.
     """
-    with _frozen(model):
+    with _without_weight_gradients(model):
         return _measure(model, pixels, labels, scores, epoch, batch_size, device, first_row, usual_gradient, on_batch)
 
 
@@ -179,7 +184,7 @@ def _run(
 
     Which ReLUs a probe opens is decided by differences in the forward pass that TF32 would blur: that one is exact.
     Given which are open, a gradient is linear; with `tf32` its products may be rounded, which for steps of a
-    thousandth moves no rank (docs/performance.md).
+    thousandth moves no rank (docs/performance.md). On a processor the network itself rounds (`training/frozen.py`).
     """
     images = images.detach().requires_grad_(differentiate)
     with torch.set_grad_enabled(differentiate), _arithmetic(False) if images.is_cuda else nullcontext():

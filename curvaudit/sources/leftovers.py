@@ -38,4 +38,5 @@ def _is_marked(document: Path) -> bool:
 
 def _is_written(name: str, beside: list[str]) -> bool:
     stem, suffix = os.path.splitext(name)
-    return suffix in _WRITTEN or (suffix == _FIGURE and stem + _DRAWN in beside)
+    killed = name.startswith(".") and suffix == ".partial"  # while it was being written, see `whole_file`
+    return killed or suffix in _WRITTEN or (suffix == _FIGURE and stem + _DRAWN in beside)

@@ -6,60 +6,50 @@ Torch's own way would do as well and is what GPUs take. Here the residual stages
 * backward products may be bf16 where the processor multiplies it in hardware, twice as fast as float32. Given which
   ReLUs are open, a gradient is linear, and rounding it moves no rank (docs/performance.md); which are open is decided
   in the forward pass, and that is float32 always;
-* each convolution goes the way that is fastest for it (`training/convolution.py`).
+* each convolution goes the way that is fastest for its size (`training/convolution.py`).
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torchvision.models.resnet import BasicBlock
 
 from .convolution import Convolution
-from .device import multiplies_bf16
-from .folding import folded
 
 
-def as_measured(model: nn.Module, device: torch.device, *, bf16: bool) -> nn.Module:
-    """A copy of a network in training, as scores are measured with it on `device`.
-
-    Parameters
-    ----------
-    bf16:
-        Whether gradients may be rounded to bf16 where the processor is faster with it.
-    """
-    light = folded(model)
-    if device.type != "cpu":
-        return light
-    return frozen(light, bf16=bf16 and multiplies_bf16(device))
-
-
-def frozen(network: nn.Module, *, bf16: bool) -> nn.Module:
-    """A copy of a folded network in which all neighbouring basic blocks are one step.
+def freeze(network: nn.Module, *, bf16: bool) -> nn.Module:
+    """Make the neighbouring basic blocks of a folded network one step of autograd, in place.
 
     Parameters
     ----------
     network:
-        As `folding.folded` returns it. What holds no basic blocks is copied as it is.
+        As `folding.folded` returns it. What holds no basic blocks stays as it is.
     bf16:
         Whether backward products of the blocks are rounded to bf16.
     """
-    copied = copy.deepcopy(network)
-    for module in list(copied.modules()):
-        stages = {name: child for name, child in module.named_children() if _is_stage(child)}
-        blocks = [_Block.of(block, bf16) for stage in stages.values() for block in stage.children()]
-        for place, name in enumerate(stages):
-            setattr(module, name, nn.Identity() if place else _Stages(blocks, bf16))
-    return copied
+    for module in list(network.modules()):
+        run: list[str] = []  # names of stages that follow each other
+        for name, child in [*module.named_children(), ("", nn.Identity())]:
+            if _is_stage(child):
+                run.append(name)
+                continue
+            blocks = [_Block.of(block, bf16) for stage in run for block in module.get_submodule(stage).children()]
+            for place, stage in enumerate(run):
+                setattr(module, stage, nn.Identity() if place else _Stages(blocks, bf16))
+            run = []
+    return network
 
 
 def _is_stage(module: nn.Module) -> bool:
-    return isinstance(module, nn.Sequential) and all(isinstance(block, BasicBlock) for block in module)
+    return (
+        isinstance(module, nn.Sequential) and len(module) > 0 and all(isinstance(block, BasicBlock) for block in module)
+    )
 
 
 @dataclass(frozen=True)
@@ -112,7 +102,8 @@ class _Pass(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, images: Tensor, blocks: Sequence[_Block], kept: torch.dtype) -> Tensor:
         ctx.blocks, ctx.kept = blocks, kept
-        # Not `save_for_backward`, which holds all of them to the end: memory given back early stays in the cache.
+        # Not `save_for_backward`, which holds all of them to the end: memory given back early stays in the cache. So
+        # there is one backward pass for each forward pass.
         ctx.results = []
         for block in blocks:
             shape = images.shape
@@ -123,6 +114,7 @@ class _Pass(torch.autograd.Function):
         return images
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         gradient = gradient.to(ctx.kept, copy=True)  # autograd's own must not be overwritten
         for block in reversed(ctx.blocks):

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Below it, moving tiles costs more than the products saved (docs/performance.md).
+# With fewer, moving tiles costs more than the products saved (docs/performance.md).
 LEAST_CHANNELS = 128
+_MOST_PADDING = 4 / 3  # of whole tiles to the picture that they cover
 _TILE = 4
 _WINDOW = _TILE + 2
 _TILES_AT_ONCE = 128  # more would leave the cache, fewer would read the weights too often
@@ -49,6 +50,12 @@ _INPUT_BOTH = torch.kron(_INPUT, _INPUT).float()  # (36, 36)
 _OUTPUT_BOTH = torch.kron(_OUTPUT, _OUTPUT).float()  # (16, 36)
 
 
+def pays(height: int, width: int) -> bool:
+    """Whether pictures of this size are mostly whole tiles: of 5×5 px four tiles of 4×4 would be computed."""
+    down, across = -(-height // _TILE), -(-width // _TILE)
+    return _TILE**2 * down * across <= _MOST_PADDING * height * width
+
+
 def transformed(weight: Tensor) -> Tensor:
     """G w Gᵀ of the weights of a convolution, (K, C, 3, 3) -> (36, C, K) float32."""
     both = torch.einsum("ai,kcij,bj->abck", _WEIGHT, weight.double(), _WEIGHT)  # (6, 6, C, K)
@@ -61,7 +68,7 @@ def convolved(images: Tensor, weight: Tensor) -> Tensor:
     Parameters
     ----------
     images:
-        (B, C, H, W) float32, laid out channels last.
+        (B, C, H, W) float32, best laid out channels last.
     weight:
         (36, C, K), `transformed`.
 

@@ -58,7 +58,7 @@ def _rules(result: CheckResult, places: Places) -> list[ElementTree.Element]:
 def _completeness(result: CheckResult) -> ElementTree.Element:
     case = _case("completeness", "everything could be checked")
     if result.gaps:
-        said = printable(" ".join(gap.message for gap in result.gaps))
+        said = printable(" ".join(f"Not checked: {gap.message}" for gap in result.gaps))
         ElementTree.SubElement(case, "error", {"type": "incomplete", "message": said}).text = said
     return case
 

@@ -33,7 +33,7 @@ def render(result: CheckResult, places: Places) -> bytes:
     Accepted and ignored findings are left out: GitHub would show them as open alerts.
     """
     shown = [*sorted(result.of("violation"), key=_place), *sorted(result.of("allowed", "reported"), key=_place)]
-    notes = [_note("error", gap.message) for gap in result.gaps]
+    notes = [_note("error", f"Not checked: {gap.message}") for gap in result.gaps]
     notes += [_note("note", line) for line in wording.asides(result)]
     if len(shown) > MOST:
         notes.append(_note("warning", f"{len(shown) - MOST:,} further findings are left out: GitHub shows {MOST:,}."))
