@@ -125,7 +125,9 @@ def phases_of(
     ways = {"": light, ", float32": exact} if bf16 else {"": exact}  # name of the arithmetic -> network
     agreement = {way: spearmanr(truth, measured(PROBES, one_batch, network=ways[way])).statistic for way in ways}
 
-    def saved() -> None:
+    def made_and_saved() -> None:
+        with torch.no_grad():  # the first picture makes what is made late
+            as_measured(model, CPU, bf16=bf16, rounding=True)(as_images(pixels[:1], CPU))
         with tempfile.TemporaryDirectory() as folder:
             state = checkpoint.Checkpoint("", 0, 1, 0.0, 0.0, 0.0, model.state_dict(), optimizer.state_dict())
             checkpoint.save(Path(folder) / "run.checkpoint", state)
@@ -143,11 +145,7 @@ def phases_of(
         Phase("training epoch", count, epoch),
         Phase("training epoch, float32", count, epochs(False)),
         Phase("normalization statistics", count, lambda: calibrate(model, pixels, batch, CPU)),
-        Phase(
-            "making the measured network, checkpoint",
-            count,
-            lambda: (as_measured(model, CPU, bf16=bf16, rounding=True), saved()),
-        ),
+        Phase("the measured network is made, checkpoint", count, made_and_saved),
         Phase("scores without curvature", count, lambda: measured(1, count, curvature=False)),
         Phase("all scores, curvature n = 1", count, lambda: measured(1, count)),
         Phase("the same, 1 to 5 by the gradient", count, lambda: measured(1, count, most=recipe.most_probes)),

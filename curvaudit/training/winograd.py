@@ -48,6 +48,7 @@ _OUTPUT = torch.tensor(  # Aᵀ (4, 6)
 # Both sides of a tile at once, as one matrix product: on a processor faster than two of a sixth of the size.
 _INPUT_BOTH = torch.kron(_INPUT, _INPUT).float()  # (36, 36)
 _OUTPUT_BOTH = torch.kron(_OUTPUT, _OUTPUT).float()  # (16, 36)
+_WEIGHT_BOTH = torch.kron(_WEIGHT, _WEIGHT).float()  # (36, 9)
 
 
 def pays(height: int, width: int) -> bool:
@@ -58,8 +59,9 @@ def pays(height: int, width: int) -> bool:
 
 def transformed(weight: Tensor) -> Tensor:
     """G w Gᵀ of the weights of a convolution, (K, C, 3, 3) -> (36, C, K) float32."""
-    both = torch.einsum("ai,kcij,bj->abck", _WEIGHT, weight.double(), _WEIGHT)  # (6, 6, C, K)
-    return both.flatten(0, 1).float().contiguous()
+    outputs, inputs = weight.shape[:2]
+    products = _WEIGHT_BOTH @ weight.reshape(outputs * inputs, 9).T  # (36, K * C)
+    return products.view(_WINDOW**2, outputs, inputs).transpose(1, 2).contiguous()
 
 
 def convolved(images: Tensor, weight: Tensor) -> Tensor:
