@@ -41,7 +41,7 @@ def score(settings: ScoreSettings) -> Score:
         # Not added up on the spot: on a GPU that has no fixed order.
         squares = torch.zeros(len(numbers), len(counts), device=counts.device)  # (n, B)
         wanted = (numbers[:, None] < counts).nonzero()  # (P, 2), probe and place in the batch
-        for part in torch.split(wanted, len(counts)):  # (Q, 2)
+        for part in torch.split(wanted, batch.at_once):  # (Q, 2)
             probe, place = part.unbind(1)
             v = rademacher(settings.seed, batch.rows[place], batch.epoch, probe, tuple(batch.images.shape[1:]))
             moved = batch.input_gradient(batch.images[place] + settings.step * v, batch.labels[place])  # (Q, C, H, W)

@@ -43,6 +43,7 @@ class Batch:
     loss: Tensor  # (B,)
     gradient: Tensor | None  # (B, C, H, W)
     input_gradient: Callable[[Tensor, Tensor], Tensor]  # images (P, C, H, W), labels (P,) -> gradient (P, C, H, W)
+    at_once: int  # how large P should be at most, and is best
     usual_gradient: float | None = None  # mean ‖∂L/∂x‖² of all samples in the epochs measured before; None: no such
 
     def part(self, chosen: Tensor) -> Batch:
@@ -58,6 +59,7 @@ class Batch:
             loss=self.loss[chosen],
             gradient=None if self.gradient is None else self.gradient[chosen],
             input_gradient=self.input_gradient,
+            at_once=self.at_once,
             usual_gradient=self.usual_gradient,
         )
 

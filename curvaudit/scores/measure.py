@@ -146,7 +146,7 @@ def _measure(
         given = labels[places].to(device)  # (B,)
         logits, loss, gradient = _run(model, images, given, differentiate, tf32)
         rows = (first_row + places).to(device)
-        return Batch(images, given, rows, epoch, logits, loss, gradient, input_gradient, usual_gradient)
+        return Batch(images, given, rows, epoch, logits, loss, gradient, input_gradient, batch_size, usual_gradient)
 
     def keep(wanted: Sequence[Score], batch: Batch, places: Tensor) -> None:
         there = places.to(device, non_blocking=True)
