@@ -7,7 +7,8 @@ Trains once for each seed as `fast` does (labels as they are), and measures ever
 after some epochs: in float32, and with both operands of each product of a convolution or of the last layer rounded to
 nearest, ties to even, before float32 multiplies and adds them up, in the forward pass, the backward pass or both. All
 ways see the same network and probes, so rounding alone separates them; float32 with other probes stands beside them for
-what a probe more or less does. "Results too": torch's own products of bf16 tensors, which are rounded once more.
+what a probe more or less does. "Results too": torch's own products of bf16 tensors, which are rounded once more. "As
+processors measure": the network of `curvaudit/training/frozen.py`, Winograd's algorithm and all.
 
 After single epochs: one probe for each picture, none left out. Means over the epochs that `fast` measures, of the ways
 with a forward pass in float32: of these, and of curvature as a scan logs it (bound on the loss, probes dealt out by
@@ -43,6 +44,7 @@ from curvaudit.sources.subset import draw
 from curvaudit.training.batch_norm import calibrate
 from curvaudit.training.device import choose_bf16, measuring_batch
 from curvaudit.training.folding import folded
+from curvaudit.training.frozen import freeze
 from curvaudit.training.loop import build_optimizer, train
 from curvaudit.training.model import build_model, pixel_statistics
 from curvaudit.training.presets import named
@@ -61,6 +63,7 @@ class Way:
     backward: int = FLOAT32
     results: bool = False  # backward products are torch's own of bf16 tensors
     other_probes: bool = False
+    shipped: bool = False  # the network that scans measure on processors, whose stages round by themselves
 
 
 FULL = "float32"
@@ -72,6 +75,8 @@ WAYS = {
     "TF32 backward": Way(backward=TF32),
     "bf16 backward": Way(backward=BF16),
     "bf16 backward, results too": Way(backward=BF16, results=True),
+    "as processors measure, float32": Way(shipped=True),
+    "as processors measure, bf16": Way(backward=BF16, shipped=True),
 }
 
 
@@ -86,6 +91,7 @@ def main() -> None:
     parser.add_argument("--epochs", default="4,20", help="after which each way is compared")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--step", type=float, default=1e-3)
+    parser.add_argument("--shipped", action="store_true", help="only what processors measure, and other probes")
     parser.add_argument("--out", type=Path, default=Path("rounding"), help="without an ending")
     options = parser.parse_args()
     source = load(options.source, SourceOptions(data_dir=options.data_dir, label_column=options.label_column))
@@ -140,6 +146,8 @@ def compared(
         light, scheduled = folded(model), recipe.measures_curvature(epoch.number)
         now = {}
         for name, way in WAYS.items():
+            if options.shipped and not (way.shipped or way.other_probes or name == FULL):
+                continue
             averaged = scheduled and way.forward == FLOAT32
             if not averaged and epoch.number not in stages:
                 continue
@@ -197,6 +205,8 @@ def as_scan(
 def in_way(network: nn.Module, way: Way) -> nn.Module:
     """A copy whose convolutions and last layer multiply in this way."""
     copied = copy.deepcopy(network)
+    if way.shipped:
+        return freeze(copied, bf16=way.backward == BF16)
     for module in list(copied.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Conv2d | nn.Linear):
