@@ -32,6 +32,7 @@ from curvaudit.scores.interface import Batch, Score, mean_over_epochs
 from curvaudit.scores.measure import measure
 from curvaudit.scores.probes import rademacher
 from curvaudit.sources import SourceOptions, load
+from curvaudit.sources.subset import Subset
 from curvaudit.training.batch_norm import calibrate
 from curvaudit.training.device import choose_bf16, measuring_batch
 from curvaudit.training.loop import build_optimizer, train
@@ -71,7 +72,9 @@ def main() -> None:
 def log(options: argparse.Namespace) -> Path:
     """Train, and write planted (N,), loss and gradient (E, N) and curvature (E, probes, N)."""
     source = load(options.source, SourceOptions(data_dir=options.data_dir, label_column=options.label_column))
-    stock = take(First(source, options.samples), 1, lambda done: None)
+    # Evenly over its whole length: classes may lie in blocks.
+    rows = np.arange(0, len(source.ids), max(1, len(source.ids) // options.samples))[: options.samples]
+    stock = take(Subset(source, rows), 1, lambda done: None)
     side = options.resolution or min(64, int(np.median(stock.samples.width)))
     place = Place(options.out.with_suffix(".pixels"))
     pixels = torch.from_numpy(load_pixels(stock, side, place, 1, lambda done: None).values)
@@ -112,20 +115,6 @@ def log(options: argparse.Namespace) -> Path:
         if epoch.number >= recipe.epochs:
             return options.out
     raise AssertionError("a training has no end of its own")
-
-
-class First:
-    """The first samples of a source, evenly over its whole length: classes may lie in blocks."""
-
-    def __init__(self, source, samples: int) -> None:
-        self.source, self.name, self.classes = source, source.name, source.classes
-        self.rows = np.arange(0, len(source.ids), max(1, len(source.ids) // samples))[:samples]
-        self.ids = tuple(source.ids[row] for row in self.rows)
-        self.labels = np.asarray(source.labels)[self.rows]
-        self.skipped = ()
-
-    def open(self, index: int):
-        return self.source.open(int(self.rows[index]))
 
 
 def one_probe(number: int, seed: int) -> Score:

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import curvaudit
-from curvaudit import sources
+from curvaudit import ordering, sources
 from curvaudit.calibrating import plant_all
 from curvaudit.calibration_trial import Relabelled
 from curvaudit.derived import ranking
@@ -111,7 +111,8 @@ def one(drawn, name: str, seed: int, options: argparse.Namespace) -> Judged:
         presets.named = kept
     reduced = ranking.reduced(run, 0)
     judged = {
-        score: detection.quality(errors.wrong, ranking.suspicion(run, score, reduced[score]), 100) for score in SCORES
+        score: detection.quality(errors.wrong, ordering.suspicion(run.trainings, score, reduced[score]), 100)
+        for score in SCORES
     }
     return Judged(name, seed, float(run.trainings[0].curves.train_accuracy[-1]), judged)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import clock, inventory, reporting, store
+from . import clock, inventory, ordering, reporting, store
 from .calibration import BASELINE, SCAN, Distribution, Method, Trial
 from .derived import ranking
 from .errors import CurvauditError
@@ -168,7 +168,7 @@ class Trials:
         unit = watch.training / watch.epochs * training.epochs if watch.training else float("nan")  # s
         each = float(watched.sum()) / watch.training if watch.training else float("nan")
         true = self.stock.samples.labels
-        suspicions = {name: ranking.suspicion(run, name, values) for name, values in _reduced(run).items()}
+        suspicions = {name: ordering.suspicion(run.trainings, name, values) for name, values in _reduced(run).items()}
         costs = dict.fromkeys(suspicions, each)
         # 1 − exp(−loss) is 1 − the probability of the given label.
         suspicions[_INCONFIDENCE] = -np.expm1(-run.last(0, "loss").astype(np.float64))

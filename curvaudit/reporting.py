@@ -85,7 +85,7 @@ def report(
         on_event(Advanced(1))
     found = averaged(each)
     values = _values(run, found, rank_by, damage)
-    order = ordering.order(ranking.suspicion(run, rank_by, values))
+    order = ordering.order(ordering.suspicion(run.trainings, rank_by, values))
     rank = ordering.ranks(order)
     can = memorizable(run.samples)
     correct = np.stack([damage.correct(one) for one in group])  # (R, N)

@@ -40,7 +40,9 @@ def reduced(run: store.Run, training: int) -> dict[str, np.ndarray]:
     if late.OF in found and not np.isnan(at_the_end).all():
         found[late.NAME] = at_the_end
     if any(name in found for name in PARTS):
-        found[CONSENSUS] = consensus({name: suspicion(run, name, values) for name, values in found.items()})
+        found[CONSENSUS] = consensus(
+            {name: ordering.suspicion(run.trainings, name, values) for name, values in found.items()}
+        )
     return found
 
 
@@ -50,11 +52,6 @@ def memorized_share(run: store.Run, training: int, memorizable: np.ndarray) -> n
     for columns, block in run.measure_blocks(training, "correct"):
         total = total + (block * memorizable[columns]).sum(axis=1, dtype=np.float64)
     return np.asarray(total) / max(1, int(memorizable.sum()))
-
-
-def suspicion(run: store.Run, name: str, values: np.ndarray) -> np.ndarray:
-    """`values` turned so that higher is more suspicious, (N,)."""
-    return ordering.suspicion(run.trainings, name, values)
 
 
 def spread(order: np.ndarray) -> np.ndarray:
@@ -82,7 +79,10 @@ def extremes(order: np.ndarray, labels: np.ndarray, each: int) -> np.ndarray:
 
 def orders(run: store.Run, training: int) -> dict[str, np.ndarray]:
     """Rows from the most suspicious down for every score, name -> (N,)."""
-    return {name: ordering.order(suspicion(run, name, values)) for name, values in reduced(run, training).items()}
+    return {
+        name: ordering.order(ordering.suspicion(run.trainings, name, values))
+        for name, values in reduced(run, training).items()
+    }
 
 
 def pick(found: dict[str, np.ndarray], name: str) -> np.ndarray:

@@ -9,7 +9,6 @@ import numpy as np
 
 from .. import ordering, store
 from ..records import Stability, TrainingInfo
-from . import ranking
 
 
 def repeats(run: store.Run, chosen: TrainingInfo) -> tuple[TrainingInfo, ...]:
@@ -43,7 +42,7 @@ def stability(
     top:
         Length of the head of the ranking whose overlap is told.
     """
-    orders = [ordering.order(ranking.suspicion(run, rank_by, one)) for one in values]
+    orders = [ordering.order(ordering.suspicion(run.trainings, rank_by, one)) for one in values]
     ranks = np.stack([ordering.ranks(order) for order in orders])  # (R, N)
     pairs = list(combinations(range(len(ranks)), 2))
     heads = [set(order[:top].tolist()) for order in orders]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from .. import plots, store
+from .. import ordering, plots, store
 from ..calibrating import plant_all
 from ..calibration_trial import Relabelled
 from ..clock import seconds
@@ -115,7 +115,7 @@ def _others(run: store.Run, wrong: np.ndarray) -> list[tuple[Cell, ...]]:
     rows: list[tuple[Cell, ...]] = []
     for name, values in ranking.reduced(run, 0).items():
         if name != "curvature":
-            quality = detection.quality(wrong, ranking.suspicion(run, name, values), min(100, len(wrong)))
+            quality = detection.quality(wrong, ordering.suspicion(run.trainings, name, values), min(100, len(wrong)))
             rows.append((f"base run, {name} instead", None, quality.auroc, None, quality.average_precision, None))
     return rows
 
