@@ -153,10 +153,15 @@ def to_array(image: Image.Image, size: int | None, channels: int) -> np.ndarray:
     picture's own size.
     """
     image = image.convert("L" if channels == 1 else "RGB")
-    if size is not None and image.size != (size, size):
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
+    if size is not None:
+        image = scaled(image, size)
     pixels = np.array(image)  # a copy: torch warns about read-only memory
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def scaled(image: Image.Image, size: int) -> Image.Image:
+    """A picture at size × size. Scaling an "L" or "RGB" picture and making it grey, or not grey, may change places."""
+    return image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BILINEAR)
 
 
 def thumbnail(image: Image.Image) -> bytes:

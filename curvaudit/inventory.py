@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TypeVar
 
 import numpy as np
-from PIL.Image import Image, fromarray
+from PIL.Image import Image
 
 from . import hash_cache, images, pixels, portraits
 from .copies import hashing
+from .decoded import Decoded
 from .errors import CurvauditError, UnreadableImage
 from .hash_cache import HashCache
 from .portraits import Portrait, Sketch
@@ -23,14 +24,6 @@ from .sources import Source
 # All thumbnails are kept with the run up to this many bytes (about 25,000 photographs or
 # 200,000 digits); larger sets keep those a report can show, see gallery.py.
 THUMBNAIL_BUDGET = 64 * 2**20
-# Small pictures stay decoded until their pixels are loaded, up to this many bytes together (80,000 of 32 px in
-# colour): to open and check each again took 25 of the 306 seconds of a scan of 50,000 on a GPU.
-_DECODED_BUDGET = 256 * 2**20
-_DECODED_SIDE = 64  # px
-_OVERHEAD = 250  # bytes of an array beside its pixels
-# … but of each hundred one, and a hundred at least, are opened and checked: a data set that draws its pictures anew
-# each time must be noticed.
-_CHECKED = 100
 _T = TypeVar("_T")
 _BLOCK = 1024  # pictures in flight: bounds memory whatever the size of the source
 _PART = 32  # pictures that a thread looks at before it makes their transforms
@@ -47,7 +40,7 @@ class Inventory:
     grey: bool  # every picture is grey: one channel is enough
     drawn: Mapping[int, bytes]  # row -> thumbnail, as far as they were drawn on the way and the budget went
     from_cache: int | None = None  # pictures whose hashes were known already; None: nothing was looked up
-    decoded: dict[int, np.ndarray] = field(default_factory=dict)  # row -> a small picture, until `load_pixels` takes it
+    decoded: Decoded | None = None  # until `load_pixels` takes them
 
     @property
     def thumbnails(self) -> Thumbnails | None:
@@ -107,7 +100,7 @@ def take(
     *,
     every_thumbnail: bool = True,
     cache: HashCache | None = None,
-    keep_small: bool = False,
+    decoded: Decoded | None = None,
 ) -> Inventory:
     """Open, hash and describe every picture of a source, or take that from a cache.
 
@@ -123,8 +116,8 @@ def take(
         False: small pictures are drawn when they are asked for, see `portraits.sketch`.
     cache:
         Of pictures that lie encoded; the result does not depend on it.
-    keep_small:
-        Keep small pictures decoded for `load_pixels`, within a budget.
+    decoded:
+        Keeps pictures for `load_pixels`.
 
     Raises
     ------
@@ -136,20 +129,16 @@ def take(
     skipped = list(source.skipped)
     drawn: dict[int, bytes] = {}
     spent = known = 0
-    decoded: dict[int, np.ndarray] = {}
-    looking = _Looking(source, every_thumbnail, cache, keep_small)
+    looking = _Looking(source, every_thumbnail, cache, decoded)
     parts = [range(start, min(start + _PART, len(source.ids))) for start in range(0, len(source.ids), _PART)]
     for part, (results, from_cache) in _in_parallel(
         lambda i: looking.at(parts[i]), len(parts), workers, _BLOCK // _PART, looking.stop
     ):
         known += from_cache
         for index, result in zip(parts[part], results, strict=True):
-            picture = looking.decoded.pop(index, None)
             if isinstance(result, str):
                 skipped.append(Skipped(source.ids[index], result, "unreadable"))
                 continue
-            if picture is not None:
-                decoded[len(kept)] = picture
             if result.thumbnail is not None:
                 spent += len(result.thumbnail)
                 if spent <= THUMBNAIL_BUDGET:
@@ -214,7 +203,7 @@ def read(
     least_classes: int = 2,
     every_thumbnail: bool = True,
     cache: HashCache | None = None,
-    keep_small: bool = False,
+    decoded: Decoded | None = None,
 ) -> Inventory:
     """As `take`, and say how far it is and what came from the cache."""
     on_event(PhaseStarted(phase, len(source.ids), "pictures"))
@@ -225,7 +214,7 @@ def read(
         least_classes,
         every_thumbnail=every_thumbnail,
         cache=cache,
-        keep_small=keep_small,
+        decoded=decoded,
     )
     if stock.from_cache is not None:
         on_event(Notice(f"{stock.from_cache} of {len(source.ids)} from the cache"))
@@ -235,13 +224,11 @@ def read(
 class _Looking:
     """Opens pictures, a part of the source at a time. Called from several threads."""
 
-    def __init__(self, source: Source, every_thumbnail: bool, cache: HashCache | None, keep_small: bool) -> None:
+    def __init__(self, source: Source, every_thumbnail: bool, cache: HashCache | None, decoded: Decoded | None) -> None:
         self.source = source
         self.every_thumbnail = every_thumbnail
         self.cache = cache
-        self.decoded: dict[int, np.ndarray] = {}  # index in the source -> (H, W) or (H, W, 3) uint8
-        self._room = _DECODED_BUDGET if keep_small else 0  # bytes
-        self._checked_every = max(1, min(_CHECKED, len(source.ids) // _CHECKED))
+        self.decoded = decoded
         self.cached = False  # whether any picture could be looked up
         self._stopped = False
 
@@ -264,7 +251,8 @@ class _Looking:
                 else:
                     sketches.append(portraits.sketch(picture, self.every_thumbnail))
                     todo.append((place, key))
-                    self._keep(index, picture)
+                    if self.decoded is not None:
+                        self.decoded.keep(index, picture)
             except UnreadableImage as error:
                 results[place] = str(error)
             except MemoryError:
@@ -277,12 +265,6 @@ class _Looking:
             if self.cache is not None and key is not None:
                 self.cache.add(key, portrait)
         return [result for result in results if result is not None], from_cache
-
-    def _keep(self, index: int, picture: Image) -> None:
-        if index % self._checked_every and max(picture.size) <= _DECODED_SIDE and self._room > 0:
-            pixels = np.array(picture)
-            self._room -= pixels.nbytes + _OVERHEAD  # overdrawn by one picture a thread at most
-            self.decoded[index] = pixels
 
     def _open(self, index: int) -> tuple[Image | Portrait, bytes | None]:
         """The picture, or what the cache knows of it; and its key, if it has one."""
@@ -321,8 +303,10 @@ def load_pixels(
 
     def load(position: int) -> None:
         row = int(missing[position])
-        kept = inventory.decoded.pop(row, None)
-        picture = inventory.open(row) if kept is None else fromarray(kept)
+        index = int(inventory.source_index[row])
+        picture = None if inventory.decoded is None else inventory.decoded.taken(index, resolution)
+        if picture is None:
+            picture = inventory.open(row)
         buffer.values[row] = images.to_array(picture, resolution, channels)
 
     for done, _ in _in_parallel(load, len(missing), workers):
@@ -330,7 +314,8 @@ def load_pixels(
         if (done + 1) % _BLOCK == 0 or done + 1 == len(missing):
             block = missing[done - done % _BLOCK : done + 1]
             buffer.keep(block, samples.content_hash[block])
-    inventory.decoded.clear()  # of rows that the cache held
+    if inventory.decoded is not None:
+        inventory.decoded.clear()  # of rows that the cache held
     return buffer
 
 

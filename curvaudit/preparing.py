@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import clock, inventory, pixels, provenance
+from . import clock, decoded, inventory, pixels, provenance
 from .derived.memorization import memorizable
 from .errors import CurvauditError
 from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, Skipped
 from .scan_settings import ScanSettings, with_overrides
+from .sources import Source
 from .training.processes import Processes
 from .training_run import Pixels, Work
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from .training.device import Choice
     from .training.recipe import Recipe
+
+
+_LOOKED_AT = 32  # pictures, before all are read
 
 
 class Scratch:
@@ -61,6 +65,27 @@ class _Plan:
     width: Choice
     channels: int
     recipe: Recipe
+
+
+def expected_resolution(source: Source, settings: ScanSettings) -> int | None:
+    """The side at which `prepare` will want the pictures, judged by some; None if that is their own, or none opens.
+
+    So they can be scaled as soon as they are decoded. A wrong guess costs time and nothing else.
+    """
+    from .training import limits
+
+    if (asked := limits.resolution(settings.resolution)) is not None:
+        return asked
+    sizes: list[tuple[int, int]] = []
+    for index in range(0, len(source.ids), max(1, len(source.ids) // _LOOKED_AT)):
+        with suppress(Exception):  # whatever it is, reading all of them will tell
+            sizes.append(source.open(index).size)
+    widths, heights = np.array(sizes, np.int64).reshape(-1, 2).T
+    if not sizes or np.median(np.maximum(widths, heights)) <= decoded.SMALL:
+        return None
+    from .training import device as choices  # imports torch, which for small pictures is loaded later
+
+    return choices.choose_resolution("auto", widths, heights, choices.choose_device(settings.device)).value
 
 
 def prepare(

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from . import gallery, hash_cache, images, inventory, locking, sources, store
+from .decoded import Decoded
 from .errors import CurvauditError
-from .preparing import Scratch, prepare
+from .preparing import Scratch, expected_resolution, prepare
 from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, Thumbnails
 from .scan_settings import ScanSettings, settings_from
 from .teamwork import brief, followed
@@ -97,10 +98,13 @@ def _scan(
     kept = None if cache is None else Path(cache)
     other = None
     with hash_cache.opened(kept, on_event) as hashes:
-        stock = inventory.read(loaded, workers, "reading pictures", on_event, cache=hashes, keep_small=True)
+        side = expected_resolution(loaded, wanted)
+        decoded = Decoded(len(loaded.ids), side)
+        stock = inventory.read(loaded, workers, "reading pictures", on_event, cache=hashes, decoded=decoded)
         if second is not None:
             phase = f"reading {wanted.validation} pictures"
-            other = inventory.read(second, workers, phase, on_event, cache=hashes, keep_small=True)
+            decoded = Decoded(len(second.ids), side)
+            other = inventory.read(second, workers, phase, on_event, cache=hashes, decoded=decoded)
     with Scratch(path) as scratch:
         work = prepare(source, stock, other, wanted, path, scratch, workers, kept, processes, on_event)
         if resume:

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 import curvaudit
-from curvaudit import gallery, inventory, pixels, records, sources, store
+from curvaudit import decoded, gallery, inventory, pixels, records, sources, store
 from curvaudit.errors import CurvauditError
 from curvaudit.training import checkpoint
 
@@ -172,7 +172,7 @@ def test_a_picture_replaced_during_a_scan_is_named(image_folder, tmp_path):
 def test_small_pictures_that_change_after_they_were_read_are_scanned_as_they_were(
     whole, image_folder, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(inventory, "_CHECKED", 4)
+    monkeypatch.setattr(decoded, "CHECKED", 4)
 
     def replace_all():
         for number, name in enumerate(sources.load(image_folder).ids):

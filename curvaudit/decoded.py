@@ -1,0 +1,58 @@
+"""Pictures that stay decoded between reading and loading, so that hardly one is decoded twice."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL.Image import Image, fromarray
+
+from . import images, pixels
+
+SMALL = 64  # px; up to here pictures are kept in their own size where nobody knows the side they will be scaled to
+MEMORY_SHARE = 1 / 6  # of the free memory that they may take, half of what the pixels may
+# Of each hundred one, and a hundred at least, are not kept but opened again and checked: a data set that draws its
+# pictures anew each time must be noticed.
+CHECKED = 100
+_OVERHEAD = 250  # bytes of an array beside its pixels
+
+
+class Decoded:
+    """By index in the source. Safe to call from several threads.
+
+    Parameters
+    ----------
+    count:
+        Pictures of the source.
+    side:
+        All are kept, scaled to side × side; None: small ones are kept, in their own size.
+    """
+
+    def __init__(self, count: int, side: int | None) -> None:
+        self.side = side
+        self._kept: dict[int, np.ndarray] = {}  # (H, W) or (H, W, 3) uint8
+        self._room = int(pixels.free_memory() * MEMORY_SHARE)  # bytes
+        self._checked_every = max(1, min(CHECKED, count // CHECKED))
+
+    def keep(self, index: int, picture: Image) -> None:
+        """Keep a picture, mode "L" or "RGB", if it is one to be kept and there is room."""
+        if index % self._checked_every == 0 or self._room <= 0:
+            return
+        try:
+            if self.side is not None:
+                picture = images.scaled(picture, self.side)
+            elif max(picture.size) > SMALL:
+                return
+            values = np.array(picture)
+        except MemoryError:  # says nothing of the picture
+            self._room = 0
+            return
+        self._room -= values.nbytes + _OVERHEAD  # overdrawn by one picture a thread at most
+        self._kept[index] = values
+
+    def taken(self, index: int, side: int) -> Image | None:
+        """A picture that is to be scaled to `side`, once; None where it must be decoded again."""
+        values = self._kept.pop(index, None)
+        return None if values is None or self.side not in (None, side) else fromarray(values)
+
+    def clear(self) -> None:
+        """Give the memory back."""
+        self._kept.clear()
