@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from . import store
+from . import ordering, store
 from .comparison import Comparison, Pair, Picture, Rise, Side
 from .errors import CurvauditError, DamagedRun
 from .exports.comparisons import FORMATS
 from .inspecting import ALL_SPLITS
 from .records import Event, Finding, Report
 from .rules import CONFLICTS
+from .scores.consensus import percentile
 from .sources.splits import SPLITS, meaning
 from .targets import Target
 from .whole_file import write_whole
@@ -260,16 +261,22 @@ def _new_conflicts(old: Report, new: Report) -> list[Finding]:
 
 def _rises(old: Report, new: Report, same: Sequence[Pair], rank_by: str) -> list[Rise]:
     """Pictures of both that stand nearer to the top than before, the furthest first."""
-    measured = [np.isfinite(report.scores[rank_by]) for report in (old, new)]
-    last = [max(1, int(one.sum()) - 1) for one in measured]
+    before, after = _shares_above(old, rank_by), _shares_above(new, rank_by)
     found = []
     for pair in same:
-        if measured[0][pair.old.row] and measured[1][pair.new.row]:
-            ranks = int(old.rank[pair.old.row]), int(new.rank[pair.new.row])
-            shares = (ranks[0] - 1) / last[0], (ranks[1] - 1) / last[1]
-            if shares[1] < shares[0]:
-                found.append(Rise(pair, *ranks, *shares))
+        shares = float(before[pair.old.row]), float(after[pair.new.row])
+        if shares[1] < shares[0]:  # false for NaN
+            found.append(Rise(pair, int(old.rank[pair.old.row]), int(new.rank[pair.new.row]), *shares))
     return sorted(found, key=lambda rise: (rise.new_share - rise.old_share, rise.new_rank))
+
+
+def _shares_above(report: Report, rank_by: str) -> np.ndarray:
+    """Share of the others that rank above each picture, (N,); equal pictures share one, NaN where not measured."""
+    suspicious = ordering.suspicion(report.trainings, rank_by, report.scores[rank_by])
+    measured = np.isfinite(suspicious)
+    found = np.full(len(suspicious), np.nan)
+    found[measured] = 1 - percentile(suspicious[measured])
+    return found
 
 
 # --- the two sides -------------------------------------------------------------------

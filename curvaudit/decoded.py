@@ -24,10 +24,13 @@ class Decoded:
         Pictures of the source.
     side:
         All are kept, scaled to side × side; None: small ones are kept, in their own size.
+    grey:
+        Whether they will be made grey. Pictures in colour must be that before they are scaled.
     """
 
-    def __init__(self, count: int, side: int | None) -> None:
+    def __init__(self, count: int, side: int | None, grey: bool = False) -> None:
         self.side = side
+        self.grey = grey
         self._kept: dict[int, np.ndarray] = {}  # (H, W) or (H, W, 3) uint8
         self._room = int(pixels.free_memory() * MEMORY_SHARE)  # bytes
         self._checked_every = max(1, min(CHECKED, count // CHECKED))
@@ -37,6 +40,8 @@ class Decoded:
         if index % self._checked_every == 0 or self._room <= 0:
             return
         try:
+            if self.grey:
+                picture = picture.convert("L")
             if self.side is not None:
                 picture = images.scaled(picture, self.side)
             elif max(picture.size) > SMALL:

@@ -131,15 +131,20 @@ def _unchecked_rules(report: Report) -> frozenset[str]:
 
 def _gaps(report: Report, policy: Policy, unchecked: frozenset[str]) -> tuple[Gap, ...]:
     """Why a clean result would say too much."""
-    found = [Gap(caveat.unchecked, caveat.message) for caveat in report.caveats if caveat.unchecked]
+    asked_for = policy.demanded()
+    found = [
+        Gap(caveat.unchecked, caveat.message)
+        for caveat in report.caveats
+        if caveat.unchecked and (caveat.unchecked != "unjudged" or "CA201" in asked_for)
+    ]
     unreadable = sum(item.kind == "unreadable" for item in report.skipped)
     if unreadable and not any(gap.kind == "unreadable" for gap in found):
         found.append(Gap("unreadable", f"{unreadable} files could not be read and audited."))
-    if asked := sorted(NEEDS_TRAINING & unchecked & policy.demanded()):
+    if asked := sorted(NEEDS_TRAINING & unchecked & asked_for):
         takes = "takes" if len(asked) == 1 else "take"
         message = f"{', '.join(asked)} {takes} a training. Scan, then check the run file."
         found.append(Gap("untrained", message))
-    if asked := sorted(NEEDS_COMPARISON & unchecked & policy.demanded()):
+    if asked := sorted(NEEDS_COMPARISON & unchecked & asked_for):
         message = f"{', '.join(asked)}: there was no other split or data set to compare with."
         found.append(Gap("uncompared", message))
     return tuple(gap for gap in found if gap.kind not in policy.accept_incomplete)

@@ -160,7 +160,7 @@ def to_array(image: Image.Image, size: int | None, channels: int) -> np.ndarray:
 
 
 def scaled(image: Image.Image, size: int) -> Image.Image:
-    """A picture at size × size. Scaling an "L" or "RGB" picture and making it grey, or not grey, may change places."""
+    """A picture, mode "L" or "RGB", at size × size."""
     return image if image.size == (size, size) else image.resize((size, size), Image.Resampling.BILINEAR)
 
 

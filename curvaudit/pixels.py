@@ -166,7 +166,11 @@ def _make_room(folder: Path, size: int) -> None:
         with suppress(OSError):
             if time.time() - leftover.stat().st_mtime > _ABANDONED:
                 leftover.unlink()
-    kept = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in folder.glob("*.npy"))
+    kept = []
+    for file in folder.glob("*.npy"):
+        with suppress(OSError):  # another scan may remove it meanwhile
+            kept.append((file.stat().st_mtime, file.stat().st_size, file))
+    kept.sort()
     taken = sum(length for _, length, _ in kept)
     limit = DISK_SHARE * (shutil.disk_usage(folder).free + taken)
     for _, length, file in kept:

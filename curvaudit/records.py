@@ -212,8 +212,11 @@ class Finding:
 
 
 # Why an audit may have missed something: files that cannot be read, parts of a run file that are damaged,
-# a training that is not over, candidate pairs whose pictures are not kept; no training, nothing to compare with.
-Unchecked = Literal["unreadable", "damaged", "unfinished", "unverified", "unscored", "untrained", "uncompared"]
+# a training that is not over, candidate pairs whose pictures are not kept, scores that are no numbers, no epoch that
+# could judge labels; no training, nothing to compare with.
+Unchecked = Literal[
+    "unreadable", "damaged", "unfinished", "unverified", "unscored", "unjudged", "untrained", "uncompared"
+]
 
 
 @dataclass(frozen=True)

@@ -85,15 +85,17 @@ def report(
         on_event(Advanced(1))
     found = averaged(each)
     values = _values(run, found, rank_by, damage)
-    order = ordering.order(ordering.suspicion(run.trainings, rank_by, values))
+    order = ordering.order_by(run.trainings, found, rank_by)
     rank = ordering.ranks(order)
     can = memorizable(run.samples)
     correct = np.stack([damage.correct(one) for one in group])  # (R, N)
     last = correct.mean(axis=0) > 0.5  # (N,)
-    suggested = _agreed([damage.suggest(one, can & right) for one, right in zip(group, correct, strict=True)])
+    each_suggests = [damage.suggest(one, can & right) for one, right in zip(group, correct, strict=True)]
+    judging = [one for one in each_suggests if one is not None]
+    suggested = _agreed(judging) if judging else np.full(len(can), -1, np.int32)
     stable = None
     if len(group) > 1:
-        stable = stability(run, group, [one[rank_by] for one in each], rank_by, top)
+        stable = stability(run, group, each, rank_by, top)
     evidence = Evidence(
         samples=run.samples,
         skipped=run.skipped,
@@ -125,9 +127,11 @@ def report(
     all_caveats = (  # last, since damage is known once everything was read
         *damage.caveats(),
         *caveats.of_seeds(run, chosen, group, stable),
-        *caveats.of_training(run, chosen, last, can),
+        *caveats.of_suggestions(bool(judging)),
+        # The name alone: a report is passed on, and where it was made is nobody's business.
+        *caveats.of_training("RUN.h5" if anonymize else run.path.name, chosen, last, can),
         *findings.limits(evidence),
-        *caveats.of_unscored(values, rank_by),
+        *caveats.of_unscored(found, rank_by),
     )
     if not thumbnails:
         all_caveats += (Caveat("note", "The pictures were left out of this report on request (--no-thumbnails)."),)
@@ -176,7 +180,7 @@ def _values(run: store.Run, found: dict[str, np.ndarray], rank_by: str, damage: 
     if np.isnan(values).all():
         raise CurvauditError(
             f"{run.path}: {rank_by} was not measured, or was no number, in every finished epoch.",
-            "Rank by another score (--rank-by loss), or resume the scan. Flat pictures have no curvature.",
+            "Rank by another score (--rank-by loss), or resume the scan.",
         )
     return values
 

@@ -72,8 +72,8 @@ class ScanSettings:
         limits.width(self.width)
         limits.precision(self.precision)
         presets.require(self.preset)
-        if self.seed >= 2**63:
-            raise CurvauditError(f"--seed {self.seed} is too large.", "The largest is 2^63 - 1.")
+        if self.seed + self.repeats > 2**63:
+            raise CurvauditError(f"--seed {self.seed} is too large.", "The largest seed of a training is 2^63 - 1.")
         for name, number in (("--lr", self.lr), ("--step", self.step)):
             if number is not None and not 0 < number < float("inf"):
                 raise CurvauditError(f"{name} {number} is not a positive number.", "Give a positive number.")
@@ -102,6 +102,9 @@ def settings_from(given: Mapping[str, Any]) -> ScanSettings:
             f"It knows {', '.join(ScanSettings.__dataclass_fields__)}.",
         )
     values = dict(given)
+    for name in ("weight_decay", "seed", "repeats"):
+        if name in values and values[name] is None:
+            raise CurvauditError(f"{name} is None.", "Give a value, or leave it out.")
     for name in _WHOLE & set(values):
         require_whole(name, values[name])
     for name in ("lr", "step"):

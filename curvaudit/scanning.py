@@ -103,7 +103,7 @@ def _scan(
         stock = inventory.read(loaded, workers, "reading pictures", on_event, cache=hashes, decoded=decoded)
         if second is not None:
             phase = f"reading {wanted.validation} pictures"
-            decoded = Decoded(len(second.ids), side)
+            decoded = Decoded(len(second.ids), side, stock.grey)
             other = inventory.read(second, workers, phase, on_event, cache=hashes, decoded=decoded)
     with Scratch(path) as scratch:
         work = prepare(source, stock, other, wanted, path, scratch, workers, kept, processes, on_event)

@@ -15,6 +15,7 @@ from PIL import Image
 
 import curvaudit
 from curvaudit.cli import main
+from curvaudit.policy.definition import FailOn, Policy
 from curvaudit.store.texts import digest_of
 
 TINY = {"epochs": 1, "width": 4, "batch_size": 32, "device": "cpu", "augment": False, "workers": 1}
@@ -202,6 +203,16 @@ def test_exit_code_of_every_path(target, options, code, says, place, monkeypatch
     assert says in out + err
     assert before == ((place / "precious.json").read_bytes(), (place / "baseline.json").read_bytes())
     assert not (place / "new.json").exists()
+
+
+def test_labels_that_no_epoch_could_judge_are_a_gap_where_the_policy_asks_for_them(image_folder, tmp_path):
+    report = curvaudit.report(curvaudit.scan(image_folder, tmp_path / "run.h5", **{**TINY, "epochs": 1}))
+    (caveat,) = [caveat for caveat in report.caveats if caveat.unchecked == "unjudged"]
+    assert caveat.severity == "warning" and "CA201 was not checked" in caveat.message
+    asked = curvaudit.check(report, fail_on={"CA201"})
+    assert asked.exit_code == 2 and [gap.kind for gap in asked.gaps] == ["unjudged"]
+    accepting = Policy(fail_on=FailOn(None, frozenset({"CA201"})), accept_incomplete=frozenset({"unjudged"}))
+    assert curvaudit.check(report, policy=accepting).exit_code == curvaudit.check(report).exit_code == 0
 
 
 def test_interrupt_exits_130(place, monkeypatch, capsys):

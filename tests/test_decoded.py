@@ -1,5 +1,7 @@
 """Pictures that stay decoded between reading and loading."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,7 +29,7 @@ def photos(tmp_path_factory):
     return root
 
 
-def loaded(root, tmp_path, side, decoded):
+def loaded(root, tmp_path, side, decoded, grey=None):
     """The pixels, and how often each picture was opened."""
     source = sources.load(root)
     opened, original = np.zeros(len(source.ids), int), type(source).open
@@ -39,6 +41,7 @@ def loaded(root, tmp_path, side, decoded):
 
     source.__class__ = Counted
     stock = inventory.take(source, 2, lambda done: None, decoded=decoded)
+    stock = stock if grey is None else replace(stock, grey=grey)
     return inventory.load_pixels(stock, side, pixels.Place(tmp_path / "p"), 2, lambda done: None).values, opened
 
 
@@ -56,6 +59,13 @@ def test_a_wrong_guess_changes_no_pixel(photos, tmp_path, guess, once):
     found, opened = loaded(photos, tmp_path, 48, Decoded(COUNT, guess))
     np.testing.assert_array_equal(found, expected)
     assert (opened.sum() < 2 * COUNT) == once
+
+
+def test_pictures_in_colour_beside_a_grey_training_split_are_made_grey_first(photos, tmp_path):
+    expected, _ = loaded(photos, tmp_path, 48, None, grey=True)
+    for side in (48, None):
+        found, _ = loaded(photos, tmp_path, 48, Decoded(COUNT, side, grey=True), grey=True)
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_what_does_not_fit_is_decoded_again(photos, tmp_path, monkeypatch):

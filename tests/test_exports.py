@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from curvaudit import exports
 from curvaudit.errors import CurvauditError
+from curvaudit.images import MAX_PIXELS
 from curvaudit.records import (
     Caveat,
     Finding,
@@ -236,6 +238,15 @@ def test_page_has_one_tile_for_each_of_the_top(page):
 
 def test_page_quotes_the_command_for_the_shell(page):
     assert "curvaudit scan &#39;$(rm -rf)&#39; --seed 0" in page
+
+
+def test_page_tells_of_settings_that_are_not_the_usual_ones():
+    run = a_report().run
+    for given, said in (({"repeats": 2, "max_pixels": 100}, True), ({"repeats": 1, "max_pixels": MAX_PIXELS}, False)):
+        report = a_report(run=replace(run, config={**run.config, **given}))
+        page = exports.render_all(report)["index.html"].decode()
+        assert ("--repeats 2" in page) == ("--max-pixels 100" in page) == said
+        assert ("--repeats" in page) == ("--max-pixels" in page) == said
 
 
 def test_page_offers_no_command_for_data_from_python():

@@ -84,6 +84,16 @@ def test_scores_that_are_no_numbers_are_counted_and_leave_the_check_incomplete(t
         assert curvaudit.check(report, policy=policy).exit_code == code
 
 
+def test_consensus_out_of_a_score_that_is_no_number_leaves_the_check_incomplete(tmp_path):
+    write_run(tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        file["trainings/0/measures/loss"][:, 5] = np.nan
+    report = curvaudit.report(tmp_path / "run.h5", rank_by="consensus")
+    assert report.rank[5] == 1
+    (gap,) = [caveat for caveat in report.caveats if caveat.unchecked == "unscored"]
+    assert gap.message.startswith("1 picture of 90: consensus is no finite number")
+
+
 @pytest.mark.parametrize("kind", ["npz", "manifest", "folder"])
 def test_labels_all_alike_are_refused(kind, tmp_path):
     draw_folder(tmp_path / "folder", ("only",), each=4)

@@ -1,6 +1,7 @@
 """Every rule: a case that must be found and a case that must not."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -184,6 +185,16 @@ def test_ca201_names_the_most_resisted_first():
     assert found(what, "CA201") == [("CA201", {50}), ("CA201", {7}), ("CA201", {120})]
     # A run that has no such score: as the report ranks.
     assert found(evidence(PLAIN, LABELS, suggested=suggested), "CA201") == [("CA201", {row}) for row in (7, 50, 120)]
+
+
+def test_without_consensus_they_come_by_rank_whichever_end_of_a_score_is_suspicious():
+    suggested = [-1] * 200
+    for row in (7, 50):
+        suggested[row] = 0
+    margins = np.arange(200.0)  # low is suspicious
+    what = evidence(PLAIN, LABELS, suggested=suggested, score=margins, scores={"margin": margins})
+    what = replace(what, order=np.arange(200), rank=np.arange(1, 201))
+    assert found(what, "CA201") == [("CA201", {7}), ("CA201", {50})]
 
 
 def test_ca202_is_for_the_highest_that_nothing_else_explains():

@@ -125,6 +125,16 @@ def test_every_source_that_knows_its_splits_searches_the_others(kind, tmp_path, 
         assert leaks[0]["samples"][1]["id"].startswith("test: ")
 
 
+@pytest.mark.parametrize(
+    ("split", "others"), [(None, ("test",)), ("train", ("test",)), ("training", ("test",)), ("val", ("train",)),
+                          ("validation", ("train",)), ("test", ("train",))]
+)  # fmt: skip
+def test_a_standard_set_is_never_searched_against_itself(split, others):
+    from curvaudit.sources import SourceOptions, other_splits
+
+    assert other_splits("mnist", SourceOptions(split=split)) == others
+
+
 def test_an_array_that_is_named_has_no_other_splits(tmp_path):
     pictures = np.random.default_rng(3).integers(0, 255, (6, 16, 16, 3), np.uint8)
     np.savez(tmp_path / "a.npz", train_images=pictures, test_images=pictures[:2], train_labels=[0, 1] * 3,

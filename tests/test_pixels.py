@@ -125,3 +125,16 @@ def test_no_room_is_said(tmp_path):
     with pytest.raises(CurvauditError, match=r"The pixels need 0\.0 GiB and find no room") as raised:
         pixels.room_for(SHAPE, CONTENT, place(tmp_path))
     assert "--cache" in raised.value.hint
+
+
+def test_another_scan_may_make_room_at_the_same_time(tmp_path, monkeypatch):
+    gone = pixels.room_for(SHAPE, CONTENT, place(tmp_path)).file
+    listed = type(gone).glob
+
+    def late(folder, pattern):
+        found = list(listed(folder, pattern))
+        gone.unlink(missing_ok=True)  # between the list and the look at it
+        return found
+
+    monkeypatch.setattr(type(gone), "glob", late)
+    assert pixels.room_for(SHAPE, CONTENT + 9, place(tmp_path)).file.exists()

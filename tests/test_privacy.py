@@ -15,7 +15,7 @@ import curvaudit
 from curvaudit import exports, hash_cache, pixels
 from curvaudit.anonymizing import anonymized
 from curvaudit.cli import main
-from curvaudit.records import Skipped
+from curvaudit.records import EpochDone, Skipped
 
 SMALL = {"epochs": 2, "width": 4, "batch_size": 16, "device": "cpu", "workers": 1}
 
@@ -55,6 +55,23 @@ def test_anonymized_files_name_nothing_and_say_the_same(run, image_folder):
     }
     assert hidden.samples.classes == whole.samples.classes
     assert len(set(hidden.samples.ids)) == len(hidden.samples.ids)
+
+
+def test_an_unfinished_run_is_not_named_and_no_command_is_made_up(image_folder, tmp_path):
+    def stop(event):
+        if isinstance(event, EpochDone):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        curvaudit.scan(image_folder, tmp_path / "private-place.h5", on_event=stop, **SMALL)
+    for anonymize in (False, True):
+        report = curvaudit.report(tmp_path / "private-place.h5", anonymize=anonymize)
+        texts = [content.decode() for content in exports.render_all(report).values()]
+        assert any("--resume -o" in text for text in texts)
+        assert any("private-place" in text for text in texts) == (not anonymize)
+        assert any("curvaudit scan anonymized" in text or "The same settings again" in text for text in texts) == (
+            not anonymize
+        )
 
 
 def test_reasons_name_no_paths(run):

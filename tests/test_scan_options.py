@@ -110,6 +110,10 @@ def test_paper_presets_scan_with_ten_probes(preset, every, augmentation, image_f
         ({"lr": "x"}, "lr 'x' is not a number"),
         ({"weight_decay": "0,1e-4"}, "weight_decay '0,1e-4'"),
         ({"weight_decay": (0, "x")}, "weight_decay"),
+        ({"weight_decay": None}, "weight_decay is None"),
+        ({"seed": None}, "seed is None"),
+        ({"repeats": None}, "repeats is None"),
+        ({"seed": 2**63 - 1, "repeats": 2}, "--seed 9223372036854775807 is too large"),
     ],
 )
 def test_settings_of_another_type_are_told_before_anything_is_read(tmp_path, given, message):

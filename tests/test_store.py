@@ -189,6 +189,7 @@ def test_what_is_written_is_read(path):
     assert (curvature[0] == 1).all() and np.isnan(curvature[1]).all()
     assert run.last(0, "margin").tolist() == [4.0] * N
     assert run.epoch_means(0, "margin").tolist() == [2.0, 4.0]
+    assert run.epoch_means(0, "curvature")[0] == 1 and np.isnan(run.epoch_means(0, "curvature")[1])
     assert run.previews([1, 4]) == {4: b"RIFF larger four"}
     assert run.features_epoch(0) == 2
     ((rows, features),) = run.features(0)

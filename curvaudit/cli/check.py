@@ -47,8 +47,8 @@ def check(
     accept_incomplete: Annotated[
         list[str] | None,
         typer.Option(
-            help="Do not exit with 2 for: unreadable, damaged, unfinished, unverified, unscored, untrained, "
-            "uncompared. " + _EACH
+            help="Do not exit with 2 for: unreadable, damaged, unfinished, unverified, unscored, unjudged, "
+            "untrained, uncompared. " + _EACH
         ),
     ] = None,
     baseline: Annotated[

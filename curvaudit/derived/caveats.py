@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from .. import store
 from ..records import Caveat, Stability, TrainingInfo
+from ..scores.consensus import NAME as CONSENSUS
+from ..scores.consensus import PARTS
 
 SMALLEST_SET = 500
 # Below these, two seeds tell different stories. For orientation: two rankings that have nothing to do
@@ -24,7 +26,8 @@ def of_seeds(
     """Whether the seeds of `group` agree, and those that are missing from it."""
     caveats = []
     if stable is not None:
-        strong = stable.spearman < AGREE_SPEARMAN or stable.overlap < AGREE_OVERLAP
+        # Not `<`: where all samples are alike to a seed, the correlation is no number.
+        strong = not (stable.spearman >= AGREE_SPEARMAN and stable.overlap >= AGREE_OVERLAP)
         figures = f"rank correlation (Spearman) {stable.spearman:.2f}"
         if stable.top < len(run.samples):  # all have all in common
             figures += f", {stable.overlap:.0%} of the top {stable.top} in common"
@@ -46,21 +49,43 @@ def of_seeds(
     return tuple(caveats)
 
 
-def of_unscored(values: np.ndarray, rank_by: str) -> tuple[Caveat, ...]:
-    """Samples that cannot be ranked must not look harmless at the end of the ranking."""
-    count = int((~np.isfinite(values)).sum())
+def of_unscored(found: Mapping[str, np.ndarray], rank_by: str) -> tuple[Caveat, ...]:
+    """Samples that cannot be ranked must not look harmless, wherever the ranking has put them.
+
+    Parameters
+    ----------
+    found:
+        Score -> (N,).
+    """
+    # `consensus` is a number always: it puts first what is none in a score that it is made of.
+    parts = PARTS if rank_by == CONSENSUS else (rank_by,)
+    values = np.stack([found[name] for name in parts if name in found])
+    count = int((~np.isfinite(values)).any(axis=0).sum())
     if not count:
         return ()
     pictures = "1 picture" if count == 1 else f"{count} pictures"
-    message = f"{pictures} of {len(values)}: {rank_by} is no finite number, so that the rank means nothing."
+    message = f"{pictures} of {values.shape[1]}: {rank_by} is no finite number, so that the rank means nothing."
     return (Caveat("error", message, "unscored"),)
 
 
-def of_training(run: store.Run, chosen: TrainingInfo, last: np.ndarray, can: np.ndarray) -> tuple[Caveat, ...]:
+def of_suggestions(judged: bool) -> tuple[Caveat, ...]:
+    """Whether there was an epoch that could judge labels."""
+    if judged:
+        return ()
+    message = (
+        "Labels were not judged, CA201 was not checked: no epoch lies between the warm-up and memorization. "
+        "Scan again with more --epochs or a smaller --lr."
+    )
+    return (Caveat("warning", message, "unjudged"),)
+
+
+def of_training(name: str, chosen: TrainingInfo, last: np.ndarray, can: np.ndarray) -> tuple[Caveat, ...]:
     """An end before its time, and too few pictures.
 
     Parameters
     ----------
+    name:
+        Of the run file, as it may be told.
     last, can:
         (N,) bool: classified as labelled in the last epoch; can be memorized.
     """
@@ -70,13 +95,11 @@ def of_training(run: store.Run, chosen: TrainingInfo, last: np.ndarray, can: np.
             Caveat(
                 "warning",
                 f"The scan was interrupted after {chosen.epochs} finished epochs: the ranking is provisional. "
-                # The name alone: a report is passed on, and where it was made is nobody's business.
-                f"{how_to_continue(run.path.name)}",
+                f"{how_to_continue(name)}",
                 "unfinished",
             )
         )
-    elif not chosen.memorized:
-        left = int((~last & can).sum())
+    elif left := int((~last & can).sum()):
         of = f"{len(last)} samples" if can.all() else f"the {int(can.sum())} samples that can be memorized"
         caveats.append(
             Caveat(
@@ -85,11 +108,11 @@ def of_training(run: store.Run, chosen: TrainingInfo, last: np.ndarray, can: np.
                 "classified wrongly (CA203). Their rank means less; scan again with more --epochs.",
             )
         )
-    if len(run.samples) < SMALLEST_SET:
+    if len(last) < SMALLEST_SET:
         caveats.append(
             Caveat(
                 "warning",
-                f"{len(run.samples)} pictures are few: below about {SMALLEST_SET} a rank depends much on chance. "
+                f"{len(last)} pictures are few: below about {SMALLEST_SET} a rank depends much on chance. "
                 "Duplicates and unreadable files are found all the same.",
             )
         )

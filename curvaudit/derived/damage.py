@@ -44,8 +44,8 @@ class ReadableParts:
         except DamagedRun:
             return np.full(training.epochs, np.nan)
 
-    def suggest(self, training: TrainingInfo, eligible: np.ndarray) -> np.ndarray:
-        """As `suggestion.suggest`; nothing where the predictions are damaged."""
+    def suggest(self, training: TrainingInfo, eligible: np.ndarray) -> np.ndarray | None:
+        """As `suggestion.suggest`; no suggestion where the predictions are damaged."""
         try:
             return suggest(self.run, training.index, eligible)
         except DamagedRun:

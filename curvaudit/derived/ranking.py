@@ -79,10 +79,8 @@ def extremes(order: np.ndarray, labels: np.ndarray, each: int) -> np.ndarray:
 
 def orders(run: store.Run, training: int) -> dict[str, np.ndarray]:
     """Rows from the most suspicious down for every score, name -> (N,)."""
-    return {
-        name: ordering.order(ordering.suspicion(run.trainings, name, values))
-        for name, values in reduced(run, training).items()
-    }
+    found = reduced(run, training)
+    return {name: ordering.order_by(run.trainings, found, name) for name in found}
 
 
 def pick(found: dict[str, np.ndarray], name: str) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import ordering, store
 from ..records import Stability, TrainingInfo
+from ..scores.consensus import percentile
 
 
 def repeats(run: store.Run, chosen: TrainingInfo) -> tuple[TrainingInfo, ...]:
@@ -29,7 +30,11 @@ def averaged(scores: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray
 
 
 def stability(
-    run: store.Run, trainings: Sequence[TrainingInfo], values: Sequence[np.ndarray], rank_by: str, top: int
+    run: store.Run,
+    trainings: Sequence[TrainingInfo],
+    scores: Sequence[Mapping[str, np.ndarray]],
+    rank_by: str,
+    top: int,
 ) -> Stability:
     """Compare the rankings of several seeds.
 
@@ -37,20 +42,28 @@ def stability(
     ----------
     trainings:
         At least two.
-    values:
-        The score that ranks, (N,) for each training.
+    scores:
+        Name -> (N,), for each training.
+    rank_by:
+        The score that ranks.
     top:
         Length of the head of the ranking whose overlap is told.
     """
-    orders = [ordering.order(ordering.suspicion(run.trainings, rank_by, one)) for one in values]
+    orders = [ordering.order_by(run.trainings, one, rank_by) for one in scores]
+    places = [percentile(one[rank_by]) for one in scores]  # (N,) each; equal samples share one
     ranks = np.stack([ordering.ranks(order) for order in orders])  # (R, N)
     pairs = list(combinations(range(len(ranks)), 2))
     heads = [set(order[:top].tolist()) for order in orders]
     return Stability(
         seeds=tuple(training.seed for training in trainings),
-        spearman=float(np.mean([np.corrcoef(ranks[a], ranks[b])[0, 1] for a, b in pairs])),
+        spearman=float(np.mean([_correlation(places[a], places[b]) for a, b in pairs])),
         top=len(heads[0]),
         overlap=float(np.mean([len(heads[a] & heads[b]) / len(heads[a]) for a, b in pairs])),
         best=ranks.min(axis=0),
         worst=ranks.max(axis=0),
     )
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """NaN where all samples are alike to one of them."""
+    return float(np.corrcoef(one, other)[0, 1]) if np.ptp(one) and np.ptp(other) else float("nan")

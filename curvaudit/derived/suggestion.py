@@ -25,8 +25,8 @@ _MEMORIZED = 0.99
 _WARM_UP = 0.05  # share of the epochs, for schedules that do not say
 
 
-def suggest(run: store.Run, training: int, eligible: np.ndarray) -> np.ndarray:
-    """Class index that the network preferred, (N,) int32; -1 where there is none.
+def suggest(run: store.Run, training: int, eligible: np.ndarray) -> np.ndarray | None:
+    """Class index that the network preferred, (N,) int32; -1 where there is none. None: no epoch could judge.
 
     Parameters
     ----------
@@ -39,14 +39,14 @@ def suggest(run: store.Run, training: int, eligible: np.ndarray) -> np.ndarray:
     Only epochs after the warm-up and before memorization count: earlier, predictions are noise;
     later, they repeat the given labels. docs/evidence.md has precision and recall.
     """
-    suggested = np.full(len(run.samples), -1, np.int32)
     info = next(t for t in run.trainings if t.index == training)
     if not {"prediction", "margin"} <= info.measures.keys() or info.epochs == 0:
-        return suggested
+        return None
     share = ranking.memorized_share(run, training, memorizable(run.samples))  # (E,)
     epochs = judging_epochs(share, info.recipe)  # (J,)
     if len(epochs) == 0:
-        return suggested
+        return None
+    suggested = np.full(len(run.samples), -1, np.int32)
     blocks = zip(run.measure_blocks(training, "prediction"), run.measure_blocks(training, "margin"), strict=True)
     for (columns, predictions), (_, margins) in blocks:
         given = run.samples.labels[columns]  # (n,)

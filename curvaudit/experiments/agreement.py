@@ -94,11 +94,9 @@ def _array(file: str, key: str) -> np.ndarray:
             if key not in held.files:
                 raise CurvauditError(f"{file} has no array {key!r}.", f"It has {', '.join(held.files)}.")
             return np.asarray(held[key])
-    except (OSError, ValueError, EOFError) as error:
-        raise CurvauditError(f"{file} cannot be read as .npz: {error}.", "Give FILE.npz:KEY.") from error
-    except Exception as error:  # zipfile has error types of its own
-        if isinstance(error, CurvauditError):
-            raise
+    except CurvauditError:
+        raise
+    except Exception as error:  # OSError, ValueError, EOFError, and zipfile has types of its own
         raise CurvauditError(f"{file} cannot be read as .npz: {error}.", "Give FILE.npz:KEY.") from error
 
 
@@ -125,6 +123,12 @@ def agreement(chosen: Chosen, measure: str, reference: Reference) -> Agreement:
             continue
         now = values.astype(np.float64)
         now = np.sqrt(now) if measure == _ROOT else now
+        if bad := int((~np.isfinite(now[reference.usable])).sum()):
+            raise CurvauditError(
+                f"{run.path}: {logged} of {bad} {'picture' if bad == 1 else 'pictures'} is no finite number in epoch "
+                f"{epoch}.",
+                "Leave them out with --mask, or scan again.",
+            )
         total += now
         epochs.append(epoch)
         each.append([cosine(now[part], reference.values[part]) for part in (reference.usable, reference.top)])

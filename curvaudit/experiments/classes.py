@@ -33,15 +33,12 @@ class Extremes:
 def extremes(made: Report) -> list[Extremes]:
     """Every class that has at least two samples.
 
-    Many easy pictures have a curvature of 0, as `fast` does not probe where the loss is below its bound; the lower
-    the loss of such a picture, the lower it comes.
+    Many easy pictures have a curvature of 0, as `fast` does not probe where the loss is below its bound; a report puts
+    them in the order of their loss.
     """
     found = []
-    order = made.order.copy()  # (N,) from the highest down
-    flat = made.scores["curvature"][order] == 0
-    order[flat] = order[flat][np.argsort(-made.scores["loss"][order[flat]], kind="stable")]
     for label in np.unique(made.samples.labels).tolist():
-        mine = order[made.samples.labels[order] == label]
+        mine = made.order[made.samples.labels[made.order] == label]  # from the highest down
         some = min(EACH, len(mine) // 2)
         if some:
             found.append(Extremes(label, len(mine), mine[::-1][:some], mine[:some]))

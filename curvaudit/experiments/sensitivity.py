@@ -20,6 +20,7 @@ from ..reproduction import Cell, Figure, Outcome, Table
 from ..scanning import scan
 from ..scores.interface import mean_over_epochs
 from ..sources.subset import draw
+from ..training import limits
 from ..trials import detection
 from . import paper, runs
 from .interface import SOURCES, Experiment, Settings
@@ -46,7 +47,7 @@ def variants(base: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {f"base: h = 0.001, n = {probes}, {epochs} epochs, width {width}": {}}
     found |= {f"h = {step:g}": {"step": step} for step in STEPS}
     found |= {f"n = {count}": {"probes": count} for count in (1, 3) if count < probes}
-    found |= {f"{epochs // 2} epochs": {"epochs": epochs // 2}}
+    found |= {f"{epochs // 2} epochs": {"epochs": epochs // 2}} if epochs > 1 else {}
     found |= {f"width {width // 2}": {"width": width // 2}} if width > 4 else {}
     return found | {"another seed": {"seed": int(base["seed"]) + 1}}
 
@@ -64,7 +65,7 @@ def run(settings: Settings) -> Outcome:
         "preset": paper.preset(name), "curvature_every": 1, "weight_decay": 1e-4, "seed": settings.seed,
         "probes": 5 if settings.small else 10,
         "epochs": settings.epochs or (_SMALL_EPOCHS if settings.small else 300),
-        "width": int(settings.width or (16 if settings.small else 64)),
+        "width": limits.width(str(settings.width or "auto")) or (16 if settings.small else 64),
         "device": settings.device, "workers": settings.workers, "resolution": settings.resolution or "auto",
     }  # fmt: skip
     found: list[Variant] = []

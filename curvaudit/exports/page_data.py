@@ -97,9 +97,7 @@ def _finding(finding: Finding, on_page: set[int]) -> dict[str, Any]:
 
 def _ranks(report: Report, name: str) -> np.ndarray:
     """Rank of every sample by one score, 1 = most suspicious, (N,)."""
-    # A column of another training, `loss@wd=0.0001`, has the direction of its score.
-    suspicious = ordering.suspicion(report.trainings, name.split("@")[0], report.scores[name])
-    return ordering.ranks(ordering.order(suspicious))
+    return ordering.ranks(ordering.order_by(report.trainings, report.scores, name))
 
 
 def _neighbours(report: Report, rows: list[int], pictures: Collection[int]) -> dict[str, Any]:

@@ -6,13 +6,16 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from ..images import MAX_PIXELS
 from ..records import Report
 
-# Settings that keep what the user gave; others hold what "auto" became and may not fit elsewhere.
+# Settings that decide scores; resolution, width and precision hold what "auto" became.
 _OPTIONS = (
     "split", "data_dir", "image_column", "label_column", "validation", "preset", "epochs", "batch_size", "lr",
-    "weight_decay", "seed", "augment", "curvature_every", "probes", "step", "resolution", "width", "precision",
+    "weight_decay", "seed", "repeats", "augment", "curvature_every", "probes", "step", "resolution", "width",
+    "precision", "max_pixels",
 )  # fmt: skip
+_USUAL = {"repeats": 1, "max_pixels": MAX_PIXELS}  # said only where they are something else
 
 
 def command(report: Report) -> str:
@@ -21,9 +24,13 @@ def command(report: Report) -> str:
     if not report.trainings:
         return ""
     config = report.run.config
-    options = [(name, config[name]) for name in _OPTIONS if config.get(name) is not None]
-    # `run.source` is for people: it may name the split, too. None: a data set from Python.
-    source = config.get("source", report.run.source)
+    options = [
+        (name, config[name])
+        for name in _OPTIONS
+        if config.get(name) is not None and (name, config[name]) not in _USUAL.items()
+    ]
+    # Not `run.source`, which is for people: it may name the split, too.
+    source = config.get("source")  # None: a data set from Python, or anonymized
     if not options or source is None:
         return ""
     words = ["curvaudit", "scan", source]

@@ -80,8 +80,8 @@ class Evidence:
         Curvature, by which a report ranks, answers to all that bends the loss; among wrong labels and rare pictures
         it hardly tells which are meant (docs/evidence.md has the figures).
         """
-        resistance = self.scores.get(CONSENSUS, self.score)[rows]  # (M,)
-        order = np.lexsort((self.rank[rows], -resistance))
+        resistance = self.scores.get(CONSENSUS)
+        order = np.lexsort((self.rank[rows], *(() if resistance is None else (-resistance[rows],))))
         found: list[int] = rows[order].tolist()
         return found
 

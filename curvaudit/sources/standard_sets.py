@@ -62,7 +62,7 @@ def load(spec: str, options: SourceOptions) -> Source:
 
 def other_splits(spec: str, options: SourceOptions) -> tuple[str, ...]:
     """The other of the two."""
-    if options.split in (None, "train"):
+    if splits.meaning(options.split or "train") == "train":
         return ("val",) if spec == "imagenet" else ("test",)
     return ("train",)
 

@@ -86,11 +86,14 @@ class Run:
         return found
 
     def epoch_means(self, training: int, name: str) -> np.ndarray:
-        """Mean over the samples in each epoch, (E,) float64; NaN where it was not measured."""
+        """Mean over the samples that were measured in each epoch, (E,) float64; NaN where none was."""
         total = np.zeros(self._epochs(training))
+        count = np.zeros(len(total), np.int64)
         for _, block in self.measure_blocks(training, name):
-            total += block.sum(axis=1, dtype=np.float64)
-        return total / max(1, len(self.samples))
+            total += np.nansum(block, axis=1, dtype=np.float64)
+            count += (~np.isnan(block)).sum(axis=1)
+        means: np.ndarray = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+        return means
 
     def thumbnail_rows(self) -> np.ndarray:
         """Rows with a kept picture, ascending, (M,) int64."""

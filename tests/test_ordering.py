@@ -1,0 +1,69 @@
+"""Ranks among equals: many pictures have a curvature of 0, and the order of files must not decide anything."""
+
+import numpy as np
+import pytest
+from made import write_run
+
+import curvaudit
+from curvaudit import ordering
+from curvaudit.derived.stability import stability
+
+NAN = float("nan")
+
+
+@pytest.fixture
+def run(tmp_path):
+    write_run(tmp_path / "run.h5")
+    return curvaudit.open_run(tmp_path / "run.h5")
+
+
+def test_equal_samples_come_by_their_loss_and_then_by_row(run):
+    scores = {
+        "curvature": np.array([0, 5, 0, NAN, 0, 0]),
+        "loss": np.array([0.1, 0.0, 0.3, 9.0, 0.2, 0.1]),
+        "margin": np.array([3.0, 3, 3, 3, -1, 3]),  # low is suspicious
+        "curvature@seed=1": np.zeros(6),
+        "loss@seed=1": np.arange(6.0),
+    }
+    assert ordering.order_by(run.trainings, scores, "curvature").tolist() == [1, 2, 4, 0, 5, 3]
+    assert ordering.order_by(run.trainings, scores, "margin").tolist() == [4, 3, 2, 0, 5, 1]
+    assert ordering.order_by(run.trainings, scores, "curvature@seed=1").tolist() == [5, 4, 3, 2, 1, 0]
+    del scores["loss"]
+    assert ordering.order_by(run.trainings, scores, "curvature").tolist() == [1, 0, 2, 4, 5, 3]
+
+
+def test_seeds_do_not_agree_on_pictures_that_are_alike_to_both(run):
+    """95 % at 0, the others at random: whoever counted the zeros by row would see a correlation of 0.8."""
+    random = np.random.default_rng(0)
+    seeds = []
+    for _ in range(2):
+        curvature = np.zeros(2000)
+        curvature[random.choice(2000, 100, replace=False)] = random.random(100) + 1
+        seeds.append({"curvature": curvature, "loss": random.random(2000)})
+    found = stability(run, run.trainings * 2, seeds, "curvature", 200)
+    assert abs(found.spearman) < 0.1 and found.overlap < 0.25
+    flat = [{"curvature": np.zeros(2000)}, seeds[1]]
+    assert np.isnan(stability(run, run.trainings * 2, flat, "curvature", 200).spearman)
+
+
+def test_a_correlation_that_is_no_number_is_no_agreement(run):
+    from curvaudit.derived.caveats import of_seeds
+    from curvaudit.records import Stability
+
+    stable = Stability((1, 2), NAN, 10, 0.9, np.ones(3), np.ones(3))
+    (caveat,) = of_seeds(run, run.trainings[0], run.trainings, stable)
+    assert caveat.severity == "warning"
+
+
+def test_what_a_majority_of_seeds_learned_is_memorized_whatever_the_first_one_says(run):
+    from dataclasses import replace
+
+    from curvaudit.derived.caveats import of_training
+
+    can = np.ones(600, bool)
+    left = can & (np.arange(600) > 1)
+    for memorized in (False, True):
+        training = replace(run.trainings[0], memorized=memorized)
+        assert of_training("run.h5", training, can, can) == ()
+        (caveat,) = of_training("run.h5", training, left, can)
+        assert caveat.message.startswith("Training ended before everything was memorized: 2 of 600 samples are")
