@@ -11,6 +11,7 @@ from PIL.Image import Image
 from . import images, ordering, store
 from .copies import matching
 from .derived import ranking
+from .derived.memorization import memorizable
 from .errors import CurvauditError
 from .records import Thumbnails
 
@@ -54,11 +55,7 @@ def rows_worth_a_preview(run: store.Run) -> np.ndarray:
     for training in run.trainings:
         for order in ranking.orders(run, training.index).values():
             best = np.minimum(best, ordering.ranks(order))
-    _, group, size = np.unique(samples.content_hash, return_inverse=True, return_counts=True)
-    low, high = np.full(len(size), len(samples.classes)), np.full(len(size), -1)
-    np.minimum.at(low, group, samples.labels)
-    np.maximum.at(high, group, samples.labels)
-    conflicts = np.flatnonzero((low < high)[group])[: PREVIEWS // 2]
+    conflicts = np.flatnonzero(~memorizable(samples))[: PREVIEWS // 2]
     best[conflicts] = 0
     return np.sort(np.argsort(best, kind="stable")[:PREVIEWS])
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from .derived.stability import averaged, repeats, stability
 from .derived.trajectory import trajectories
 from .errors import CurvauditError, DamagedRun
 from .findings.interface import Evidence
-from .records import Advanced, Caveat, Event, Finding, PhaseStarted, Report, TrainingInfo
+from .records import Advanced, Caveat, Event, Finding, Neighbours, PhaseStarted, Report, TrainingInfo
 from .whole_file import write_whole
 
 DEFAULT_FOLDER = "curvaudit-report"
@@ -87,15 +88,8 @@ def report(
     values = _values(run, found, rank_by, damage)
     order = ordering.order_by(run.trainings, found, rank_by)
     rank = ordering.ranks(order)
-    can = memorizable(run.samples)
-    correct = np.stack([damage.correct(one) for one in group])  # (R, N)
-    last = correct.mean(axis=0) > 0.5  # (N,)
-    each_suggests = [damage.suggest(one, can & right) for one, right in zip(group, correct, strict=True)]
-    judging = [one for one in each_suggests if one is not None]
-    suggested = _agreed(judging) if judging else np.full(len(can), -1, np.int32)
-    stable = None
-    if len(group) > 1:
-        stable = stability(run, group, each, rank_by, top)
+    labels = _judged(run, group, damage)
+    stable = stability(run, group, each, rank_by, top) if len(group) > 1 else None
     evidence = Evidence(
         samples=run.samples,
         skipped=run.skipped,
@@ -103,9 +97,9 @@ def report(
         rank=rank,
         score=values,
         scores=found,
-        suggested=suggested,
-        final_correct=last,
-        memorizable=can,
+        suggested=labels.suggested,
+        final_correct=labels.memorized,
+        memorizable=labels.memorizable,
         thumbnails=lambda rows: damage.pictures(run.thumbnails, rows),
         training=chosen,
         stability=stable,
@@ -113,23 +107,14 @@ def report(
     on_event(PhaseStarted("looking for copies and wrong labels", 1, "search"))
     all_findings = findings.find_all(evidence)
     on_event(Advanced(1))
-    spread = ranking.spread(order).tolist()
-    extremes = ranking.extremes(order, run.samples.labels, gallery.EXTREMES).tolist()
-    looked_at_first = [*order[:top].tolist(), *_found(all_findings)]
-    rows = sorted({*looked_at_first, *extremes, *spread})  # whose pictures the page may show
-    on_event(PhaseStarted("looking for neighbours", len(run.samples), "pictures"))
-    queries = sorted(list(dict.fromkeys([*looked_at_first, *rows]))[: at_most(len(run.samples))])
-    near = damage.neighbours(chosen, queries, lambda done: on_event(Advanced(done)))
-    beside = [] if near is None else near.nearest.ravel().tolist()
-    pictures = damage.pictures(run.thumbnails, sorted({*rows, *beside})) if thumbnails else {}
-    previews = damage.pictures(run.previews, rows) if thumbnails else {}
+    shown = _shown(run, chosen, order, [*order[:top].tolist(), *_found(all_findings)], thumbnails, damage, on_event)
     columns = {**found, **_other_trainings(run, group, damage)}
     all_caveats = (  # last, since damage is known once everything was read
         *damage.caveats(),
         *caveats.of_seeds(run, chosen, group, stable),
-        *caveats.of_suggestions(bool(judging)),
+        *caveats.of_suggestions(labels.judged),
         # The name alone: a report is passed on, and where it was made is nobody's business.
-        *caveats.of_training("RUN.h5" if anonymize else run.path.name, chosen, last, can),
+        *caveats.of_training("RUN.h5" if anonymize else run.path.name, chosen, labels.memorized, labels.memorizable),
         *findings.limits(evidence),
         *caveats.of_unscored(found, rank_by),
     )
@@ -147,16 +132,16 @@ def report(
         scores=columns,
         order=order,
         rank=rank,
-        suggested=suggested,
+        suggested=labels.suggested,
         mean_curvature=damage.mean_curvature(chosen),
-        memorized_share=damage.memorized_share(chosen, can),
+        memorized_share=damage.memorized_share(chosen, labels.memorizable),
         findings=all_findings,
         caveats=all_caveats,
-        thumbnails=pictures,
-        previews=previews,
-        neighbours=near,
-        trajectories=trajectories(run, chosen.index, rows),
-        spread=tuple(spread),
+        thumbnails=shown.thumbnails,
+        previews=shown.previews,
+        neighbours=shown.neighbours,
+        trajectories=trajectories(run, chosen.index, shown.rows),
+        spread=shown.spread,
         stability=stable,
     )
 
@@ -185,6 +170,25 @@ def _values(run: store.Run, found: dict[str, np.ndarray], rank_by: str, damage: 
     return values
 
 
+@dataclass(frozen=True)
+class _Labels:
+    """What the trainings that rank together say of every label."""
+
+    memorizable: np.ndarray  # (N,) bool
+    memorized: np.ndarray  # (N,) bool, with more than half of the seeds
+    suggested: np.ndarray  # (N,) int32, class index, -1 where there is none
+    judged: bool  # whether any epoch could suggest one
+
+
+def _judged(run: store.Run, group: Sequence[TrainingInfo], damage: ReadableParts) -> _Labels:
+    can = memorizable(run.samples)
+    correct = np.stack([damage.correct(one) for one in group])  # (R, N)
+    suggestions = [damage.suggest(one, can & right) for one, right in zip(group, correct, strict=True)]
+    judging = [one for one in suggestions if one is not None]
+    suggested = _agreed(judging) if judging else np.full(len(can), -1, np.int32)
+    return _Labels(can, correct.mean(axis=0) > 0.5, suggested, bool(judging))
+
+
 def _agreed(suggested: Sequence[np.ndarray]) -> np.ndarray:
     """The class that more than half of the trainings suggest, (N,) int32, -1 where there is none."""
     if len(suggested) == 1:
@@ -195,6 +199,43 @@ def _agreed(suggested: Sequence[np.ndarray]) -> np.ndarray:
         many = (votes == one).sum(axis=0) * 2 > len(votes)
         agreed[many] = one[many]
     return agreed
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What a page may show."""
+
+    rows: list[int]  # ascending
+    spread: tuple[int, ...]  # those of them that lie evenly over the ranking
+    neighbours: Neighbours | None
+    thumbnails: Mapping[int, bytes]  # of these rows and their neighbours
+    previews: Mapping[int, bytes]
+
+
+def _shown(
+    run: store.Run,
+    chosen: TrainingInfo,
+    order: np.ndarray,
+    first: Sequence[int],
+    thumbnails: bool,
+    damage: ReadableParts,
+    on_event: Callable[[Event], None],
+) -> _Shown:
+    """`first` are the rows that are looked at first: neighbours of others are looked for as far as time allows."""
+    spread = ranking.spread(order).tolist()
+    extremes = ranking.extremes(order, run.samples.labels, gallery.EXTREMES).tolist()
+    rows = sorted({*first, *extremes, *spread})
+    on_event(PhaseStarted("looking for neighbours", len(run.samples), "pictures"))
+    queries = sorted(list(dict.fromkeys([*first, *rows]))[: at_most(len(run.samples))])
+    near = damage.neighbours(chosen, queries, lambda done: on_event(Advanced(done)))
+    beside = [] if near is None else near.nearest.ravel().tolist()
+    return _Shown(
+        rows=rows,
+        spread=tuple(spread),
+        neighbours=near,
+        thumbnails=damage.pictures(run.thumbnails, sorted({*rows, *beside})) if thumbnails else {},
+        previews=damage.pictures(run.previews, rows) if thumbnails else {},
+    )
 
 
 def save(

@@ -126,7 +126,7 @@ def _scan(
         store.set_thumbnails(path, thumbnails)
     _keep_previews(path, stock, on_event)
     _drop_checkpoint(path)
-    processes.told(dict)  # the others may go
+    processes.wait_for_first()
     return store.open_run(path)
 
 
@@ -145,7 +145,7 @@ def _follow(path: Path, wanted: ScanSettings, processes: Processes) -> store.Run
     with images.pixel_limit(wanted.max_pixels):
         work = followed(path, wanted, processes)
         _train_all(work, lambda event: None)
-    processes.told(dict)
+    processes.wait_for_first()
     return store.open_run(path)
 
 

@@ -96,8 +96,8 @@ class Training:
         from .training.model import build_model, pixel_statistics
 
         work = self.work
-        standing = work.processes.told(self._standing)
-        if standing["finished"]:
+        finished, epochs = work.processes.told(self._standing)
+        if finished:
             return
         mean, std = pixel_statistics(work.data.pixels)
         if work.device.type == "cuda":
@@ -115,14 +115,14 @@ class Training:
         # Before anything is measured, too: a resumed scan may measure first.
         work.processes.share_statistics(model)
         optimizer = build_optimizer(model, work.recipe, self.weight_decay)
-        self._continue(model, optimizer, standing["epochs"])
+        self._continue(model, optimizer, epochs)
 
-    def _standing(self) -> dict[str, Any]:
-        """How far the run file has this training, which is added if need be."""
+    def _standing(self) -> tuple[bool, int]:
+        """Whether the run file has all of this training, which is added if need be, and how many epochs."""
         work = self.work
         for training in store.open_run(work.path).trainings:
             if training.index == self.index:
-                return {"finished": training.finished, "epochs": training.epochs}
+                return training.finished, training.epochs
         store.add_training(
             work.path,
             self.index,
@@ -131,7 +131,7 @@ class Training:
             work.recipe.as_dict(),
             {score.name: score.info for score in self.scores},
         )
-        return {"finished": False, "epochs": 0}
+        return False, 0
 
     def _continue(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: int) -> None:
         from .training import checkpoint as checkpoints
@@ -154,10 +154,9 @@ class Training:
         remembered: bool | None = None
         if saved is not None:
             if rows >= recipe.epochs - 1:
-                lately = work.processes.told(lambda: {"wrong": self._wrong_lately()})["wrong"]
-                self._wrong.extend(np.array(one, np.int64) for one in lately)
+                self._wrong.extend(np.array(one, np.int64) for one in work.processes.told(self._wrong_lately))
             if recipe.most_probes is not None:  # else nobody asks, and the file may be large
-                self._gradients += work.processes.told(lambda: {"means": self._gradients_so_far()})["means"]
+                self._gradients += work.processes.told(self._gradients_so_far)
             model.load_state_dict(saved.model)
             optimizer.load_state_dict(saved.optimizer)
             done = saved.epoch

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import CurvauditError
-from .app import CLEAN, COULD_NOT_RUN, VIOLATED, app
+from .app import app
 from .caching import Cache, NoCache, cache_folder
 from .source_options import DataDir, Download, ImageColumn, LabelColumn, MaxPixels, Split, Workers
 
@@ -75,6 +75,4 @@ def duplicates(
         print_findings(console, report)
         if page is not None:
             console.print(Text(f"Page: {page}"))
-    if any(item.kind == "unreadable" for item in report.skipped):
-        raise typer.Exit(COULD_NOT_RUN)
-    raise typer.Exit(CLEAN if check(report).passed else VIOLATED)
+    raise typer.Exit(check(report).exit_code)

@@ -22,7 +22,7 @@ def reduced(run: store.Run, training: int) -> dict[str, np.ndarray]:
     Streams the run file by blocks of samples: memory is bounded by one block, not by E x N.
     A score whose values are damaged is left out.
     """
-    chosen = next(t for t in run.trainings if t.index == training)
+    chosen = run.training(training)
     logged = chosen.measures
     end = late.rows(int(chosen.recipe.get("epochs", 0)), chosen.epochs)
     found: dict[str, np.ndarray] = {}

@@ -39,7 +39,7 @@ def suggest(run: store.Run, training: int, eligible: np.ndarray) -> np.ndarray |
     Only epochs after the warm-up and before memorization count: earlier, predictions are noise;
     later, they repeat the given labels. docs/evidence.md has precision and recall.
     """
-    info = next(t for t in run.trainings if t.index == training)
+    info = run.training(training)
     if not {"prediction", "margin"} <= info.measures.keys() or info.epochs == 0:
         return None
     share = ranking.memorized_share(run, training, memorizable(run.samples))  # (E,)

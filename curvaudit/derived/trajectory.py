@@ -16,7 +16,7 @@ def trajectories(run: store.Run, training: int, rows: Sequence[int]) -> Trajecto
 
     Reads one epoch at a time: memory is bounded by one epoch of N values and the result.
     """
-    info = next(t for t in run.trainings if t.index == training)
+    info = run.training(training)
     chosen = np.asarray(rows, np.int64)
     labels, classes = run.samples.labels, len(run.samples.classes)
     curvature = np.full((info.epochs, len(chosen)), np.nan, np.float32)

@@ -114,67 +114,52 @@ def measure(
     score name -> (N,) float32; 0 for a score with a bound on the loss where a sample is below it.
     """
     with _without_weight_gradients(model):
-        return _measure(model, pixels, labels, scores, epoch, batch_size, device, first_row, usual_gradient, on_batch)
+        forward = [score for score in scores if score.needs == "forward"]
+        further = [score for score in scores if score.needs != "forward"]
+        least = min((score.least_loss for score in further), default=0.0)  # nat
+        tf32 = bears_rounding(further)
+        # Samples below the bound keep the 0 of `further`. On the device: to fetch each score of each batch is to wait.
+        values = {score.name: torch.zeros(len(labels), dtype=torch.float32, device=device) for score in scores}  # (N,)
 
+        def input_gradient(images: Tensor, given: Tensor) -> Tensor:
+            gradient = _run(model, images, given, True, tf32)[2]
+            assert gradient is not None
+            return gradient
 
-def _measure(
-    model: nn.Module,
-    pixels: Tensor,
-    labels: Tensor,
-    scores: Sequence[Score],
-    epoch: int,
-    batch_size: int,
-    device: torch.device,
-    first_row: int,
-    usual_gradient: float | None,
-    on_batch: Callable[[int], None] | None,
-) -> dict[str, np.ndarray]:
-    forward = [score for score in scores if score.needs == "forward"]
-    further = [score for score in scores if score.needs != "forward"]
-    least = min((score.least_loss for score in further), default=0.0)  # nat
-    tf32 = bears_rounding(further)
-    # Samples below the bound keep the 0 of `further`. On the device: to fetch every score of a batch is to wait often.
-    values = {score.name: torch.zeros(len(labels), dtype=torch.float32, device=device) for score in scores}  # (N,)
+        def batch_of(places: Tensor, differentiate: bool) -> Batch:
+            images = as_images(pixels[places.to(pixels.device)], device)  # (B, C, H, W)
+            given = labels[places].to(device)  # (B,)
+            logits, loss, gradient = _run(model, images, given, differentiate, tf32)
+            rows = (first_row + places).to(device)
+            return Batch(images, given, rows, epoch, logits, loss, gradient, input_gradient, batch_size, usual_gradient)
 
-    def input_gradient(images: Tensor, given: Tensor) -> Tensor:
-        gradient = _run(model, images, given, True, tf32)[2]
-        assert gradient is not None
-        return gradient
+        def keep(wanted: Sequence[Score], batch: Batch, places: Tensor) -> None:
+            there = places.to(device, non_blocking=True)
+            for score in wanted:
+                values[score.name][there] = score.measure(batch).float()
 
-    def batch_of(places: Tensor, differentiate: bool) -> Batch:
-        images = as_images(pixels[places.to(pixels.device)], device)  # (B, C, H, W)
-        given = labels[places].to(device)  # (B,)
-        logits, loss, gradient = _run(model, images, given, differentiate, tf32)
-        rows = (first_row + places).to(device)
-        return Batch(images, given, rows, epoch, logits, loss, gradient, input_gradient, batch_size, usual_gradient)
-
-    def keep(wanted: Sequence[Score], batch: Batch, places: Tensor) -> None:
-        there = places.to(device, non_blocking=True)
-        for score in wanted:
-            values[score.name][there] = score.measure(batch).float()
-
-    waiting = torch.empty(0, dtype=torch.int64)  # places that are above the bound and have no gradient yet
-    at_once = bool(further)
-    for start in range(0, len(labels), batch_size):
-        places = torch.arange(start, min(start + batch_size, len(labels)))
-        batch = batch_of(places, at_once)
-        keep(forward, batch, places)
-        if further:
-            # Not `>`: without a bound every sample is measured, one whose loss is 0 or NaN, too.
-            above = (~(batch.loss < least)).nonzero().squeeze(1)  # (P,)
-            if at_once and len(above):
-                keep(further, batch.part(above), places[above.cpu()])
-            elif len(above):
-                waiting = torch.cat([waiting, places[above.cpu()]])
-                if len(waiting) >= batch_size:
-                    now, waiting = waiting[:batch_size], waiting[batch_size:]
-                    keep(further, batch_of(now, True), now)
-            at_once = len(above) >= _AT_ONCE * len(places)
-        if on_batch is not None:
-            on_batch(len(places))
-    if len(waiting):
-        keep(further, batch_of(waiting, True), waiting)
-    return {name: found.cpu().numpy() for name, found in values.items()}
+        waiting = torch.empty(0, dtype=torch.int64)  # places that are above the bound and have no gradient yet
+        at_once = bool(further)
+        for start in range(0, len(labels), batch_size):
+            places = torch.arange(start, min(start + batch_size, len(labels)))
+            batch = batch_of(places, at_once)
+            keep(forward, batch, places)
+            if further:
+                # Not `>`: without a bound every sample is measured, one whose loss is 0 or NaN, too.
+                above = (~(batch.loss < least)).nonzero().squeeze(1)  # (P,)
+                if at_once and len(above):
+                    keep(further, batch.part(above), places[above.cpu()])
+                elif len(above):
+                    waiting = torch.cat([waiting, places[above.cpu()]])
+                    if len(waiting) >= batch_size:
+                        now, waiting = waiting[:batch_size], waiting[batch_size:]
+                        keep(further, batch_of(now, True), now)
+                at_once = len(above) >= _AT_ONCE * len(places)
+            if on_batch is not None:
+                on_batch(len(places))
+        if len(waiting):
+            keep(further, batch_of(waiting, True), waiting)
+        return {name: found.cpu().numpy() for name, found in values.items()}
 
 
 def _run(

@@ -26,12 +26,19 @@ class Run:
     skipped: tuple[Skipped, ...]
     trainings: tuple[TrainingInfo, ...]
 
-    def _epochs(self, training: int) -> int:
-        found = next((t.epochs for t in self.trainings if t.index == training), None)
-        if found is None:
-            known = ", ".join(str(t.index) for t in self.trainings) or "none"
-            raise CurvauditError(f"{self.path} has no training {training}.", f"It has {known}.")
-        return found
+    def training(self, index: int) -> TrainingInfo:
+        """One of `trainings`.
+
+        Raises
+        ------
+        CurvauditError
+            There is no such training.
+        """
+        for one in self.trainings:
+            if one.index == index:
+                return one
+        known = ", ".join(str(one.index) for one in self.trainings) or "none"
+        raise CurvauditError(f"{self.path} has no training {index}.", f"It has {known}.")
 
     def measure(self, training: int, name: str) -> np.ndarray:
         """All logged values of a score, (E, N) float32.
@@ -41,11 +48,11 @@ class Run:
         CurvauditError
             There is no such training or score. `DamagedRun`: what is there cannot be read; so do all that follow.
         """
-        return self._rows(training, name, 0, self._epochs(training), slice(None))
+        return self._rows(training, name, 0, self.training(training).epochs, slice(None))
 
     def _rows(self, training: int, name: str, first: int, last: int, columns: slice) -> np.ndarray:
         """Rows `first` to `last` of a score, (last − first, n) float32, from the run file and what waits beside it."""
-        known = next((t.measures for t in self.trainings if t.index == training), {})
+        known = self.training(training).measures
         if name not in known:
             raise CurvauditError(
                 f"{self.path} has no score {name!r} in training {training}.", f"It has {', '.join(known) or 'none'}."
@@ -72,22 +79,22 @@ class Run:
         """(columns, values (E, n)) block after block of samples: memory stays bounded."""
         for start in range(0, len(self.samples), COLUMNS):
             columns = slice(start, min(start + COLUMNS, len(self.samples)))
-            yield columns, self._rows(training, name, 0, self._epochs(training), columns)
+            yield columns, self._rows(training, name, 0, self.training(training).epochs, columns)
 
     def measure_epochs(self, training: int, name: str) -> Iterator[np.ndarray]:
         """One finished epoch after another, (N,) float32 each: memory stays bounded."""
-        for epoch in range(self._epochs(training)):
+        for epoch in range(self.training(training).epochs):
             yield self._rows(training, name, epoch, epoch + 1, slice(None))[0]
 
     def last(self, training: int, name: str) -> np.ndarray:
         """The last finished epoch of a score, (N,) float32."""
-        epochs = self._epochs(training)
+        epochs = self.training(training).epochs
         found: np.ndarray = self._rows(training, name, epochs - 1, epochs, slice(None))[0]
         return found
 
     def epoch_means(self, training: int, name: str) -> np.ndarray:
         """Mean over the samples that were measured in each epoch, (E,) float64; NaN where none was."""
-        total = np.zeros(self._epochs(training))
+        total = np.zeros(self.training(training).epochs)
         count = np.zeros(len(total), np.int64)
         for _, block in self.measure_blocks(training, name):
             total += np.nansum(block, axis=1, dtype=np.float64)
@@ -102,7 +109,7 @@ class Run:
 
     def _features_file(self, training: int) -> Path:
         """Where features are to be looked for: the last epoch beside the run file that brings some, or the run file."""
-        group, epochs = f"trainings/{training}", self._epochs(training)
+        group, epochs = f"trainings/{training}", self.training(training).epochs
         for attempt in range(ATTEMPTS):
             with reading(self.path) as file:
                 inside = committed(file[group])

@@ -116,8 +116,8 @@ class Processes:
             found[name] = self.total(torch.from_numpy(whole)).numpy()
         return found
 
-    def told(self, say: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What `say` returns in the first process, in all of them; the others wait as long as it takes."""
+    def told(self, say: Callable[[], Any]) -> Any:
+        """What `say` returns in the first process, as JSON has it, in all; the others wait as long as it takes."""
         if self.size == 1:
             return say()
         key = f"told/{next(self._told)}"
@@ -127,7 +127,11 @@ class Processes:
         else:
             self._wait(key)
             said = self.store.get(key).decode()
-        return dict(json.loads(said))
+        return json.loads(said)
+
+    def wait_for_first(self) -> None:
+        """Until the first process has come here, too."""
+        self.told(lambda: None)
 
     def array(self, values: np.ndarray | None) -> np.ndarray:
         """The array of the first process, in all of them."""
@@ -137,12 +141,13 @@ class Processes:
         import torch
         import torch.distributed as dist
 
-        def form() -> dict[str, Any]:
+        def form() -> tuple[tuple[int, ...], str]:
             assert values is not None
-            return {"shape": list(values.shape), "kind": values.dtype.str}
+            return values.shape, values.dtype.str
 
-        told = self.told(form)
-        mine = np.ascontiguousarray(values) if self.first else np.empty(told["shape"], told["kind"])
+        mine = np.empty(*self.told(form))
+        if self.first:
+            mine = np.ascontiguousarray(values)
         if mine.size:
             dist.broadcast(torch.from_numpy(mine.reshape(-1).view(np.uint8)), 0)
         return mine

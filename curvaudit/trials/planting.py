@@ -41,13 +41,13 @@ def plant(labels: np.ndarray, rate: float, seed: int, partner: np.ndarray | None
     """
     random = np.random.default_rng([seed, round(rate * 1e6)])
     given = np.asarray(labels, np.int32)
-    present = np.unique(given)  # (P,)
+    present, sizes = np.unique(given, return_counts=True)  # (P,) each
     planted = given.copy()
     if len(present) < 2:
         return Planted(planted, np.zeros(len(given), bool))
-    sizes = np.array([int((given == one).sum()) for one in present])  # (P,)
+    members = np.split(np.argsort(given, kind="stable"), np.cumsum(sizes)[:-1])  # rows of each class, ascending
     for place, count in enumerate(_counts(sizes, rate, random).tolist()):
-        rows = random.choice(np.flatnonzero(given == present[place]), count, replace=False)
+        rows = random.choice(members[place], count, replace=False)
         # A step of 1 to P - 1 around the circle of classes is each other class once.
         steps = random.integers(1, len(present), count)
         planted[rows] = present[(place + steps) % len(present)] if partner is None else partner[present[place]]
