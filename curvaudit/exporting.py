@@ -12,7 +12,7 @@ from . import exports, sources, store
 from .errors import CurvauditError
 from .exports import fixed_csv
 from .reporting import report as make_report
-from .whole_file import write_whole
+from .whole_file import keep_apart, write_whole
 
 FIXED = "csv-fixed"
 TARGETS = {**{name: file for name, (file, _) in exports.OTHER_PROGRAMS.items()}, FIXED: "fixed.csv"}
@@ -78,6 +78,7 @@ def export(
     if path.exists() and not overwrite:
         raise CurvauditError(f"{path} exists already.", "Use --overwrite to replace it, or -o for another file.")
     opened = run if isinstance(run, store.Run) else store.open_run(run)
+    keep_apart([path], [opened.path, decisions])
     if decisions is not None:
         samples = opened.samples
         fixed = fixed_csv.render(samples, decided.by_row(decided.read(decisions), samples, decisions))

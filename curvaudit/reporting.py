@@ -164,8 +164,8 @@ def _values(run: store.Run, found: dict[str, np.ndarray], rank_by: str, damage: 
     values = ranking.pick(found, rank_by)
     if np.isnan(values).all():
         raise CurvauditError(
-            f"{run.path}: {rank_by} was not measured, or was no number, in every finished epoch.",
-            "Rank by another score (--rank-by loss), or resume the scan.",
+            f"{run.path}: {rank_by} was not measured, or was no number, in any finished epoch.",
+            "Resume the scan, or look at it by another score: `curvaudit report --rank-by loss`.",
         )
     return values
 

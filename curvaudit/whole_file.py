@@ -10,7 +10,7 @@ from pathlib import Path
 from .errors import CurvauditError
 
 
-def keep_apart(outputs: Iterable[Path | None], inputs: Iterable[str | Path | None]) -> None:
+def keep_apart(outputs: Iterable[Path | None], inputs: Iterable[str | os.PathLike[str] | None]) -> None:
     """Say, before any work, that an output would replace what is read.
 
     Raises

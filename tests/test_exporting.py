@@ -386,6 +386,21 @@ def test_the_command_exits_2_and_says_what_to_do(arguments, says, run, tmp_path,
     assert (tmp_path / "there.csv").read_text() == "precious"
 
 
+def test_what_is_read_is_never_replaced(run, tmp_path):
+    (tmp_path / "d.json").write_text("{}")
+    (tmp_path / "link.h5").symlink_to(run.path)
+    before = run.path.read_bytes()
+    for given, to, out, decisions in (
+        (run.path, "cleanlab", run.path, None),
+        (run, "fiftyone", run.path, None),
+        (tmp_path / "link.h5", "cleanlab", run.path, None),
+        (run.path, "csv-fixed", tmp_path / "d.json", tmp_path / "d.json"),
+    ):
+        with pytest.raises(CurvauditError, match="is read here: it is not replaced"):
+            curvaudit.export(given, to, out, decisions=decisions, overwrite=True)
+    assert run.path.read_bytes() == before and (tmp_path / "d.json").read_text() == "{}"
+
+
 def test_the_command_names_the_file_it_wrote(run, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["curvaudit", "export", str(run.path), "--to", "fiftyone"])

@@ -27,6 +27,7 @@ for _command in _COMMANDS:
 
 def main() -> None:
     """Run the command line and exit with 0, 1, 2 or 130."""
+    _replace_closed_streams()
     try:
         _run()
     except SystemExit as leave:
@@ -41,6 +42,14 @@ def main() -> None:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _replace_closed_streams() -> None:
+    """A stream that whoever started us has closed (`>&-`) takes what is said, and its number is not another file's."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, to the end
 
 
 def _run() -> NoReturn:

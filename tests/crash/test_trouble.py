@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import numpy as np
 import permissions
@@ -329,6 +330,28 @@ def test_a_leftover_checkpoint_of_other_settings_is_not_taken_up(image_folder, t
     assert scans.epochs(out) == 1
 
 
+@pytest.mark.parametrize("place", [0.3, 0.5, 0.7])
+def test_one_changed_byte_of_a_checkpoint_is_no_other_network(image_folder, tmp_path, place):
+    out = tmp_path / "out" / "run.h5"
+    out.parent.mkdir()
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        curvaudit.scan(image_folder, out, on_event=after_epoch(1, stop), **SMALL)
+    file = checkpoint.path_for(out)
+    content = bytearray(file.read_bytes())
+    with zipfile.ZipFile(file) as archive:
+        weights = [one for one in archive.infolist() if "/data/" in one.filename]
+    # Inside the weights, past a member's header: nothing else there can be told from other weights.
+    largest = max(weights, key=lambda one: one.file_size)
+    content[largest.header_offset + 512 + int(place * largest.file_size)] ^= 128
+    file.write_bytes(content)
+    with pytest.raises(CurvauditError, match=r"checkpoint .* is damaged"):
+        curvaudit.scan(image_folder, out, resume=True, **SMALL)
+
+
 def test_a_clock_that_jumps_changes_nothing_but_dates(image_folder, tmp_path, whole, monkeypatch):
     from datetime import datetime
 
@@ -391,6 +414,9 @@ PROGRAM = f"{sys.executable} -m curvaudit"
         (f"env -u PYTHONUNBUFFERED {PROGRAM} check data --format json > /dev/full", 2, "No space left on device"),
         (f"env -u PYTHONUNBUFFERED {PROGRAM} check data > /dev/full", 2, "No space left on device"),
         (f"env -u PYTHONUNBUFFERED {PROGRAM} check data | true; exit ${{PIPESTATUS[0]}}", 2, ""),
+        (f"{PROGRAM} check data >&-", 0, ""),
+        (f"{PROGRAM} check data --format json=out.json -q <&- >&- 2>&-; test $? = 0 && cat out.json", 0, "findings"),
+        (f"{PROGRAM} check nowhere >&-", 2, "nowhere"),
         (f"mkdir gone; cd gone; rmdir ../gone; {PROGRAM} check ../data", 2, "started in is gone"),
         # Nothing depends on home, terminal, language or temporary folder.
         (f"env -u HOME LC_ALL=C PYTHONUTF8=0 COLUMNS=1 TMPDIR=/nowhere {PROGRAM} check data", 0, "Checked data"),
