@@ -6,11 +6,13 @@ import json
 
 import numpy as np
 import pytest
+from made import write_run
 
 import curvaudit
-from curvaudit import exports, ordering, records
+from curvaudit import exports, ordering, records, store
 from curvaudit.derived import caveats, ranking
 from curvaudit.errors import CurvauditError
+from curvaudit.records import EpochRow
 
 SMALL = {"epochs": 2, "width": 4, "batch_size": 16, "device": "cpu", "workers": 1}
 
@@ -58,6 +60,42 @@ def test_one_training_can_still_rank_alone(run):
     np.testing.assert_array_equal(report.scores["loss"], ranking.reduced(run, 1)["loss"])
     assert "loss@seed=3" in report.scores
     assert b"rank_best" not in exports.render_all(report)["ranking.csv"]
+
+
+def test_more_than_half_of_the_seeds_decide_what_is_memorized_and_which_label_is_better(tmp_path):
+    path = tmp_path / "run.h5"
+    write_run(path, epochs=0)
+    measures = curvaudit.open_run(path).trainings[0].measures
+    labels = np.arange(90) % 3
+    seen = {10: (2, 2, 0), 11: (0, 1, 1), 12: (1, 2, 0), 13: (1, 1, 0)}  # by seed, in all but the last epoch
+    wrong = {20: (True, False, False), 21: (True, True, False), 22: (False, True, True)}  # by seed, to the end
+
+    def add(seed):
+        if seed:
+            store.add_training(path, seed, 0.0, seed, {}, measures)
+        for number in (1, 2, 3):
+            prediction = labels.copy()
+            for row, classes in seen.items():
+                prediction[row] = labels[row] if number == 3 else classes[seed]
+            for row, failed in wrong.items():
+                prediction[row] = (labels[row] + failed[seed]) % 3
+            right = prediction == labels
+            values = {"prediction": prediction, "correct": right, "margin": np.where(right, 4, -9), "curvature": labels}
+            values = {name: one.astype(np.float32) for name, one in values.items()}
+            store.append_epoch(path, seed, EpochRow(number, 1.0, right.mean(), np.nan, np.nan, 0.1, 1.0, values))
+        store.finish_training(path, seed, True)
+
+    def told():
+        report = curvaudit.report(path, thumbnails=False)
+        unlearned = {one.samples[0].index for one in report.findings if one.rule.id == "CA203"}
+        rows = np.flatnonzero(report.suggested >= 0)
+        return unlearned, dict(zip(rows.tolist(), report.suggested[rows].tolist(), strict=True))
+
+    add(0)
+    add(1)
+    assert told() == ({20, 21, 22}, {10: 2})  # one of two is no more than half
+    add(2)
+    assert told() == ({21, 22}, {10: 2, 11: 1})
 
 
 @pytest.mark.parametrize(

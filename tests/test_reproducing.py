@@ -7,6 +7,7 @@ import re
 import shutil
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -17,7 +18,7 @@ import curvaudit
 from curvaudit import experiments, extras, plots, reproducing, sources, store
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
-from curvaudit.experiments import agreement, corruption, duplicates, dynamics, paper, spiral, wording
+from curvaudit.experiments import agreement, classes, corruption, duplicates, dynamics, paper, spiral, wording
 from curvaudit.exports.reproductions import tables_csv
 from curvaudit.records import EpochDone, EpochRow
 from curvaudit.reproduction import Table
@@ -26,6 +27,7 @@ from curvaudit.trials.planting import lookalikes, plant
 
 pytest.importorskip("matplotlib")
 
+NAN = float("nan")
 TINY = {"epochs": 2, "width": "4", "device": "cpu", "workers": 1}
 
 
@@ -100,13 +102,17 @@ def run(tmp_path) -> store.Run:
 
 def two_decays(path: Path, source: str) -> store.Run:
     write_run(path, source=source)
-    made = curvaudit.open_run(path)
-    store.add_training(made.path, 1, 1e-4, 0, {}, made.trainings[0].measures)
-    for number in (1, 2):
+    return with_training(curvaudit.open_run(path), 1, 1e-4, np.arange(1, 91) * [[1], [2]])
+
+
+def with_training(made: store.Run, index: int, weight_decay: float, curvature: np.ndarray) -> store.Run:
+    """A finished training more, whose curvature is as given, (E, N), and all else as the first one ended."""
+    store.add_training(made.path, index, weight_decay, 0, {}, made.trainings[0].measures)
+    for number, one in enumerate(curvature, 1):
         values = {name: made.last(0, name) for name in made.trainings[0].measures}
-        values["curvature"] = (np.arange(1, 91) * number).astype(np.float32)
-        store.append_epoch(made.path, 1, EpochRow(number, 1.0, 0.9, 1.5, 0.5, 0.1, 1.0, values))
-    store.finish_training(made.path, 1, True)
+        values["curvature"] = one.astype(np.float32)
+        store.append_epoch(made.path, index, EpochRow(number, 1.0, 0.9, 1.5, 0.5, 0.1, 1.0, values))
+    store.finish_training(made.path, index, True)
     return curvaudit.open_run(made.path)
 
 
@@ -141,10 +147,52 @@ def test_agreement_with_the_same_scores_is_one_and_with_shuffled_ones_less(tmp_p
     assert [float(row["this epoch, all"]) for row in drawn] == pytest.approx([cosine(one, shuffled) for one in made])
     so_far = [cosine(made[:last].mean(axis=0), shuffled) for last in (1, 2, 3, 4)]
     assert [float(row["mean so far, all"]) for row in drawn] == pytest.approx(so_far)
+    most = shuffled > 81
+    for name, mean in (("curvature (equation 6)", made.mean(axis=0)),
+                       ("curvature, norm not squared", np.sqrt(made).mean(axis=0))):  # fmt: skip
+        row = found["shuffled"][f"weight decay 0: {name}"]
+        ranks = [np.argsort(np.argsort(one)) for one in (mean, shuffled)]
+        expected = (cosine(mean, shuffled), cosine(mean[most], shuffled[most]), np.corrcoef(ranks)[0, 1])
+        told = tuple(float(row[column]) for column in ("all", "top 9", "Spearman, all"))
+        assert told == pytest.approx(expected, abs=1e-6), name
+    assert float(found["same"][with_decay]["Spearman, all"]) == pytest.approx(1)
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float((a * b).sum() / np.sqrt((a**2).sum() * (b**2).sum()))
+
+
+def test_agreement_says_which_cosine_is_higher_and_draws_every_training(tmp_path, run):
+    even = np.where(np.arange(90) % 10, 1.0, 1.1)  # the most memorized lie anywhere in the ranking
+    file = scores(tmp_path, shuffled=np.random.default_rng(0).permutation(np.arange(1.0, 91)), even=even)
+    shuffled, even = (
+        agreement.run(experiments.interface.Settings(out=tmp_path, scores=f"{file}:{key}", from_runs=(str(run.path),)))
+        for key in ("shuffled", "even")
+    )
+    rows = {row[0]: row for row in shuffled.tables[0].rows}
+    without, with_decay = (rows[f"weight decay {decay}: curvature (equation 6)"] for decay in ("0", "0.0001"))
+    assert shuffled.sentences == (
+        f"weight decay 0: cosine {without[1]:.3f} for all, {without[3]:.3f} for the most memorized (paper: 0.73 and "
+        "0.82); the latter is higher, as in the paper.",
+        f"weight decay 0.0001: cosine {with_decay[1]:.3f} for all, {with_decay[3]:.3f} for the most memorized (paper: "
+        "0.82 and 0.90); the latter is higher, as in the paper.",
+        f"With weight decay the cosine is {with_decay[1] - without[1]:.3f} higher than without; the paper finds it "
+        "0.09 higher on CIFAR-100.",
+    )
+    assert even.sentences[1].endswith("the latter is NOT higher; on CIFAR-100 in the paper it is.")
+    less = even.tables[0].rows[0][1] - next(row[1] for row in even.tables[0].rows if "0.0001: curv" in row[0])
+    assert even.sentences[2].startswith(f"With weight decay the cosine is {less:.3f} lower than without;")
+    for part, figure in enumerate(shuffled.figures):  # all, top
+        ends = [f"{row[1 + 2 * part]:.3f}" for row in (without, with_decay)]
+        assert figure.told == f"At the end, equation 6: weight decay 0 {ends[0]}; weight decay 0.0001 {ends[1]}."
+        for axes in figure.drawing.axes:
+            expected = {}
+            for name in ("weight decay 0", "weight decay 0.0001"):
+                mine = [row for row in shuffled.tables[1].rows if row[0] == f"{name}: {axes.get_title()}"]
+                expected[f"{name}, mean so far"] = [row[4 + part] for row in mine]
+                expected[f"{name}, each epoch"] = [row[2 + part] for row in mine]
+            assert all(expected.values())
+            assert {line.get_label(): line.get_ydata().tolist() for line in axes.lines} == expected
 
 
 def test_the_papers_agreement_stands_beside_cifar100_alone(tmp_path):
@@ -225,6 +273,9 @@ def test_a_subset_keeps_its_rows_and_agreement_matches_by_them(tmp_path):
 
 
 def test_duplicates_counts_pictures_under_two_labels(tmp_path, run):
+    at_the_edge = np.arange(1, 91)
+    at_the_edge[[3, 30, 7, 29]] = at_the_edge[[30, 3, 29, 7]]  # the pair is 60th and 61st
+    run = with_training(run, 2, 5e-4, at_the_edge[None])
     result = curvaudit.reproduce("duplicates", tmp_path / "d", from_runs=(str(run.path),))
     page = check_files(tmp_path / "d", result)
     rows = {row["name"]: row for row in table(tmp_path / "d", "duplicates")}
@@ -233,10 +284,24 @@ def test_duplicates_counts_pictures_under_two_labels(tmp_path, run):
     second = rows["weight decay 0.0001: identical (CA101)"]
     assert (second["pictures"], second["in the top 60"], second["median rank"]) == ("2", "0", "85")
     assert rows["weight decay 0: identical or near (CA101, CA102)"]["paper, CIFAR-100, top 60"] == "36"
-    assert 0 <= int(rows["weight decay 0: identical (CA101)"]["in the top 60"]) <= 2
+    third = rows["weight decay 0.0005: identical (CA101)"]
+    assert (third["in the top 60"], third["in the top 500"], third["median rank"]) == ("1", "2", "60.5")
     by_score = {row["name"]: row for row in table(tmp_path / "d", "duplicates-scores")}
     assert by_score["weight decay 0.0001: curvature"]["identical, median rank"] == "85"
+    assert by_score["weight decay 0.0005: curvature"]["identical, in the top 60"] == "1"
     report = curvaudit.report(run, top=5, training=0)
+    first = int((report.rank[[3, 7]] <= 60).sum())
+    assert rows["weight decay 0: identical (CA101)"]["in the top 60"] == str(first)
+    counts = {"0": first, "0.0001": 0, "0.0005": 1}
+    assert result.outcome.sentences == tuple(
+        f"weight decay {decay}: {count} of the 60 highest are pictures that stand under two labels "
+        f"({'paper: only a few' if float(decay) else 'paper, CIFAR-100: 36'}); of the 2 that are identical in every "
+        f"pixel {count} are in the top 60 and 2 in the top 500, of 90 pictures."
+        for decay, count in counts.items()
+    )
+    assert [figure.told for figure in result.outcome.figures] == [
+        f"{count} of 60 have a red dot." for count in counts.values()
+    ]
     loss = np.argsort(np.argsort(-report.scores["loss"], kind="stable"))[[3, 7]] + 1
     assert float(by_score["weight decay 0: loss"]["identical, median rank"]) == np.median(loss)
     assert int(by_score["weight decay 0: loss"]["identical, in the top 60"]) == (loss <= 60).sum()
@@ -250,6 +315,10 @@ def test_dynamics_finds_peak_and_the_most_memorized(tmp_path, run):
     rows = table(tmp_path / "d", "dynamics-1")
     assert [float(row["curvature"]) for row in rows] == pytest.approx([45.5, 91])
     assert [float(row["curvature, second split"]) for row in rows] == [0.5, 0.5]
+    most = np.argsort(-run.last(1, "loss"))[:9]  # without --scores, and as each epoch has the same loss
+    others = np.delete(np.arange(1.0, 91), most).mean()
+    for name, mean in (("most memorized", (most + 1).mean()), ("the others", others)):
+        assert [float(row[f"curvature, {name}"]) for row in rows] == pytest.approx([mean, 2 * mean])
     settings = experiments.interface.Settings(
         out=tmp_path, scores=f"{scores(tmp_path, x=np.arange(90.0))}:x", from_runs=(str(run.path),)
     )
@@ -257,6 +326,33 @@ def test_dynamics_finds_peak_and_the_most_memorized(tmp_path, run):
     assert one.memorized[0] == pytest.approx(np.arange(82, 91).mean()) and one.peak == one.last == 1
     loss = one.chosen.run.measure(1, "loss")  # (E, N)
     assert one.memorized_loss == pytest.approx(loss[:, 81:].mean(axis=1))
+    assert one.rest.tolist() == [41, 82]
+
+
+@pytest.mark.parametrize(
+    ("curvature", "turn"),
+    [
+        ([4, 3, 2, 1], "falls from the start: 4 (epoch 1) → 1 (epoch 4);"),
+        ([1, 1.99, 1.5, 0.5], "hardly rises: 1 (epoch 1) → 1.99 (epoch 2) → 0.5 (epoch 4);"),
+        ([1, 2, 1.5, 0.99], "rises and then falls: 1 (epoch 1) → 2 (epoch 2) → 0.99 (epoch 4);"),
+        ([1, 2, 0.5, 1], "rises and still stands near its peak: 1 (epoch 1) → 2 (epoch 2) → 1 (epoch 4);"),
+        ([3, 1, 4, NAN], "rises and still stands near its peak: 1 (epoch 2) → 4 (epoch 3);"),
+    ],
+)
+def test_dynamics_says_how_curvature_went(curvature, turn):
+    losses, share = np.ones(4), np.array([0.2, 0.4, 0.75, 0.875])
+    memorized, rest, held_out = np.array([1, 3, NAN, 5]), np.array([2.0, 2, 2, 2]), np.array([8, 4, 2, NAN])
+    one = dynamics.Course(
+        SimpleNamespace(name="one"), "highest loss", np.arange(1.0, 5), losses, losses, losses, np.array(curvature),
+        held_out, memorized, rest, share,
+    )  # fmt: skip
+    assert dynamics._sentences(one) == [
+        f"one: the mean curvature of the training set {turn} 87.5 % are memorized in the end.",
+        "one: the most memorized tenth is more sharply curved than the rest in 2 of 3 measured epochs (paper: in "
+        "each).",
+        f"one: the mean curvature of pictures that were not trained on ends at 2, {2 / curvature[2]:,.3g} times that "
+        "of the training set; that is 0.25 of its own peak (paper: it keeps rising).",
+    ]
 
 
 # --- experiments that train ----------------------------------------------------------
@@ -288,20 +384,30 @@ def test_classes_show_both_ends_of_both_splits(tmp_path, folder):
 
 def test_among_pictures_of_no_curvature_the_lowest_loss_comes_last(run, tmp_path):
     """`fast` does not probe where the loss is next to nothing, and the flattest of a class are no accident of order."""
-    from curvaudit.experiments.classes import extremes
-
     flat = np.arange(90) % 7 > 1
     shutil.copy(run.path, tmp_path / "flat.h5")
     with h5py.File(tmp_path / "flat.h5", "r+") as file:
         curvature = file["trainings/0/measures/curvature"]
         curvature[:] = np.where(flat, 0, curvature[:])
     made = curvaudit.report(tmp_path / "flat.h5", thumbnails=False)
-    found = extremes(made)
+    found = classes.extremes(made)
     assert found
     for one in found:
         mine = np.flatnonzero(flat & (made.samples.labels == one.label))
         expected = mine[np.argsort(made.scores["loss"][mine], kind="stable")][: len(one.lowest)]
         assert one.lowest.tolist() == expected.tolist()
+
+
+def test_classes_say_how_many_likelier_labels_stand_at_both_ends(run):
+    made = curvaudit.report(run, thumbnails=False)
+    made.suggested[:] = -1
+    made.suggested[made.order[:7]], made.suggested[made.order[-4:]] = 0, 1
+    curvature = np.sort(made.scores["curvature"].reshape(30, 3), axis=0)  # row % 3 is the class
+    medians = wording.beside(np.median(curvature[-10:]), np.median(curvature[:10]), "that of the 10 lowest")
+    assert classes._sentence(made, classes.extremes(made), "one") == (
+        f"one: the median curvature of the 10 highest of each class is {medians}; of the 11 pictures with a likelier "
+        "label (CA201) 7 are among the highest and 4 among the lowest."
+    )
 
 
 def test_dynamics_trains_with_a_second_split_and_measures_every_epoch(tmp_path, folder):
@@ -415,6 +521,14 @@ def test_sensitivity_compares_with_the_base(tmp_path, folder):
         change = row["change"]
         base = float(rows["base: h = 0.001, n = 5, 2 epochs, width 4"]["AUROC"])
         assert not change or float(change) == pytest.approx(float(row["AUROC"]) - base, abs=1e-5), name
+    first, *others = (row for row in result.outcome.tables[0].rows if row[3] is not None)
+    seed = next(row for row in others if row[0] == "another seed")
+    worst = min((row for row in others if row is not seed), key=lambda row: row[2])
+    assert result.outcome.sentences == (
+        f"Base: AUROC {first[2]:.3f}, average precision {first[4]:.3f}. Another seed alone changes AUROC by "
+        f"{seed[3]:+.3f} and ranks to a Spearman correlation of {seed[1]:.2f}.",
+        f"The variant that loses most is {worst[0]}: AUROC {worst[2]:.3f} ({worst[3]:+.3f}), Spearman {worst[1]:.2f}.",
+    )
 
 
 class _Reached(Exception):

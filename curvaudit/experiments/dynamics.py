@@ -123,7 +123,7 @@ def _sentences(one: Course) -> list[str]:
         f"{one.curvature[place]:.3g} (epoch {one.epochs[place]:.0f})" for place in sorted({low, peak, last})
     )
     said = [
-        f"{one.chosen.name}: the mean curvature of the training set {turn}: {points}; {100 * one.share[last]:.1f} % "
+        f"{one.chosen.name}: the mean curvature of the training set {turn}: {points}; {100 * one.share[-1]:.1f} % "
         "are memorized in the end.",
         f"{one.chosen.name}: the most memorized tenth is more sharply curved than the rest in {above} of "
         f"{int(measured.sum())} measured epochs (paper: in each).",
