@@ -333,3 +333,12 @@ def test_classes_whose_names_differ_only_in_case_or_blanks_are_told():
     (message,) = said("circle", "Circle", "square", "sq uare", "circle ")
     assert 'blanks: "circle" and "Circle" and "circle ". If' in message and "square" not in message
     assert not said("a", "b", "c", "d", "e")
+
+
+def test_a_run_without_signatures_says_what_its_search_misses():
+    whole = evidence(PLAIN, LABELS)
+    signature = np.zeros((len(LABELS), 99), np.int8)
+    for given, said in ((signature[:0], 1), (signature, 0)):
+        what = replace(whole, samples=replace(whole.samples, signature=given))
+        told = [caveat.message for caveat in findings.limits(what) if "signatures" in caveat.message]
+        assert len(told) == said and all("cropped, mirrored and turned" in message for message in told)

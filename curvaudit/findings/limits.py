@@ -20,6 +20,12 @@ def limits(evidence: Evidence) -> tuple[Caveat, ...]:
     if unreadable:
         files = "1 file" if unreadable == 1 else f"{unreadable} files"
         found.append(Caveat("error", f"{files} could not be read and audited (CA301 says why).", "unreadable"))
+    if not len(evidence.samples.signature):
+        message = (
+            "The run keeps no signatures: near-duplicates were looked for by perceptual hashes alone, which miss "
+            "cropped, mirrored and turned copies."
+        )
+        found.append(Caveat("note", message))
     unverified = evidence.near.unverified
     if unverified:
         found.append(
