@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--label-column")
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--precision", default="auto", help="of training and gradients, as for scan")
     parser.add_argument("--resolution", type=int, help="default: that of the pictures, 64 at most")
     parser.add_argument("--out", type=Path, default=Path("ranking.npz"))
     parser.add_argument("--read", type=Path, nargs="+", help="only compare what earlier calls wrote")
@@ -94,7 +95,7 @@ def log(options: argparse.Namespace) -> Path:
     optimizer = build_optimizer(model, recipe, 0.0)
     scores = [score for score in build(ScoreSettings()) if score.needs != "probes"]
     scores += [one_probe(number, options.seed) for number in range(PROBES)]
-    batch, bf16 = measuring_batch(side, WIDTH, CPU), choose_bf16("auto", CPU)
+    batch, bf16 = measuring_batch(side, WIDTH, CPU), choose_bf16(options.precision, CPU)
     epochs: list[dict[str, np.ndarray]] = []
     for epoch in train(
         model,
