@@ -56,6 +56,23 @@ class Scratch:
 
 
 @dataclass(frozen=True)
+class Job:
+    """What `scan` was asked for."""
+
+    source: Any  # as it was given
+    path: Path  # of the run file
+    settings: ScanSettings
+    cache: Path | None
+    processes: Processes
+    on_event: Callable[[Event], None]
+
+    @property
+    def workers(self) -> int:
+        """Threads that read pictures."""
+        return inventory.threads(self.settings.workers)
+
+
+@dataclass(frozen=True)
 class _Plan:
     """What the settings leave open, decided from data and device."""
 
@@ -88,24 +105,11 @@ def expected_resolution(source: Source, settings: ScanSettings) -> int | None:
     return choices.choose_resolution("auto", widths, heights, choices.choose_device(settings.device)).value
 
 
-def prepare(
-    spec: Any,
-    stock: inventory.Inventory,
-    other: inventory.Inventory | None,
-    settings: ScanSettings,
-    path: Path,
-    scratch: Scratch,
-    workers: int,
-    cache: Path | None,
-    processes: Processes,
-    on_event: Callable[[Event], None],
-) -> Work:
+def prepare(job: Job, stock: inventory.Inventory, other: inventory.Inventory | None, scratch: Scratch) -> Work:
     """Decide how to train, and load the pixels.
 
     Parameters
     ----------
-    spec:
-        The source as it was given.
     other:
         The second split, if there is one.
 
@@ -118,6 +122,7 @@ def prepare(
 
     from .training import device as choices
 
+    settings, on_event = job.settings, job.on_event
     split = settings.validation
     if other is not None:
         _require_another_split(stock, other, split)
@@ -126,9 +131,9 @@ def prepare(
 
     def load(what: inventory.Inventory, file: Path, phase: str) -> Pixels:
         on_event(PhaseStarted(phase, len(what.samples), "pictures"))
-        place = pixels.Place(file, cache, always=processes.size > 1)
+        place = pixels.Place(file, job.cache, always=job.processes.size > 1)
         side = plan.resolution.value
-        buffer = inventory.load_pixels(what, side, place, workers, lambda done: on_event(Advanced(done)))
+        buffer = inventory.load_pixels(what, side, place, job.workers, lambda done: on_event(Advanced(done)))
         labels = torch.from_numpy(what.samples.labels.astype(np.int64))
         return Pixels(choices.placed(torch.from_numpy(buffer.values), plan.device), labels, buffer.file)
 
@@ -138,8 +143,8 @@ def prepare(
         validation = load(replace(other, grey=stock.grey), scratch.validation, f"loading {split} pixels")
         skipped += tuple(replace(item, id=f"{split}: {item.id}") for item in other.skipped)
     return Work(
-        path=path,
-        info=_about(spec, stock, other, settings, plan, processes),
+        path=job.path,
+        info=_about(job, stock, other, plan),
         settings=settings,
         recipe=plan.recipe,
         device=plan.device,
@@ -150,7 +155,7 @@ def prepare(
         validation=validation,
         memorizable=memorizable(stock.samples),
         skipped=skipped,
-        processes=processes,
+        processes=job.processes,
     )
 
 
@@ -193,20 +198,14 @@ def _require_another_split(stock: inventory.Inventory, other: inventory.Inventor
         )
 
 
-def _about(
-    spec: Any,
-    stock: inventory.Inventory,
-    other: inventory.Inventory | None,
-    settings: ScanSettings,
-    plan: _Plan,
-    processes: Processes,
-) -> RunInfo:
+def _about(job: Job, stock: inventory.Inventory, other: inventory.Inventory | None, plan: _Plan) -> RunInfo:
     """What the run file says of itself; `training_run.binding` names what of it binds a resumed scan."""
     import torch
 
     from .scores.measure import step_bears_rounding
     from .training.measured import gradient_arithmetic
 
+    settings, spec = job.settings, job.source
     on_gpu = plan.device.type == "cuda"
     rounding = step_bears_rounding(settings.step)
     return RunInfo(
@@ -231,7 +230,7 @@ def _about(
         environment={
             **provenance.environment(torch, np),
             "threads": torch.get_num_threads(),
-            "processes": processes.size,
+            "processes": job.processes.size,
             "gradients": gradient_arithmetic(plan.device, bf16=plan.bf16, rounding=rounding),
             "device_name": torch.cuda.get_device_name(plan.device) if on_gpu else platform.machine(),
         },

@@ -14,7 +14,7 @@ import numpy as np
 from . import gallery, hash_cache, images, inventory, locking, sources, store
 from .decoded import Decoded
 from .errors import CurvauditError
-from .preparing import Scratch, expected_resolution, prepare
+from .preparing import Job, Scratch, expected_resolution, prepare
 from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, Thumbnails
 from .scan_settings import ScanSettings, settings_from
 from .teamwork import brief, followed
@@ -79,34 +79,25 @@ def scan(
         _check_folder(path, resume, overwrite)
         with locking.locked(path), images.pixel_limit(wanted.max_pixels):
             _check_existing(path, resume, overwrite)
-            return _scan(source, path, resume, overwrite, wanted, cache, processes, on_event)
+            kept = None if cache is None else Path(cache)
+            return _scan(Job(source, path, wanted, kept, processes, on_event), resume, overwrite)
 
 
-def _scan(
-    source: Any,
-    path: Path,
-    resume: bool,
-    overwrite: bool,
-    wanted: ScanSettings,
-    cache: str | os.PathLike[str] | None,
-    processes: Processes,
-    on_event: Callable[[Event], None],
-) -> store.Run:
-    loaded = sources.load(source, wanted.source_options())
-    second = _second_split(source, wanted)
-    workers = inventory.threads(wanted.workers)
-    kept = None if cache is None else Path(cache)
+def _scan(job: Job, resume: bool, overwrite: bool) -> store.Run:
+    path, wanted, on_event = job.path, job.settings, job.on_event
+    loaded = sources.load(job.source, wanted.source_options())
+    second = _second_split(job.source, wanted)
     other = None
-    with hash_cache.opened(kept, on_event) as hashes:
+    with hash_cache.opened(job.cache, on_event) as hashes:
         side = expected_resolution(loaded, wanted)
         decoded = Decoded(len(loaded.ids), side)
-        stock = inventory.read(loaded, workers, "reading pictures", on_event, cache=hashes, decoded=decoded)
+        stock = inventory.read(loaded, job.workers, "reading pictures", on_event, cache=hashes, decoded=decoded)
         if second is not None:
             phase = f"reading {wanted.validation} pictures"
             decoded = Decoded(len(second.ids), side, stock.grey)
-            other = inventory.read(second, workers, phase, on_event, cache=hashes, decoded=decoded)
+            other = inventory.read(second, job.workers, phase, on_event, cache=hashes, decoded=decoded)
     with Scratch(path) as scratch:
-        work = prepare(source, stock, other, wanted, path, scratch, workers, kept, processes, on_event)
+        work = prepare(job, stock, other, scratch)
         if resume:
             _check_same(store.open_run(path), work.info)
         else:
@@ -126,7 +117,7 @@ def _scan(
         store.set_thumbnails(path, thumbnails)
     _keep_previews(path, stock, on_event)
     _drop_checkpoint(path)
-    processes.wait_for_first()
+    job.processes.wait_for_first()
     return store.open_run(path)
 
 

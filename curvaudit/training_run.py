@@ -133,9 +133,9 @@ class Training:
         )
         return False, 0
 
-    def _continue(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: int) -> None:
+    def _restored(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: int) -> tuple[int, bool | None]:
+        """Bring the network to where `rows` epochs are logged; (epochs trained, memorized, if anybody asks)."""
         from .training import checkpoint as checkpoints
-        from .training.loop import train
 
         work, recipe = self.work, self.work.recipe
         file = checkpoints.path_for(work.path)
@@ -150,21 +150,25 @@ class Training:
                 f"{work.path} cannot be resumed: its checkpoint {file.name} is missing or belongs elsewhere.",
                 "`curvaudit report` shows what was logged; to train again use --overwrite.",
             )
-        done = 0
-        remembered: bool | None = None
-        if saved is not None:
-            if rows >= recipe.epochs - 1:
-                self._wrong.extend(np.array(one, np.int64) for one in work.processes.told(self._wrong_lately))
-            if recipe.most_probes is not None:  # else nobody asks, and the file may be large
-                self._gradients += work.processes.told(self._gradients_so_far)
-            model.load_state_dict(saved.model)
-            optimizer.load_state_dict(saved.optimizer)
-            done = saved.epoch
-            if saved.epoch == rows + 1:
-                # Killed between training and measuring: the checkpoint holds what to measure.
-                remembered = self._log(model, saved)
-            elif rows >= recipe.epochs:
-                remembered = len(self._wrong[-1]) == 0
+        if saved is None:
+            return 0, None
+        if rows >= recipe.epochs - 1:
+            self._wrong.extend(np.array(one, np.int64) for one in work.processes.told(self._wrong_lately))
+        if recipe.most_probes is not None:  # else nobody asks, and the file may be large
+            self._gradients += work.processes.told(self._gradients_so_far)
+        model.load_state_dict(saved.model)
+        optimizer.load_state_dict(saved.optimizer)
+        if saved.epoch == rows + 1:
+            # Killed between training and measuring: the checkpoint holds what to measure.
+            return saved.epoch, self._log(model, saved)
+        return saved.epoch, len(self._wrong[-1]) == 0 if rows >= recipe.epochs else None
+
+    def _continue(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: int) -> None:
+        from .training import checkpoint as checkpoints
+        from .training.loop import train
+
+        work, recipe = self.work, self.work.recipe
+        done, remembered = self._restored(model, optimizer, rows)
         if self._over(done, remembered):
             self._finish(bool(remembered), done)
             return
@@ -202,7 +206,7 @@ class Training:
                 optimizer=optimizer.state_dict(),
             )
             if work.processes.first:
-                checkpoints.save(file, state)
+                checkpoints.save(checkpoints.path_for(work.path), state)
             remembered = self._log(model, state)
             if self._over(epoch.number, remembered):
                 self._finish(remembered, epoch.number)
