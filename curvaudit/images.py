@@ -32,6 +32,9 @@ _PREVIEW_QUALITY = 70  # about 7 kB a photograph
 _MOMENTS = np.stack([np.arange(256), np.arange(256) ** 2], axis=1)  # (256, 2) of an 8-bit value
 _BOMB = " (more than --max-pixels allows, a guard against decompression bombs)"
 
+_LIMITS: list[float | None] = []  # of those who are in `pixel_limit`, after what was before
+_LIMITS_LOCK = threading.Lock()
+
 # Pillow knows these by name only, or starts Ghostscript to draw them.
 _NOT_PICTURES = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
 _SIGNATURES = (
@@ -97,13 +100,20 @@ def pixel_limit(pixels: int) -> Iterator[None]:
 
     Holds for every thread, and for data sets of others that open pictures with Pillow.
     """
-    before = Image.MAX_IMAGE_PIXELS
     # Pillow warns above its number and raises above twice that; half a pixel makes odd limits exact.
-    Image.MAX_IMAGE_PIXELS = pixels / 2  # type: ignore[assignment]
+    mine = pixels / 2
+    with _LIMITS_LOCK:
+        if not _LIMITS:
+            _LIMITS.append(Image.MAX_IMAGE_PIXELS)  # the program's own
+        _LIMITS.append(mine)
+        Image.MAX_IMAGE_PIXELS = mine  # type: ignore[assignment]
     try:
         yield
     finally:
-        Image.MAX_IMAGE_PIXELS = before
+        # Threads may leave in another order than they came: the last one restores what was before the first.
+        with _LIMITS_LOCK:
+            _LIMITS.remove(mine)
+            Image.MAX_IMAGE_PIXELS = _LIMITS.pop() if len(_LIMITS) == 1 else _LIMITS[-1]  # type: ignore[assignment]
 
 
 def from_anything(value: Any) -> Image.Image:

@@ -269,3 +269,19 @@ def test_the_network_sees_the_whole_picture():
         quarters = [array[:, y, x].tolist() for y in (1, -2) for x in (1, -2)]
         assert quarters == [list(RED), list(GREEN), list(BLUE), list(WHITE)]
     assert images.to_array(Image.fromarray(CORNERS), None, 1).shape == (1, 16, 24)
+
+
+def test_threads_that_limit_pixels_leave_in_any_order_and_restore_what_was():
+    before = Image.MAX_IMAGE_PIXELS
+    one, other = images.pixel_limit(100), images.pixel_limit(400)
+    one.__enter__()
+    assert images.allowed(10, 10) and not images.allowed(10, 11)
+    other.__enter__()
+    assert images.allowed(20, 20) and not images.allowed(20, 21)
+    one.__exit__(None, None, None)
+    assert images.allowed(20, 20) and not images.allowed(20, 21)
+    other.__exit__(None, None, None)
+    assert before == Image.MAX_IMAGE_PIXELS
+    with images.pixel_limit(100), images.pixel_limit(400):
+        pass
+    assert before == Image.MAX_IMAGE_PIXELS
