@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from .csv_fields import fields_up_to
 from .errors import CurvauditError
 from .records import Samples
 from .spreadsheet import as_given
@@ -42,7 +43,8 @@ def read(path: str | os.PathLike[str]) -> tuple[Decision, ...]:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        # Not read_text: it makes a line feed of a carriage return, which may stand in an id.
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise CurvauditError(
             f"There is no decisions file {path}.", "Save the decisions from the report page, then name that file."
@@ -57,10 +59,11 @@ def read(path: str | os.PathLike[str]) -> tuple[Decision, ...]:
                 raise ValueError(f"its schema is not {SCHEMA}")
             return tuple(_decision(row, spreadsheet=False) for row in _list(content.get("decisions")))
         table = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        missing = [name for name in _COLUMNS if name not in (table.fieldnames or ())]
-        if missing:
-            raise ValueError(f"it is no JSON, and as CSV it has no column {missing[0]}")
-        return tuple(_decision(row, spreadsheet=True) for row in table)
+        with fields_up_to(len(text)):
+            missing = [name for name in _COLUMNS if name not in (table.fieldnames or ())]
+            if missing:
+                raise ValueError(f"it is no JSON, and as CSV it has no column {missing[0]}")
+            return tuple(_decision(row, spreadsheet=True) for row in table)
     except (ValueError, RecursionError, csv.Error) as error:
         raise CurvauditError(
             f"{path} is no decisions file: {error}.", "Save the decisions from the report page, as JSON or CSV."

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import curvaudit
-from curvaudit import inventory, store
+from curvaudit import decisions, inventory, store
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
 from curvaudit.exports import fixed_csv
@@ -206,6 +206,16 @@ def test_decisions_saved_as_csv_are_the_same(run, tmp_path):
     made = curvaudit.export(run, "csv-fixed", tmp_path / "f.csv", decisions=tmp_path / "d.csv")
     assert "1 dropped, 0 relabelled" in made.notes[0]
     assert "copy, 1" not in made.path.read_text()
+
+
+@pytest.mark.parametrize("identity", ["a\rb.png", "a\r\nb.png", "a\nb.png", "\r.png", "n" * 200_000])
+def test_decisions_saved_as_csv_name_ids_of_any_text(identity, tmp_path):
+    # As the page quotes them: exports/page/decisions.js.
+    name = f'"\'{identity}"' if identity.startswith("\r") else f'"{identity}"'
+    content = f"index,id,label,content_hash,decision,new_label\n3,{name},cat,00ff,drop,\n"
+    (tmp_path / "d.csv").write_bytes(b"\xef\xbb\xbf" + content.encode())
+    (found,) = decisions.read(tmp_path / "d.csv")
+    assert (found.id, found.label, found.content_hash) == (identity, "cat", 255)
 
 
 @pytest.fixture

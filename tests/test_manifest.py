@@ -1,7 +1,9 @@
 """Manifests as people and programs write them, well or badly."""
 
+import csv
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -173,7 +175,7 @@ def test_blanks_around_a_cell_do_not_count_unless_they_are_in_quotes(delimiter, 
         ("path,label\nx,y\n".encode("utf-16-le"), "no path column"),
         ('path,label\nx,y\n"a,b\nc,d\n', "line 3"),
         ('path,label\n"a"b,c\n', "line 2"),
-        ("path,label\n" + "x" * 200_000 + ",y\n", "line 2"),
+        ('path,label\nx,y\n"' + "x" * 200_000 + ",y\n", "line 3"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "not UTF-8"),
     ],
 )
@@ -181,6 +183,31 @@ def test_manifests_that_cannot_be_read_are_refused_with_place_and_remedy(text, s
     with pytest.raises(CurvauditError, match=says) as caught:
         sources.load(write(tmp_path, text))
     assert "m.csv" in caught.value.message and caught.value.hint
+
+
+def test_a_cell_may_be_as_long_as_in_json_lines(image_folder, tmp_path):
+    polygons = "[[1, 2], [3, 4]], " * 20_000
+    cells = {"path": "images/circle/000.png", "label": "a", "polygons": polygons.strip()}
+    table = f'{",".join(cells)}\nimages/circle/000.png,a,"{polygons}"\nimages/square/000.png,b,\n'
+    lines = f"{json.dumps(cells)}\n" + json.dumps({"path": "images/square/000.png", "label": "b"})
+    found = [take(write(tmp_path, *given)).samples for given in ((table.strip(),), (lines, "m.jsonl"))]
+    assert found[0].columns["polygons"][0].strip() == found[1].columns["polygons"][0]
+    assert found[0].ids == found[1].ids and len(found[0].ids) == 2
+
+
+def test_the_limit_of_csv_is_that_of_others_in_the_program_again(image_folder, tmp_path):
+    with pytest.raises(CurvauditError):
+        sources.load(write(tmp_path, 'path,label\n"' + "x" * 200_000))
+    sources.load(write(tmp_path, f"path,label,note\nx,a,{'y' * 200_000}\nz,b,\n"))
+    with pytest.raises(csv.Error, match="field larger"):
+        next(csv.reader(["x" * 200_000]))
+
+
+def test_threads_that_read_do_not_take_the_limit_from_each_other(tmp_path):
+    path = write(tmp_path, "path,label,note\n" + f"x,a,{'y' * 200_000}\nz,b,\n" * 20)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: len(sources.load(path).ids), range(40)))
+    assert found == [40] * 40
 
 
 def test_other_columns_are_named_by_the_options(image_folder, tmp_path):

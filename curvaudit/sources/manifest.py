@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..csv_fields import fields_up_to
 from ..errors import CurvauditError, UnreadableImage
 from ..records import Skipped
 from ..utf8 import valid
@@ -129,7 +130,10 @@ def other_splits(spec: str | Path, options: SourceOptions) -> tuple[str, ...]:
 
 def _read(path: Path, shown: str) -> _Table:
     text = _text(path, shown)
-    return _read_json_lines(text) if path.suffix.lower() in _JSON_LINES else _read_table(text, shown)
+    if path.suffix.lower() in _JSON_LINES:
+        return _read_json_lines(text)
+    with fields_up_to(len(text)):
+        return _read_table(text, shown)
 
 
 def _text(path: Path, shown: str) -> str:
