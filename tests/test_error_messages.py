@@ -415,6 +415,7 @@ FROM_PYTHON: list[tuple[Callable[[], object], str]] = [
     (lambda: curvaudit.scan([(GREY, 0), (GREY, 0)]), "only one class"),
     (lambda: curvaudit.scan([(GREY, 0), (GREY, "1")]), "partly text"),
     (lambda: curvaudit.scan([(GREY, 0), (GREY, 0.5)]), "Item 1"),
+    (lambda: curvaudit.scan([{"image": GREY, "label": 0}]), "dicts (image, label), not (image, label)"),
     (lambda: curvaudit.scan(Broken()), "gone"),
     (lambda: curvaudit.scan(Random()), "another picture each time"),
     (lambda: curvaudit.scan(sources.load("digits"), split="test"), "digits"),

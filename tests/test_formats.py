@@ -109,6 +109,13 @@ def test_npz_arrays_may_be_divided_into_splits(tmp_path):
         sources.load(tmp_path / "m.npz", SourceOptions(split="val"))
 
 
+def test_npz_names_may_stand_in_one_column(tmp_path):
+    pixels, names = np.zeros((2, 4, 4), np.uint8), np.array([["a"], ["b"]])
+    np.savez(tmp_path / "n.npz", images=pixels, labels=[1, 0], ids=names, classes=names)
+    source = sources.load(tmp_path / "n.npz")
+    assert source.ids == source.classes == ("a", "b") and source.labels.tolist() == [1, 0]
+
+
 def test_npz_arrays_are_named_by_the_options(tmp_path):
     np.savez(tmp_path / "o.npz", pixels=np.zeros((2, 4, 4), np.uint8), fine=[0, 1])
     with pytest.raises(CurvauditError, match="pixels, fine") as caught:
@@ -126,6 +133,15 @@ def test_npz_arrays_are_named_by_the_options(tmp_path):
         ({"images": np.zeros((2, 4, 4), np.uint8), "labels": [0, 1, 1]}, "2 images but 3 labels"),
         ({"images": np.zeros((2, 4, 4), np.uint8), "labels": np.eye(2)}, "shape"),
         ({"images": np.zeros((2, 4, 4), "U3"), "labels": [0, 1]}, "not pixels"),
+        *(
+            ({"images": np.zeros((2, 4, 4), np.uint8), "labels": [0, 1], name: array}, rf"array {name} .*{shape}")
+            for name in ("ids", "classes")
+            for array, shape in (
+                ([["a", "b"], ["c", "d"]], r"\(2, 2\)"),
+                ([[["a"]], [["b"]]], r"\(2, 1, 1\)"),
+                ("a", r"\(\)"),
+            )
+        ),
         ({"labels": [0, 1]}, "no array called images"),
     ],
 )
@@ -202,6 +218,22 @@ def test_parquet_columns_missing_pictures_and_labels(tmp_path, image_folder):
     for options in (SourceOptions(image_column="nothing"), SourceOptions(image_column="site", label_column="kind")):
         with pytest.raises(CurvauditError, match=r"nothing|no encoded pictures"):
             sources.load(tmp_path / "x.parquet", options)
+
+
+def test_parquet_columns_are_kept_however_their_text_is_stored(tmp_path, image_folder):
+    pa = pytest.importorskip("pyarrow", minversion="18")  # of before, views could not be written
+    import pyarrow.parquet as pq
+
+    names = [name for name, _ in listing(image_folder)[::20]]
+    texts = pa.array(["u", None, "v"])
+    numbers = pa.array([3, 3, None]).dictionary_encode()
+    columns = {"category": texts.dictionary_encode(), "view": texts.cast(pa.string_view()), "number": numbers}
+    data = pa.array([(image_folder / name).read_bytes() for name in names], pa.binary_view())
+    pictures = pa.StructArray.from_arrays([data, pa.array(names, pa.string_view())], ["bytes", "path"])
+    pq.write_table(pa.table({"image": pictures, "label": ["a", "b", "c"], **columns}), tmp_path / "x.parquet")
+    stock = inventory.take(sources.load(tmp_path / "x.parquet"), 2, lambda done: None)
+    assert stock.samples.ids == tuple(names)
+    assert stock.samples.columns == {"category": ("u", "", "v"), "view": ("u", "", "v"), "number": ("3", "3", "")}
 
 
 def test_two_label_features_must_be_chosen_between(tmp_path, image_folder):
@@ -357,6 +389,24 @@ def test_tar_labels_with_leading_zeros_are_names_as_in_a_folder(image_folder, tm
             add(archive, f"{number}.png", picture(image_folder, number))
             add(archive, f"{number}.cls", label)
     assert sources.load(path).classes == ("0", "00", "10")
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        ((b"true", b"false", b"true"), ("false", "true")),
+        ((b"true", b"2", b"10"), ("10", "2", "true")),
+        ((b"2", b"10", b"2"), ("2", "10")),
+    ],
+)
+def test_tar_labels_in_json_are_the_classes_of_json_lines(labels, classes, image_folder, tmp_path):
+    with tarfile.open(tmp_path / "j.tar", "w") as archive:
+        for number, label in enumerate(labels):
+            add(archive, f"{number}.png", picture(image_folder, number))
+            add(archive, f"{number}.json", b'{"label": ' + label + b"}")
+    lines = [b'{"path": "x.png", "label": ' + label + b"}" for label in labels]
+    (tmp_path / "j.jsonl").write_bytes(b"\n".join(lines))
+    assert sources.load(tmp_path / "j.tar").classes == sources.load(tmp_path / "j.jsonl").classes == classes
 
 
 def test_files_that_are_no_tar_are_refused_with_a_sentence(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections import UserDict
 from pathlib import Path
 
 import numpy as np
@@ -301,6 +302,8 @@ class Shaky(Listed):
         (Listed((GREY, 0), (GREY, 0.5)), {}, "not .image, whole number"),
         (Listed((GREY, 0), (GREY, "a")), {}, "partly text"),
         (Listed(GREY, GREY), {}, "not .image, whole number"),
+        (Listed(*({"image": GREY, "label": number} for number in range(2))), {}, r"dicts \(image, label\)"),
+        (Listed(*(UserDict(image=GREY, label=number, n=1) for number in range(2))), {}, r"dicts \(image, label, n\)"),
         (Listed(ValueError("no"), ValueError("no")), {}, "No item"),
         (Listed((GREY, 0), (GREY, 1)), {"split": "test"}, "split"),
         (Shaky(1, 2, 3), {}, "another picture each time"),
@@ -310,6 +313,17 @@ def test_data_sets_that_cannot_be_audited_say_why(data, options, says):
     with pytest.raises(CurvauditError, match=says) as error:
         load(data, SourceOptions(**options))
     assert error.value.hint
+
+
+def test_a_data_set_of_hugging_face_is_taken_as_the_hint_says(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    data = datasets.Dataset.from_dict({"image": [GREY, GREY], "label": [0, 1]}).cast_column("image", datasets.Image())
+    with pytest.raises(CurvauditError, match="dicts") as error:
+        load(data)
+    assert "save_to_disk(FOLDER), and give FOLDER" in error.value.hint
+    datasets.disable_progress_bars()
+    data.save_to_disk(str(tmp_path / "saved"))
+    assert load(tmp_path / "saved").classes == ("0", "1")
 
 
 @pytest.mark.parametrize("thing", [3, None, {"a": 1}, ""])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -134,6 +134,13 @@ def _one_pass(data: Any, name: str, names: Sequence[str]) -> tuple[list[int], li
         except Exception as error:  # one broken file must not end the audit
             skipped.append(Skipped(names[index], _said(error)))
             continue
+        if isinstance(item, Mapping):  # unpacked, it would give its keys
+            keys = ", ".join(map(str, list(item)[:5]))
+            raise CurvauditError(
+                f"The items of the data set {name} are dicts ({keys}), not (image, label).",
+                "Wrap it so that it gives (PIL image or tensor, int). Of a Hugging Face data set call "
+                "save_to_disk(FOLDER), and give FOLDER.",
+            )
         try:
             _, label = item
             labels.append(label if isinstance(label, str) else operator.index(label))

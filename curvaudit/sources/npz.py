@@ -48,7 +48,7 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
     Raises
     ------
     CurvauditError
-        No or a damaged archive, object arrays, arrays missing or of lengths that differ.
+        No or a damaged archive, object arrays, arrays missing, of other shapes, or of lengths that differ.
     """
     path = Path(spec).expanduser()
     shown = as_text(str(spec))
@@ -69,13 +69,13 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         raise CurvauditError(
             f"The array {image_name} of {shown} holds {pictures.dtype}, not pixels.", "Give uint8 from 0 to 255."
         )
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise CurvauditError(
-            f"The array {label_name} of {shown} has the shape {labels.shape}.",
-            "Give one label a picture, (N,); of one-hot rows take labels.argmax(1).",
-        )
+    labels = _column(
+        labels, label_name, shown, "Give one label a picture, (N,); of one-hot rows take labels.argmax(1)."
+    )
+    if ids is not None:
+        ids = _column(ids, ids_name, shown, "Give one id a picture, (N,).")
+    if classes is not None:
+        classes = _column(classes, "classes", shown, "Give one name a class, (K,).")
     for name, array in ((label_name, labels), (ids_name, ids)):
         if array is not None and len(array) != len(pictures):
             raise CurvauditError(
@@ -106,9 +106,18 @@ def _open(pictures: np.ndarray, position: int) -> Image:
     return images.from_anything(pictures[position])
 
 
+def _column(array: np.ndarray, name: str, shown: str, hint: str) -> np.ndarray:
+    """(N,) of (N,) or (N, 1): row after row, more columns would give each picture a name of another."""
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise CurvauditError(f"The array {name} of {shown} has the shape {array.shape}.", hint)
+    return array
+
+
 def _texts(array: np.ndarray) -> list[str]:
     found = []
-    for item in np.ravel(array).tolist():
+    for item in array.tolist():
         text = item.decode("utf-8", "backslashreplace") if isinstance(item, bytes) else str(item)
         found.append(valid(text))
     return found

@@ -151,8 +151,9 @@ class _Table:
         """Columns of text, numbers and truth values."""
         from pyarrow import types
 
-        kinds = (types.is_string, types.is_large_string, types.is_integer, types.is_floating, types.is_boolean)
-        return [field.name for field in self.file.schema_arrow if any(kind(field.type) for kind in kinds)]
+        kinds = (_is_text, types.is_integer, types.is_floating, types.is_boolean)
+        plain = ((field.name, _of_values(field.type)) for field in self.file.schema_arrow)
+        return [name for name, values in plain if any(kind(values) for kind in kinds)]
 
     def read(self, image: str, label: str, further: list[str]) -> _Read:
         """Everything but the pictures."""
@@ -185,7 +186,7 @@ def _holds_pictures(kind: Any) -> bool:
 
     if types.is_struct(kind):
         kind = next((kind.field(i).type for i in range(kind.num_fields) if kind.field(i).name == "bytes"), None)
-    return kind is not None and (types.is_binary(kind) or types.is_large_binary(kind))
+    return kind is not None and (types.is_binary(kind) or types.is_large_binary(kind) or str(kind) == "binary_view")
 
 
 def _has_path(kind: Any) -> bool:
@@ -194,7 +195,18 @@ def _has_path(kind: Any) -> bool:
     if not types.is_struct(kind):
         return False
     inner = [kind.field(i) for i in range(kind.num_fields) if kind.field(i).name == "path"]
-    return bool(inner) and (types.is_string(inner[0].type) or types.is_large_string(inner[0].type))
+    return bool(inner) and _is_text(inner[0].type)
+
+
+def _of_values(kind: Any) -> Any:
+    """Without the dictionary that pandas stores categories with."""
+    from pyarrow import types
+
+    return kind.value_type if types.is_dictionary(kind) else kind
+
+
+def _is_text(kind: Any) -> bool:
+    return str(kind) in ("string", "large_string", "string_view")  # by name: pyarrow 15 knows no views
 
 
 @dataclass

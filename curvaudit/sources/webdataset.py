@@ -137,7 +137,7 @@ class _Sample:
         return "unreadable" if {_ending_of_label(wanted), "cls", "json"} & set(self.members) else "ignored"
 
     def label(self, wanted: str | None) -> Any:
-        """Text, a number, or None."""
+        """Text, a truth value, what no label is, or None."""
         ending = _ending_of_label(wanted)
         try:
             if ending in self.members:
@@ -145,7 +145,8 @@ class _Sample:
             if "json" in self.members:
                 content = json.loads(self.members["json"].bytes(_LARGEST_LABEL))
                 label = content.get(wanted or "label") if isinstance(content, dict) else None
-                return str(label) if isinstance(label, int) else label
+                # Truth values stay what they are: `label_all` names them as for every format.
+                return str(label) if isinstance(label, int) and not isinstance(label, bool) else label
         except (UnreadableImage, ValueError, RecursionError):
             return None
         return None
