@@ -16,7 +16,7 @@ from .calibration_trial import RUNS, SOURCE_SETTINGS, TOP, Done, Trials, run_pat
 from .errors import CurvauditError
 from .exports import calibrations
 from .records import Event, Notice, Samples
-from .scan_settings import ScanSettings, settings_from
+from .scan_settings import ScanSettings, require_seeds, settings_from
 from .trials import confident, planting, record
 from .whole_file import write_whole
 
@@ -146,6 +146,7 @@ def _check(settings: Mapping[str, Any], rates: Sequence[float], repeats: int, fo
     for name, value, low in (("--repeats", repeats, 1), ("--folds", folds, 2)):
         if value < low:
             raise CurvauditError(f"{name} {value} is too small.", f"The least is {low}.")
+    require_seeds(wanted.seed, repeats)
     return wanted
 
 

@@ -19,6 +19,7 @@ from .experiments.interface import ALWAYS, SCALES, Experiment, Settings
 from .exports import reproductions
 from .records import Event
 from .reproduction import Reproduction
+from .scan_settings import require_seeds
 from .trials.planting import NOISES
 from .whole_file import write_whole
 
@@ -117,6 +118,7 @@ def _told(
         value = getattr(told, name)
         if value is not None and value < low:
             raise CurvauditError(f"{_flag(name)} {value} is too small.", f"The least is {low}.")
+    require_seeds(told.seed, told.seeds or 1)  # where that is a number of the experiment, it checks its own
     if any(not 0 < rate <= 0.5 for rate in told.rates or ()):
         raise CurvauditError("--rates: not all are above 0 and up to 50 percent.", "For example --rates 2,10.")
     for kind in told.noise:

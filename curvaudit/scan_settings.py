@@ -72,8 +72,7 @@ class ScanSettings:
         limits.width(self.width)
         limits.precision(self.precision)
         presets.require(self.preset)
-        if self.seed + self.repeats > 2**63:
-            raise CurvauditError(f"--seed {self.seed} is too large.", "The largest seed of a training is 2^63 - 1.")
+        require_seeds(self.seed, self.repeats)
         for name, number in (("--lr", self.lr), ("--step", self.step)):
             if number is not None and not 0 < number < float("inf"):
                 raise CurvauditError(f"{name} {number} is not a positive number.", "Give a positive number.")
@@ -130,6 +129,12 @@ def require_whole(name: str, value: Any) -> None:
     """Raises CurvauditError for what is neither None nor a whole number; 2.5 epochs would be trained, "3" fail late."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
         raise CurvauditError(f"{name} {value!r} is not a whole number.", "Give a whole number.")
+
+
+def require_seeds(seed: int, count: int) -> None:
+    """Raises CurvauditError where the seeds `seed`, `seed` + 1, … of `count` trainings leave 64 bits."""
+    if seed + count > 2**63:
+        raise CurvauditError(f"--seed {seed} is too large.", "The largest seed of a training is 2^63 - 1.")
 
 
 def _is_number(value: Any) -> bool:

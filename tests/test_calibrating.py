@@ -372,6 +372,7 @@ def test_without_cleanlab(tmp_path, monkeypatch):
         ({"rates": (0.1, 0.1)}, "twice"),
         ({"rates": (0.0001,)}, "plants no error"),
         ({"repeats": 0}, "--repeats"),
+        ({"repeats": 2, "seed": 2**63 - 1}, "--seed 9223372036854775807 is too large"),
         ({"folds": 1}, "--folds"),
         ({"weight_decay": (0.0, 1e-4)}, "one --weight-decay"),
         ({"validation": "test"}, "validation"),

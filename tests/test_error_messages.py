@@ -116,7 +116,7 @@ def make_tables(folder: Path) -> None:
     (folder / "text.npz").write_text("no archive")
     (folder / "cut.npz").write_bytes((folder / "nameless.npz").read_bytes()[:-40])
     memorized = np.linspace(0, 1, 90)  # as many as run.h5 has pictures
-    np.savez(folder / "memo.npz", good=memorized, few=memorized[:4], none=np.full(90, np.nan))
+    np.savez(folder / "memo.npz", good=memorized, few=memorized[:4], none=np.full(90, np.nan), words=np.full(90, "a"))
     np.save(folder / "pixels.npy", np.zeros((2, 3, 8, 8), np.uint8))
     write_npz(folder / "small")
     write_parquet(folder / "small", folder / "good.parquet")
@@ -338,6 +338,7 @@ TABLE: list[tuple[list[str], str]] = [
     (reproduce("spiral", "--scale", "huge"), "--scale 'huge'"),
     (reproduce("spiral", "--samples", "50"), "--samples says nothing to the experiment spiral"),
     (reproduce("spiral", "--seeds", "0"), "--seeds 0"),
+    (reproduce("spiral", "--seeds", "2", "--seed", str(2**63 - 1)), "--seed 9223372036854775807 is too large"),
     (reproduce("sensitivity", "--rates", "0"), "--rates"),
     (reproduce("corruption", "--noise", "loud"), "--noise 'loud'"),
     (reproduce("duplicates", "--from", "run.h5", "--samples", "50"), "--samples says nothing about run files"),
@@ -355,6 +356,7 @@ TABLE: list[tuple[list[str], str]] = [
     *((reproduce("agreement", "--from", "run.h5", "--scores", *given), says) for given, says in (
         (["memo.npz"], "'memo.npz' names no array"), (["memo.npz:gone"], "memo.npz has no array 'gone'"),
         (["missing.npz:x"], "missing.npz cannot be read"), (["cut.npz:x"], "cut.npz cannot be read"),
+        (["memo.npz:words"], "memo.npz: words holds <U1, not numbers"),
         (["memo.npz:few"], "(4,) values, and run.h5 90"), (["memo.npz:none"], "too few usable"),
         (["memo.npz:good", "--mask", "few"], "few and good differ"))),
     (reproduce("agreement", "--from", "overflown.h5", "--scores", "memo.npz:good"),

@@ -1,6 +1,7 @@
 """The policy as people write it: TOML and flags mean the same, and nothing unknown passes."""
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import get_args
@@ -59,6 +60,13 @@ def test_toml_and_flags_mean_the_same(tmp_path):
     assert (typed.fail_on, typed.rules, typed.ignore) == (written.fail_on, written.rules, written.ignore)
     assert typed.accept_incomplete == written.accept_incomplete == {"unreadable"}
     assert typed.baseline == ("known.json", "sub/decisions.csv")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_policy(tmp_path):
+    for name, encoding in (("plain.toml", "utf-8"), ("marked.toml", "utf-8-sig")):
+        (tmp_path / name).write_text(TOML, encoding=encoding)
+    plain, marked = (read_policy(tmp_path / name) for name in ("plain.toml", "marked.toml"))
+    assert replace(marked, origin=plain.origin) == plain and plain.rules
 
 
 def test_the_table_in_pyproject_is_the_same_policy(tmp_path):

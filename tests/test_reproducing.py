@@ -248,10 +248,12 @@ def test_agreement_leaves_out_what_the_mask_and_nan_leave_out(tmp_path, run):
         ("{file}:y", "has no array 'y'"),
         ("{file}:short", "has \\(5,\\) values, and .* 90 pictures"),
         ("{text}:x", "cannot be read"),
+        ("{file}:words", "scores.npz: words holds <U3, not numbers"),
+        ("{file}:complex", "complex holds complex128, not numbers"),
     ],
 )
 def test_agreement_names_scores_that_do_not_fit(tmp_path, run, given, message):
-    file = scores(tmp_path, x=np.ones(90), short=np.ones(5))
+    file = scores(tmp_path, x=np.ones(90), short=np.ones(5), words=np.full(90, "0.5"), complex=np.ones(90) * 1j)
     (tmp_path / "text.npz").write_text("no archive")
     given = None if given is None else given.format(file=file, text=tmp_path / "text.npz")
     with pytest.raises(CurvauditError, match=message):
@@ -624,6 +626,10 @@ def test_an_earlier_result_is_not_replaced_unasked(tmp_path):
         (["spiral", "--samples", "50"], "--samples says nothing to the experiment spiral"),
         (["spiral", "--scale", "huge"], "--scale 'huge' is not known"),
         (["spiral", "--seeds", "0"], "--seeds 0 is too small"),
+        (["corruption", "--seeds", "2", "--seed", str(2**63 - 1)], "--seed 9223372036854775807 is too large"),
+        (["spiral", "--seed", str(2**63 - 1)], "--seed 9223372036854775807 is too large"),
+        (["spiral", "--seed", str(2**63)], "--seed 9223372036854775808 is too large"),
+        (["sensitivity", "--seed", str(2**63 - 1)], "--seed 9223372036854775807 is too large"),
         (["corruption", "--noise", "loud"], "--noise 'loud' is not known"),
         (["sensitivity", "--rates", "0"], "--rates: not all are above 0"),
         (["sensitivity", "--rates", "2,4"], "sensitivity takes one of --rates"),

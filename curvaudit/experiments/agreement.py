@@ -55,7 +55,7 @@ def read(settings: Settings, chosen: Chosen) -> Reference:
     Raises
     ------
     CurvauditError
-        No file, no such array, or not one score for each picture of the source.
+        No file, no such array, no numbers, or not one score for each picture of the source.
     """
     assert settings.scores is not None
     file, _, key = settings.scores.rpartition(":")
@@ -93,11 +93,14 @@ def _array(file: str, key: str) -> np.ndarray:
                 raise ValueError("not an .npz file")
             if key not in held.files:
                 raise CurvauditError(f"{file} has no array {key!r}.", f"It has {', '.join(held.files)}.")
-            return np.asarray(held[key])
+            values = np.asarray(held[key])
     except CurvauditError:
         raise
     except Exception as error:  # OSError, ValueError, EOFError, and zipfile has types of its own
         raise CurvauditError(f"{file} cannot be read as .npz: {error}.", "Give FILE.npz:KEY.") from error
+    if values.dtype.kind not in "buif":
+        raise CurvauditError(f"{file}: {key} holds {values.dtype}, not numbers.", "Give one number a picture.")
+    return values
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:

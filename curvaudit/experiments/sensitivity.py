@@ -17,6 +17,7 @@ from ..derived import ranking
 from ..errors import CurvauditError
 from ..inventory import take, threads
 from ..reproduction import Cell, Figure, Outcome, Table
+from ..scan_settings import require_seeds
 from ..scanning import scan
 from ..scores.interface import mean_over_epochs
 from ..sources.subset import draw
@@ -56,6 +57,7 @@ def run(settings: Settings) -> Outcome:
     """Plant errors once, scan the same labels with each variant."""
     if settings.rates and len(settings.rates) > 1:
         raise CurvauditError("sensitivity takes one of --rates.", "Run it once for each.")
+    require_seeds(settings.seed, 2)  # the base and another seed
     name = runs.only(settings, "mnist" if settings.small else "cifar100")
     data = draw(runs.source(settings, name), settings.samples or (_SMALL if settings.small else None), settings.seed)
     stock = take(data, threads(settings.workers), lambda done: None)

@@ -11,6 +11,7 @@ import numpy as np
 from .. import plots
 from ..records import Advanced, PhaseStarted
 from ..reproduction import Figure, Outcome, Table
+from ..scan_settings import require_seeds
 from .interface import Experiment, Settings
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def _settle(model: nn.Sequential, x: Tensor) -> None:
 def run(settings: Settings) -> Outcome:
     """Several seeds; the first one that memorized all points is drawn."""
     repeats = settings.seeds or (5 if settings.small else 20)
+    require_seeds(settings.seed, repeats)
     epochs = settings.epochs or EPOCHS
     settings.on_event(PhaseStarted("spiral", repeats, "trainings"))
     traces = []

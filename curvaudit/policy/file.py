@@ -57,7 +57,7 @@ def nearest_policy(folder: Path) -> Policy:
 
 def _settings(path: Path) -> dict[str, Any] | None:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows editors write a mark
     except OSError as error:
         raise CurvauditError(
             f"The policy {path} cannot be read: {error.strerror or error}.", "Check its name and permissions."
