@@ -82,7 +82,7 @@ def export(
     if decisions is not None:
         samples = opened.samples
         fixed = fixed_csv.render(samples, decided.by_row(decided.read(decisions), samples, decisions))
-        content, notes = fixed.content, _fixed_notes(fixed, _of_files(opened))
+        content, notes = fixed.content, _fixed_notes(fixed, _of_files(opened), bool(len(samples.lines)))
     else:
         made = make_report(opened, rank_by=rank_by, training=training)
         content, notes = exports.OTHER_PROGRAMS[to][1](made), (f"{len(made.samples)} pictures.",)
@@ -104,13 +104,21 @@ def _of_files(run: store.Run) -> bool:
     return below and sources.ids_are_paths(run.info.config.get("source")) is not False
 
 
-def _fixed_notes(fixed: fixed_csv.Fixed, of_files: bool) -> tuple[str, ...]:
+def _fixed_notes(fixed: fixed_csv.Fixed, of_files: bool, of_manifest: bool) -> tuple[str, ...]:
     notes = [
         f"{fixed.kept} pictures kept, {fixed.dropped} dropped, {fixed.relabelled} relabelled.",
         "Put the file beside the class folders, or beside the scanned manifest: its paths begin there."
         if of_files
         else "The first column holds the source's ids, not paths of files: the file cannot be scanned as it is.",
     ]
+    if of_files and not of_manifest and fixed.escaped:  # a manifest had no other bytes to begin with
+        count = len(fixed.escaped)
+        # The run does not tell a byte from a name that is spelt so.
+        notes.append(
+            f"{count} {'path stands' if count == 1 else 'paths stand'} there with escapes such as \\xff "
+            f"({_listed(fixed.escaped)}): where those are bytes that are not UTF-8, no manifest can name the file. "
+            "Rename it and scan again."
+        )
     if fixed.unsolved:
         count = len(fixed.unsolved)
         left = (

@@ -4,12 +4,14 @@ import csv
 import io
 import json
 import math
+import os
 import subprocess
 import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from made import draw_folder
 
 import curvaudit
 from curvaudit import decisions, inventory, store
@@ -24,8 +26,6 @@ SMALL = {"epochs": 2, "width": 4, "batch_size": 32, "device": "cpu"}
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run on a manifest with a conflict, a copy, a repeated path and an unreadable picture."""
-    from made import draw_folder
-
     root = tmp_path_factory.mktemp("exporting")
     draw_folder(root / "images", classes=("circle", "square"), each=8, size=20)
     (root / "images" / "square" / "conflict.png").write_bytes((root / "images" / "circle" / "000.png").read_bytes())
@@ -221,8 +221,6 @@ def test_decisions_saved_as_csv_name_ids_of_any_text(identity, tmp_path):
 @pytest.fixture
 def thumbs(tmp_path):
     """A run on the thumbnails of a manifest, one of them twice; its further columns have the names of heads."""
-    from made import draw_folder
-
     draw_folder(tmp_path / "images", classes=("circle", "square"), each=4, size=20)
     thumbs = [path.relative_to(tmp_path).as_posix() for path in sorted((tmp_path / "images").glob("*/*"))]
     thumbs.append(thumbs[0])
@@ -274,8 +272,6 @@ def test_a_column_of_earlier_versions_is_told_from_one_of_the_user(texts, paths,
 
 
 def test_names_that_begin_or_end_with_a_blank_read_back_as_they_are(run, tmp_path):
-    from made import draw_folder
-
     # The same files in all, so that a blank that is lost names another picture and does not fail.
     classes = ("cat", " cat", "cat ", "\tcat", 'c"at ', "cat; ", "cat, ")
     draw_folder(tmp_path / "images", classes=classes, each=3, size=20)
@@ -295,7 +291,6 @@ def test_names_that_begin_or_end_with_a_blank_read_back_as_they_are(run, tmp_pat
 @pytest.mark.parametrize("kind", ["folder", "jsonl", "npz", "tar", "parquet", "python", "digits"])
 def test_ids_that_are_no_paths_are_called_so(kind, run, tmp_path):
     import formats
-    from made import draw_folder
 
     if kind == "parquet":
         pytest.importorskip("pyarrow")
@@ -326,6 +321,43 @@ def test_ids_that_are_no_paths_are_called_so(kind, run, tmp_path):
         images.mkdir()
         assert "beside the class folders" in notes("c.csv")
         assert curvaudit.sources.ids_are_paths("~nobody-of-that-name/images") is None
+
+
+@pytest.mark.parametrize("kind", ["folder", "manifest"])
+def test_names_that_no_manifest_can_hold_are_counted(kind, run, tmp_path):
+    images = tmp_path / "images"
+    draw_folder(images, classes=("circle", "square"), each=3, size=20)
+    if kind == "folder":
+        try:
+            for number in range(2):
+                (images / "circle" / f"00{number}.png").rename(
+                    os.fsdecode(os.fsencode(images / "circle") + b"/\xff%d.png" % number)
+                )
+        except OSError:
+            pytest.skip("this file system knows UTF-8 only")
+        spec = images
+    else:  # written so by somebody
+        spec = tmp_path / "m.csv"
+        (images / "circle" / "000.png").rename(images / "circle" / "\\xff0.png")
+        spec.write_text("path,label\nimages/circle/\\xff0.png,circle\nimages/square/000.png,square\n")
+    stock = inventory.take(curvaudit.sources.load(spec), 1, lambda done: None)
+    info = replace(run.info, config={**run.info.config, "source": str(spec)})
+    store.create(tmp_path / "run.h5", info, stock.samples, (), Thumbnails(np.zeros(0, np.int64), ()))
+    made = store.open_run(tmp_path / "run.h5")
+
+    def notes(*dropped):
+        decided = [decision(made, made.samples.ids[-1], "fine"), *(decision(made, name, "drop") for name in dropped)]
+        decided = write_decisions(tmp_path / "d", made, *decided)
+        return " ".join(
+            curvaudit.export(made.path, "csv-fixed", tmp_path / "f.csv", decisions=decided, overwrite=True).notes
+        )
+
+    if kind == "manifest":
+        assert "escapes" not in notes()
+        return
+    assert r"2 paths stand there with escapes such as \xff (circle/\xff0.png, circle/\xff1.png)" in notes()
+    assert r"1 path stands there with escapes such as \xff (circle/\xff1.png)" in notes(r"circle/\xff0.png")
+    assert "escapes" not in notes(r"circle/\xff0.png", r"circle/\xff1.png")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from ..utf8 import encoded
 from .rows import Rows
 
 _HEADS = ("path", "label", "split")  # what a manifest is read by
+_ESCAPE = re.compile(r"\\x[89a-f][0-9a-f]")  # what a source makes of a byte that is not UTF-8
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Fixed:
     relabelled: int
     unsolved: tuple[str, ...]  # ids with a wrong label whose right one was not named; left as they are
     new_classes: tuple[str, ...]  # labels that no picture of the data set had
+    escaped: tuple[str, ...]  # written paths that hold `\\xff`: of files in a folder, names that are not UTF-8
 
 
 def render(samples: Samples, decisions: Mapping[int, Decision]) -> Fixed:
@@ -40,6 +43,7 @@ def render(samples: Samples, decisions: Mapping[int, Decision]) -> Fixed:
     writer.write_exactly([*_HEADS[:2], *_further_heads(list(further))])
     kept = dropped = relabelled = 0
     unsolved: list[str] = []
+    escaped: list[str] = []
     new_classes: dict[str, None] = {}
     for row, path in enumerate(samples.paths):
         label = samples.classes[int(samples.labels[row])]
@@ -56,6 +60,8 @@ def render(samples: Samples, decisions: Mapping[int, Decision]) -> Fixed:
                 if label not in samples.classes:
                     new_classes[label] = None
         kept += 1
+        if _ESCAPE.search(path):
+            escaped.append(path)
         writer.write_exactly([path, label, *(texts[row] for texts in further.values())])
     return Fixed(
         encoded(buffer.getvalue()),
@@ -64,6 +70,7 @@ def render(samples: Samples, decisions: Mapping[int, Decision]) -> Fixed:
         relabelled,
         tuple(unsolved),
         tuple(new_classes),
+        tuple(escaped),
     )
 
 
