@@ -32,7 +32,8 @@ def trajectories(run: store.Run, training: int, rows: Sequence[int]) -> Trajecto
     try:
         if "prediction" in info.measures:
             for epoch, values in enumerate(run.measure_epochs(training, "prediction")):
-                prediction[epoch] = np.nan_to_num(values[chosen], nan=-1)
+                found = values[chosen]
+                prediction[epoch] = np.where((found >= 0) & (found < classes), found, -1)  # false for NaN
     except CurvauditError:
         prediction[:] = -1
     return Trajectories(chosen, info.curves.number, curvature, medians, prediction)

@@ -107,7 +107,7 @@ def histogram(
         return ""
     low, high = float(values.min()), float(values.max())
     if high <= low:  # one value only: give its bar some room
-        low, high = (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
+        low, high = (low / 2, high * 2) if log else (low - _air(low), high + _air(high))
     x_axis = Axis(x_name, low, high, log)
     edges = np.geomspace(low, high, _BINS + 1) if log else np.linspace(low, high, _BINS + 1)
     edges[0], edges[-1] = low, high  # geomspace may miss the ends by rounding
@@ -178,8 +178,13 @@ def _room(values: np.ndarray, log: bool) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     if log:
         return low / 1.3, high * 1.3
-    room = 0.05 * (high - low) or 0.5
+    room = 0.05 * (high - low) or _air(high)
     return low - room, high + room
+
+
+def _air(value: float) -> float:
+    """On either side of a value that is the only one; 0.5 beside 1e17 would be nothing."""
+    return max(0.5, 1e-6 * abs(value))
 
 
 def _round_values(low: float, high: float, count: int = 5) -> list[float]:

@@ -5,10 +5,24 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+
 FORMAT = "curvaudit-run"
 MAJOR = 1
 COLUMNS = 65536  # samples a chunk: an epoch is a few chunks, a block of samples one chunk an epoch
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_curvature", "learning_rate", "seconds")
+# Of all data sets of numbers but the measures, by name, whichever group they lie in.
+TYPES: dict[str, type] = {
+    **dict.fromkeys(("label", "line", "number"), np.int32),
+    **dict.fromkeys(("content_hash", "phash"), np.uint64),
+    **dict.fromkeys(("width", "height"), np.uint16),
+    **dict.fromkeys(("rows", "offsets"), np.int64),
+    **dict.fromkeys(CURVES, np.float64),
+    "contrast": np.float32,
+    "signature": np.int8,
+    "features": np.float16,
+    "data": np.uint8,
+}
 FEATURES = 4096  # rows of features a chunk, and a block
 # With checksums on everything that is not data: a flipped byte is an error, not another number.
 LIBRARY = ("v110", "v110")

@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import h5py
@@ -17,7 +18,7 @@ from ..records import MeasureInfo, RunInfo, Samples, Skipped, TrainingCurves, Tr
 from .access import reading
 from .beside import waiting_epochs
 from .epochs import committed
-from .layout import ATTEMPTS, CURVES, FORMAT, MAJOR, WAITING
+from .layout import ATTEMPTS, CURVES, FORMAT, MAJOR, TYPES, WAITING
 from .run import Run
 from .texts import check_digest, check_texts, read_long_texts, read_texts, said
 
@@ -77,6 +78,7 @@ def _open_run(path: Path) -> Run:
                 f"{path} has format {version}; this curvaudit reads format {MAJOR}.", "Install a newer curvaudit."
             )
         _check_parts(file, os.path.getsize(path))
+        _check_types(file)
         check_texts(file)
         trainings = file["trainings"]
         samples = _read_samples(file["samples"])
@@ -86,8 +88,8 @@ def _open_run(path: Path) -> Run:
             info=RunInfo(
                 source=said(file, "source"),
                 source_fingerprint=said(file, "source_fingerprint"),
-                config=dict(json.loads(said(file, "config"))),
-                environment=dict(json.loads(said(file, "environment"))),
+                config=_settings(file, "config", text=("source", "split")),
+                environment=_settings(file, "environment"),
                 created_by=said(file, "created_by"),
                 created_utc=said(file, "created_utc"),
                 format_version=version,
@@ -119,6 +121,45 @@ def _check_parts(group: h5py.Group, stored: int, depth: int = 0) -> None:
                 raise ValueError(f"the values of {item.name} lie in another file")
             if item.nbytes > _SPARE + stored * (_PACKED if item.compression else 2):
                 raise ValueError(f"{item.name} claims {item.nbytes:,} bytes in a file of {stored:,}")
+
+
+def _check_types(file: h5py.File) -> None:
+    """Refuse numbers of another type than the format has: whatever reads them would fail, or read something else."""
+    for group in (file["samples"], *(file[name] for name in ("thumbnails", "previews") if name in file)):
+        _check_arrays(group)
+    for training in file["trainings"].values():
+        _check_training_types(training)
+
+
+def _check_training_types(group: h5py.Group) -> None:
+    _check_arrays(group)
+    for data in group["measures"].values():
+        _check_type(data, np.float32)
+
+
+def _check_arrays(group: h5py.Group) -> None:
+    for name, kind in TYPES.items():
+        if name in group:
+            _check_type(group[name], kind)
+
+
+def _check_type(data: h5py.Dataset, kind: type) -> None:
+    if data.dtype.newbyteorder("=") != kind:
+        raise ValueError(f"{data.name} holds {data.dtype}, not {np.dtype(kind)}")
+
+
+def _settings(
+    item: h5py.Group | h5py.Dataset, name: str, text: tuple[str, ...] = (), whole: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """A JSON object; what is read of it later is of the type that it is taken for, where it is there."""
+    found = json.loads(said(item, name))
+    if not isinstance(found, dict):
+        raise ValueError(f"{name} is no JSON object")
+    if wrong := [key for key in text if not isinstance(found.get(key), str | None)]:
+        raise ValueError(f"{name}: {wrong[0]} is no text")
+    if wrong := [key for key in whole if not isinstance(found.get(key, 0), int)]:
+        raise ValueError(f"{name}: {wrong[0]} is no whole number")
+    return found
 
 
 def _read_columns(group: h5py.Group) -> dict[str, tuple[str, ...]]:
@@ -169,6 +210,7 @@ def _with_waiting(path: Path, training: TrainingInfo) -> TrainingInfo:
         if one.training != training.index or one.number <= training.epochs:
             continue
         with reading(one.file) as file:
+            _check_training_types(file[f"trainings/{one.training}"])
             for name, parts in curves.items():
                 parts.append(file[f"trainings/{one.training}/{name}"][:1])
     joined = {name: np.concatenate(parts) for name, parts in curves.items()}
@@ -196,6 +238,10 @@ def _read_training(group: h5py.Group, index: int, samples: int) -> TrainingInfo:
     number = group["number"][:epochs]
     if not np.array_equal(number, np.arange(1, epochs + 1)):
         raise ValueError(f"the epochs of training {index} are not numbered 1 to {epochs}")
+    curves = {name: group[name][:epochs] for name in CURVES}
+    for name, values in curves.items():
+        if np.shape(values) != (epochs,):
+            raise ValueError(f"{name} of training {index} should have {epochs} values")
     for name, data in group["measures"].items():
         check_texts(data)
         if data.ndim != 2 or data.shape[0] < epochs or data.shape[1] != samples:
@@ -204,16 +250,16 @@ def _read_training(group: h5py.Group, index: int, samples: int) -> TrainingInfo:
         index=index,
         weight_decay=float(group.attrs["weight_decay"]),
         seed=int(group.attrs["seed"]),
-        recipe=json.loads(said(group, "recipe")),
+        recipe=_settings(group, "recipe", whole=("epochs", "plain_epochs", "curvature_from")),
         finished=bool(group.attrs["finished"]),
         memorized=bool(group.attrs["memorized"]),
-        curves=TrainingCurves(number=number, **{name: group[name][:epochs] for name in CURVES}),
+        curves=TrainingCurves(number=number, **curves),
         measures={
             name: MeasureInfo(
                 unit=said(data, "unit"),
                 definition=said(data, "definition"),
                 direction="low" if said(data, "direction") == "low" else "high",
-                parameters=json.loads(said(data, "parameters")),
+                parameters=_settings(data, "parameters"),
             )
             for name, data in group["measures"].items()
         },

@@ -75,6 +75,8 @@ def _texts_at_once(length: int) -> int:
 
 def read_texts(data: h5py.Dataset) -> tuple[str, ...]:
     """A data set of texts."""
+    if data.ndim != 1:
+        raise ValueError(f"{data.name} is no list of texts")
     chunk = data.chunks[0] if data.chunks else 1  # the first files had longer ones than are written today
     step = max(_texts_at_once(data.dtype.itemsize), min(_TEXTS, chunk))
     return tuple(text for start in range(0, len(data), step) for text in data.asstr()[start : start + step])

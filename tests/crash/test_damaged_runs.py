@@ -16,6 +16,7 @@ from test_mutated_images import png_that_claims
 
 from curvaudit.copies import matching, signatures
 from curvaudit.errors import CurvauditError, DamagedRun
+from curvaudit.exports import html
 from curvaudit.records import Samples
 from curvaudit.reporting import report
 from curvaudit.store import open_run
@@ -137,6 +138,32 @@ def test_features_that_are_no_numbers_leave_the_rest(run_file):
     assert any("features" in caveat.message and caveat.severity == "error" for caveat in rest.caveats)
 
 
+def test_numbers_of_the_other_byte_order_are_read(run_file):
+    whole = report(run_file)
+    with h5py.File(run_file, "r+") as file:
+        labels = file["samples/label"][:].astype(">i4")
+        del file["samples/label"], file["samples"].attrs["digest"]
+        file["samples/label"] = labels
+    assert report(run_file).samples.labels.tolist() == whole.samples.labels.tolist()
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 3e38, 3, -2])
+def test_a_prediction_that_is_no_class_is_none(value, run_file, recwarn):
+    row = int(report(run_file).order[0])
+    with h5py.File(run_file, "r+") as file:
+        file["trainings/0/measures/prediction"][1, row] = value
+    found = report(run_file).trajectories
+    (place,) = np.flatnonzero(found.rows == row)
+    assert found.prediction[1, place] == -1 and (found.prediction[[0, 2, 3], place] >= 0).all()
+    assert not recwarn.list
+
+
+def test_a_score_that_is_huge_and_the_same_everywhere_is_drawn(run_file):
+    with h5py.File(run_file, "r+") as file:
+        file["trainings/0/measures/curvature"][:] = 3e38
+    assert b"<svg" in html.render(report(run_file))
+
+
 @pytest.mark.parametrize("name", ["samples/label", "samples/content_hash", "samples/id"])
 def test_a_flipped_bit_in_the_samples_is_refused(run_file, name):
     flip_in(run_file, name)
@@ -158,6 +185,10 @@ def claim(group, name, shape, kind, **how):
     group.create_dataset(name, shape=shape, dtype=kind, **how)
 
 
+def say(place, name, value):
+    return lambda file: file[place].attrs.__setitem__(name, json.dumps(value))
+
+
 # Whole files by somebody hostile: (what was changed, what is said).
 HOSTILE = [
     (lambda f: claim(f["trainings/0"], "number", (4 << 30,), "i4", chunks=(1 << 20,), maxshape=(None,)), "claims"),
@@ -169,6 +200,27 @@ HOSTILE = [
     (lambda f: f.__setitem__("trainings/1", h5py.ExternalLink("other.h5", "/trainings/0")), "link"),
     (lambda f: f.__setitem__("samples/columns", f["samples"]), "too deep"),
     (lambda f: f.attrs.__setitem__("config", "[" * 100_000), "run.h5"),
+    (lambda f: claim(f["samples"], "label", (90,), "f8"), "label holds float64, not int32"),
+    (lambda f: claim(f["samples"], "width", (90,), "S3"), "width holds .*, not uint16"),
+    (lambda f: claim(f["samples"], "content_hash", (90,), "i8"), "content_hash holds int64, not uint64"),
+    (lambda f: claim(f["samples"], "classes", (3, 1), h5py.string_dtype("utf-8", 3)), "classes is no list of texts"),
+    (lambda f: claim(f["trainings/0"], "train_loss", (4,), "S3"), "train_loss holds .*, not float64"),
+    (lambda f: claim(f["trainings/0"], "train_loss", (4, 2), "f8"), "train_loss of training 0 should have 4 values"),
+    (lambda f: claim(f["trainings/0"], "train_loss", (3,), "f8"), "train_loss of training 0 should have 4 values"),
+    (lambda f: claim(f["trainings/0/measures"], "loss", (4, 90), "S3"), "loss holds .*, not float32"),
+    (lambda f: claim(f["trainings/0"], "features", (90, 6), "S3"), "features holds .*, not float16"),
+    (lambda f: claim(f["thumbnails"], "rows", (90,), "f8"), "rows holds float64, not int64"),
+    *((say("/", "config", value), "config is no JSON object") for value in (3, [["source", 3]], None)),
+    *((say("/", "config", {"source": value}), "config: source is no text") for value in (3, ["x"], True)),
+    (say("/", "config", {"source": "x", "split": 3}), "config: split is no text"),
+    (say("/", "environment", ["x"]), "environment is no JSON object"),
+    (say("trainings/0", "recipe", [3]), "recipe is no JSON object"),
+    *(
+        (say("trainings/0", "recipe", {name: value}), f"recipe: {name} is no whole number")
+        for name in ("epochs", "plain_epochs", "curvature_from")
+        for value in ("x", 2.5, None, [3])
+    ),
+    (say("trainings/0/measures/curvature", "parameters", 3), "parameters is no JSON object"),
 ]
 
 
@@ -176,7 +228,7 @@ HOSTILE = [
 def test_files_that_no_scan_would_write_are_refused(change, says, run_file):
     with h5py.File(run_file, "r+") as file:
         change(file)
-        for group in (file, file["samples"]):
+        for group in (file, file["samples"], file["trainings/0"], file["trainings/0/measures/curvature"]):
             for name in ("digest", "text_digest"):
                 group.attrs.pop(name, None)
     with pytest.raises(CurvauditError, match=says):
