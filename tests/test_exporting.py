@@ -432,14 +432,14 @@ def test_what_is_read_is_never_replaced(run, tmp_path):
     (tmp_path / "d.json").write_text("{}")
     (tmp_path / "link.h5").symlink_to(run.path)
     before = run.path.read_bytes()
-    for given, to, out, decisions in (
+    for given, to, out, read in (
         (run.path, "cleanlab", run.path, None),
         (run, "fiftyone", run.path, None),
         (tmp_path / "link.h5", "cleanlab", run.path, None),
         (run.path, "csv-fixed", tmp_path / "d.json", tmp_path / "d.json"),
     ):
         with pytest.raises(CurvauditError, match="is read here: it is not replaced"):
-            curvaudit.export(given, to, out, decisions=decisions, overwrite=True)
+            curvaudit.export(given, to, out, decisions=read, overwrite=True)
     assert run.path.read_bytes() == before and (tmp_path / "d.json").read_text() == "{}"
 
 
