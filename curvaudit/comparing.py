@@ -300,9 +300,8 @@ def _side(target: Target, report: Report, rows: Sequence[int]) -> Side:
 
 def _gaps(which: str, report: Report, ranked: bool) -> list[str]:
     """Why one side may hold more than was compared."""
-    # An unfinished training says nothing about which pictures there are.
+    # An unfinished training says nothing about which pictures there are, and no suggested label is compared.
+    beside = {"unjudged"} if ranked else {"unjudged", "unfinished"}
     return [
-        f"{which}: {caveat.message}"
-        for caveat in report.caveats
-        if caveat.unchecked and (ranked or caveat.unchecked != "unfinished")
+        f"{which}: {caveat.message}" for caveat in report.caveats if caveat.unchecked and caveat.unchecked not in beside
     ]

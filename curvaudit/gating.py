@@ -14,7 +14,7 @@ from .policy.definition import Ignored, Policy
 from .policy.outcome import CheckResult, Gap, Judged, Status
 from .policy.settings import fail_on as parse_fail_on
 from .records import Finding, Report
-from .rules import NEEDS_COMPARISON, NEEDS_TRAINING
+from .rules import JUDGES_LABELS, NEEDS_COMPARISON, NEEDS_TRAINING, unanswered
 
 __all__ = ["CheckResult", "check"]
 
@@ -57,7 +57,7 @@ def check(
         policy = replace(policy, fail_on=parse_fail_on(names))
     known = _known(policy.baseline if baseline is None else baseline)
     judged, gone = _judge(report, policy, known)
-    unchecked = _unchecked_rules(report)
+    unchecked = unanswered(report)
     return CheckResult(
         report=report,
         policy=policy,
@@ -124,23 +124,18 @@ def _unmatched(report: Report, policy: Policy) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _unchecked_rules(report: Report) -> frozenset[str]:
-    trained = frozenset() if report.trainings else NEEDS_TRAINING
-    return trained | (frozenset() if report.compared_with else NEEDS_COMPARISON)
-
-
 def _gaps(report: Report, policy: Policy, unchecked: frozenset[str]) -> tuple[Gap, ...]:
     """Why a clean result would say too much."""
     asked_for = policy.demanded()
     found = [
         Gap(caveat.unchecked, caveat.message)
         for caveat in report.caveats
-        if caveat.unchecked and (caveat.unchecked != "unjudged" or "CA201" in asked_for)
+        if caveat.unchecked and (caveat.unchecked != "unjudged" or JUDGES_LABELS in asked_for)
     ]
     unreadable = sum(item.kind == "unreadable" for item in report.skipped)
     if unreadable and not any(gap.kind == "unreadable" for gap in found):
         found.append(Gap("unreadable", f"{unreadable} files could not be read and audited."))
-    if asked := sorted(NEEDS_TRAINING & unchecked & asked_for):
+    if not report.trainings and (asked := sorted(NEEDS_TRAINING & asked_for)):
         takes = "takes" if len(asked) == 1 else "take"
         message = f"{', '.join(asked)} {takes} a training. Scan, then check the run file."
         found.append(Gap("untrained", message))

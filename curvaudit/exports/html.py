@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ..records import Finding, Report, Rule
-from ..rules import CONFLICTS, NEEDS_COMPARISON, NEEDS_TRAINING, ORDER, RULES
+from ..rules import CONFLICTS, ORDER, RULES, unanswered
 from ..scores import DERIVED
 from ..utf8 import encoded
 from .charts import charts, unit_of
@@ -103,8 +103,7 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
     ignored = [item for item in report.skipped if item.kind == "ignored"]
     finite = report.memorized_share[np.isfinite(report.memorized_share)]
     training = chosen_training(report)
-    # What a report on one split, or without training, cannot see: silence would read as "clean".
-    unseen = (frozenset() if report.compared_with else NEEDS_COMPARISON) | (frozenset() if training else NEEDS_TRAINING)
+    unseen = unanswered(report)
     info = training.measures.get(report.rank_by) if training else None
     return {
         "report": report,
