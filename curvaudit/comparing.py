@@ -19,7 +19,6 @@ from .exports.comparisons import FORMATS
 from .inspecting import ALL_SPLITS
 from .records import Event, Finding, Report
 from .rules import CONFLICTS
-from .scores.consensus import percentile
 from .sources.splits import SPLITS, meaning
 from .targets import Target
 from .whole_file import write_whole
@@ -261,7 +260,7 @@ def _new_conflicts(old: Report, new: Report) -> list[Finding]:
 
 def _rises(old: Report, new: Report, same: Sequence[Pair], rank_by: str) -> list[Rise]:
     """Pictures of both that stand nearer to the top than before, the furthest first."""
-    before, after = _shares_above(old, rank_by), _shares_above(new, rank_by)
+    (before, _), (_, after) = _shares_above(old, rank_by), _shares_above(new, rank_by)
     found = []
     for pair in same:
         shares = float(before[pair.old.row]), float(after[pair.new.row])
@@ -270,13 +269,19 @@ def _rises(old: Report, new: Report, same: Sequence[Pair], rank_by: str) -> list
     return sorted(found, key=lambda rise: (rise.new_share - rise.old_share, rise.new_rank))
 
 
-def _shares_above(report: Report, rank_by: str) -> np.ndarray:
-    """Share of the others that rank above each picture, (N,); equal pictures share one, NaN where not measured."""
+def _shares_above(report: Report, rank_by: str) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the others that rank above each picture, at least and at most, (N,) each; NaN where not measured.
+
+    They differ among equal scores. A picture rises only if it does in whatever order equal ones stand.
+    """
     suspicious = ordering.suspicion(report.trainings, rank_by, report.scores[rank_by])
     measured = np.isfinite(suspicious)
-    found = np.full(len(suspicious), np.nan)
-    found[measured] = 1 - percentile(suspicious[measured])
-    return found
+    _, inverse, count = np.unique(suspicious[measured], return_inverse=True, return_counts=True)
+    above = len(inverse) - np.cumsum(count)
+    least, most = np.full(len(suspicious), np.nan), np.full(len(suspicious), np.nan)
+    last = max(1, len(inverse) - 1)
+    least[measured], most[measured] = above[inverse] / last, (above + count - 1)[inverse] / last
+    return least, most
 
 
 # --- the two sides -------------------------------------------------------------------

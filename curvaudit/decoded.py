@@ -23,7 +23,7 @@ class Decoded:
     count:
         Pictures of the source.
     side:
-        All are kept, scaled to side × side; None: small ones are kept, in their own size.
+        All are kept, scaled to side × side where that is smaller; None: small ones are kept, in their own size.
     grey:
         Whether they will be made grey. Pictures in colour must be that before they are scaled.
     """
@@ -42,10 +42,11 @@ class Decoded:
         try:
             if self.grey:
                 picture = picture.convert("L")
-            if self.side is not None:
+            if self.side is None:
+                if max(picture.size) > SMALL:
+                    return
+            elif self.side**2 < picture.width * picture.height:
                 picture = images.scaled(picture, self.side)
-            elif max(picture.size) > SMALL:
-                return
             values = np.array(picture)
         except MemoryError:  # says nothing of the picture
             self._room = 0
@@ -56,7 +57,9 @@ class Decoded:
     def taken(self, index: int, side: int) -> Image | None:
         """A picture that is to be scaled to `side`, once; None where it must be decoded again."""
         values = self._kept.pop(index, None)
-        return None if values is None or self.side not in (None, side) else fromarray(values)
+        if values is None or (self.side != side and values.shape[:2] == (self.side, self.side)):
+            return None
+        return fromarray(values)
 
     def clear(self) -> None:
         """Give the memory back."""

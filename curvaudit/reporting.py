@@ -112,7 +112,7 @@ def report(
     all_caveats = (  # last, since damage is known once everything was read
         *damage.caveats(),
         *caveats.of_seeds(run, chosen, group, stable),
-        *caveats.of_suggestions(labels.judged),
+        *(() if labels.judged else caveats.of_unjudged(chosen)),
         # The name alone: a report is passed on, and where it was made is nobody's business.
         *caveats.of_training("RUN.h5" if anonymize else run.path.name, chosen, labels.memorized, labels.memorizable),
         *findings.limits(evidence),
@@ -184,9 +184,10 @@ def _judged(run: store.Run, group: Sequence[TrainingInfo], damage: ReadableParts
     can = memorizable(run.samples)
     correct = np.stack([damage.correct(one) for one in group])  # (R, N)
     suggestions = [damage.suggest(one, can & right) for one, right in zip(group, correct, strict=True)]
-    judging = [one for one in suggestions if one is not None]
-    suggested = _agreed(judging) if judging else np.full(len(can), -1, np.int32)
-    return _Labels(can, correct.mean(axis=0) > 0.5, suggested, bool(judging))
+    nothing = np.full(len(can), -1, np.int32)
+    suggested = _agreed([nothing if one is None else one for one in suggestions])
+    judged = any(one is not None for one in suggestions)
+    return _Labels(can, correct.mean(axis=0) > 0.5, suggested, judged)
 
 
 def _agreed(suggested: Sequence[np.ndarray]) -> np.ndarray:

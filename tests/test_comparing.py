@@ -319,12 +319,13 @@ def test_among_equal_scores_nothing_rises(tmp_path):
     """`fast` logs a curvature of 0 where nothing can be found: the order of files must not decide who rose."""
     from made import write_run
 
-    for name, shift in (("v1", 0), ("v2", 40)):
+    for name, shift, first in (("v1", 0, 10), ("v2", 40, 5)):  # five more are at 0 now: the others did not rise
         write_run(tmp_path / f"{name}.h5")
         with h5py.File(tmp_path / f"{name}.h5", "r+") as file:
             measures = file["trainings/0/measures"]
-            measures["curvature"][:, 10:] = 0
+            measures["curvature"][:, first:] = 0
             measures["loss"][:, 10:] = np.roll(measures["loss"][:, 10:], shift, axis=1)
     reports = [curvaudit.report(tmp_path / f"{name}.h5") for name in ("v1", "v2")]
     assert (reports[0].rank != reports[1].rank).any()
-    assert curvaudit.compare(tmp_path / "v1.h5", tmp_path / "v2.h5").rises == ()
+    risen = {rise.pair.new.row for rise in curvaudit.compare(tmp_path / "v1.h5", tmp_path / "v2.h5").rises}
+    assert risen <= set(range(5))  # whoever stood behind one of those that fell

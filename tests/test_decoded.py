@@ -68,6 +68,19 @@ def test_pictures_in_colour_beside_a_grey_training_split_are_made_grey_first(pho
         np.testing.assert_array_equal(found, expected)
 
 
+def test_what_would_grow_is_kept_as_it_is(photos, tmp_path):
+    """The pictures of a small set at 224 px would take fifty times their own size, and find no room."""
+    expected, _ = loaded(photos, tmp_path, 120, None)
+    keeps = Decoded(COUNT, 120)
+    room = keeps._room
+    found, opened = loaded(photos, tmp_path, 120, keeps)
+    np.testing.assert_array_equal(found, expected)
+    assert opened.tolist() == [1 + (index % 4 == 0) for index in range(COUNT)]
+    assert room - keeps._room < 300 * (90 * 90 * 3 + 250) < 300 * 120 * 120 * 3
+    again, _ = loaded(photos, tmp_path, 48, Decoded(COUNT, 120))  # a wrong guess does them no harm
+    np.testing.assert_array_equal(again, loaded(photos, tmp_path, 48, None)[0])
+
+
 def test_what_does_not_fit_is_decoded_again(photos, tmp_path, monkeypatch):
     expected, _ = loaded(photos, tmp_path, 48, None)
     with monkeypatch.context() as small:

@@ -67,3 +67,47 @@ def test_what_a_majority_of_seeds_learned_is_memorized_whatever_the_first_one_sa
         assert of_training("run.h5", training, can, can) == ()
         (caveat,) = of_training("run.h5", training, left, can)
         assert caveat.message.startswith("Training ended before everything was memorized: 2 of 600 samples are")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({}, "between the warm-up and memorization"),
+        ({"finished": False}, "interrupted before any epoch could"),
+        ({"measures": {}}, "does not hold margin and prediction"),
+    ],
+)
+def test_why_no_label_was_judged(run, change, why):
+    from dataclasses import replace
+
+    from curvaudit.derived.caveats import of_unjudged
+
+    (caveat,) = of_unjudged(replace(run.trainings[0], **change))
+    assert caveat.unchecked == "unjudged" and why in caveat.message
+
+
+def test_a_seed_that_could_not_judge_counts_as_one_that_suggests_nothing(run):
+    from types import SimpleNamespace
+
+    from curvaudit.reporting import _judged
+
+    count = len(run.samples)
+    right, better = np.ones(count, bool), np.zeros(count, np.int32)
+
+    def said(*suggestions):
+        each = iter(suggestions)
+        damage = SimpleNamespace(correct=lambda one: right, suggest=lambda one, eligible: next(each))
+        return _judged(run, run.trainings * len(suggestions), damage)
+
+    alone = said(better, None, None)
+    assert alone.judged and (alone.suggested == -1).all()
+    assert (said(better, better, None).suggested == 0).all()
+    assert not said(None, None).judged
+
+
+def test_a_consensus_of_seeds_that_hold_different_parts_is_counted(run):
+    from curvaudit.derived.caveats import of_unscored
+
+    assert of_unscored({"consensus": np.array([0.5, 1.0])}, "consensus") == ()
+    (caveat,) = of_unscored({"consensus": np.array([0.5, NAN])}, "consensus")
+    assert caveat.message.startswith("1 picture of 2")

@@ -36,7 +36,7 @@ def duplicates(
 ) -> None:
     """Find copies, conflicts and leaks between splits, without training.
 
-    Exit code 0: none under several labels or in several splits; 1: some; 2: not everything could be read.
+    Exit code 0: none under several labels or in several splits; 1: some; 2: not everything could be checked.
     """
     if format not in ("text", "json"):
         raise CurvauditError(f"--format {format!r} is not known.", "Use text or json.")

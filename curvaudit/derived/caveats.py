@@ -59,7 +59,8 @@ def of_unscored(found: Mapping[str, np.ndarray], rank_by: str) -> tuple[Caveat, 
     """
     # `consensus` is a number always: it puts first what is none in a score that it is made of.
     parts = PARTS if rank_by == CONSENSUS else (rank_by,)
-    values = np.stack([found[name] for name in parts if name in found])
+    held = [name for name in parts if name in found] or [rank_by]  # seeds may hold different ones
+    values = np.stack([found[name] for name in held])
     count = int((~np.isfinite(values)).any(axis=0).sum())
     if not count:
         return ()
@@ -68,15 +69,15 @@ def of_unscored(found: Mapping[str, np.ndarray], rank_by: str) -> tuple[Caveat, 
     return (Caveat("error", message, "unscored"),)
 
 
-def of_suggestions(judged: bool) -> tuple[Caveat, ...]:
-    """Whether there was an epoch that could judge labels."""
-    if judged:
-        return ()
-    message = (
-        "Labels were not judged, CA201 was not checked: no epoch lies between the warm-up and memorization. "
-        "Scan again with more --epochs or a smaller --lr."
-    )
-    return (Caveat("warning", message, "unjudged"),)
+def of_unjudged(chosen: TrainingInfo) -> tuple[Caveat, ...]:
+    """Why there was no epoch that could judge labels."""
+    if missing := sorted({"prediction", "margin"} - chosen.measures.keys()):
+        why = f"the run does not hold {' and '.join(missing)}."
+    elif not chosen.finished:
+        why = "the scan was interrupted before any epoch could."
+    else:
+        why = "no epoch lies between the warm-up and memorization. Scan again with more --epochs or a smaller --lr."
+    return (Caveat("warning", f"Labels were not judged, CA201 was not checked: {why}", "unjudged"),)
 
 
 def of_training(name: str, chosen: TrainingInfo, last: np.ndarray, can: np.ndarray) -> tuple[Caveat, ...]:

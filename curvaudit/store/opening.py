@@ -144,6 +144,8 @@ def _check_arrays(group: h5py.Group) -> None:
 
 
 def _check_type(data: h5py.Dataset, kind: type) -> None:
+    if not isinstance(data, h5py.Dataset):
+        raise ValueError(f"{data.name} is no array")
     if data.dtype.newbyteorder("=") != kind:
         raise ValueError(f"{data.name} holds {data.dtype}, not {np.dtype(kind)}")
 
