@@ -309,18 +309,20 @@ def test_the_lock_dies_with_its_process(image_folder, tmp_path, whole):
     resumes_to(whole, image_folder, out, epochs=scans.epochs(out))
 
 
-def test_a_leftover_checkpoint_of_other_settings_is_not_taken_up(image_folder, tmp_path, whole):
-    out = tmp_path / "out" / "run.h5"
-    out.parent.mkdir()
-
+def stopped_after_one_epoch(image_folder, out, **settings):
     def stop():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        curvaudit.scan(image_folder, out, on_event=after_epoch(1, stop), **{**SMALL, "seed": 9})
+        curvaudit.scan(image_folder, out, on_event=after_epoch(1, stop), **{**SMALL, **settings})
+
+
+def test_a_leftover_checkpoint_of_other_settings_is_not_taken_up(image_folder, tmp_path, whole):
+    out = tmp_path / "out" / "run.h5"
+    out.parent.mkdir()
+    stopped_after_one_epoch(image_folder, out, seed=9)
     stale = checkpoint.path_for(out).read_bytes()
-    with pytest.raises(KeyboardInterrupt):
-        curvaudit.scan(image_folder, out, overwrite=True, on_event=after_epoch(1, stop), **SMALL)
+    stopped_after_one_epoch(image_folder, out, overwrite=True)
     checkpoint.path_for(out).write_bytes(stale)
     with pytest.raises(CurvauditError, match=r"checkpoint run\.h5\.checkpoint is missing or belongs elsewhere"):
         curvaudit.scan(image_folder, out, resume=True, **SMALL)
@@ -334,12 +336,7 @@ def test_a_leftover_checkpoint_of_other_settings_is_not_taken_up(image_folder, t
 def test_one_changed_byte_of_a_checkpoint_is_no_other_network(image_folder, tmp_path, place):
     out = tmp_path / "out" / "run.h5"
     out.parent.mkdir()
-
-    def stop():
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        curvaudit.scan(image_folder, out, on_event=after_epoch(1, stop), **SMALL)
+    stopped_after_one_epoch(image_folder, out)
     file = checkpoint.path_for(out)
     content = bytearray(file.read_bytes())
     with zipfile.ZipFile(file) as archive:
