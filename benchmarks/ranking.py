@@ -44,6 +44,7 @@ from curvaudit.trials.planting import plant
 
 CPU = torch.device("cpu")
 PROBES, STEP, RATE, WIDTH, TOP = 10, 1e-3, 0.05, 16, 100
+PREDICTED = ((0.25, 0.5), (0.5, 0.5), (0.25, 0.75))
 MOST = 5  # probes of a sample in an epoch, of those that are dealt out
 
 
@@ -179,6 +180,45 @@ def averaged(curvature: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return found
 
 
+def predicted_elsewhere(
+    curvature: np.ndarray, gradient: np.ndarray, own: float, usual: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """A probe whenever a sample's gradients add up to a whole one, and else what its gradient makes expect.
+
+    In each epoch a sample comes nearer to its next probe by `own` times its gradient over its own mean so far, plus
+    `usual` times its gradient over that of all so far. Without a probe its curvature is taken for its gradient times
+    that ratio of both which the probes of this epoch have, and times how far its own probes so far lay above that.
+
+    Parameters
+    ----------
+    curvature, gradient:
+        (E, probes, N), and (E, N), 0 where the loss is below the bound.
+
+    Returns
+    -------
+    Curvature and number of probes, (E, N) each.
+    """
+    found, counts = [], []
+    due = np.random.default_rng(0).random(gradient.shape[1])  # (N,), not all in the same epoch
+    above, taken = np.ones_like(due), np.ones_like(due)  # as if one probe had been as expected
+    for done, now in enumerate(gradient):
+        step = np.ones_like(due)
+        if done:
+            mine, of_all = gradient[: done + 1].mean(0), float(gradient[:done].mean())
+            step = np.minimum(own * now / np.maximum(mine, 1e-30) + usual * now / of_all, MOST)
+        due = due + np.where(now > 0, step, 0)
+        count = np.floor(due).astype(int)
+        due = due - count
+        seen = averaged(curvature[[done]], np.maximum(count, 1)[None])[0]
+        probed = count > 0
+        expected = now * (seen[probed].sum() / max(now[probed].sum(), 1e-30))
+        above += np.where(probed, count * seen / np.maximum(expected, 1e-30), 0)
+        taken += count
+        found.append(np.where(probed, seen, expected * above / taken))
+        counts.append(count)
+    return np.stack(found), np.stack(counts)
+
+
 def ways(curvature: np.ndarray, gradient: np.ndarray, loss: np.ndarray, recipe: Recipe) -> dict[str, np.ndarray]:
     """Name -> number of probes of each sample in each measured epoch, (E, N)."""
     same = np.ones(gradient.shape, int)
@@ -219,8 +259,16 @@ def compare(path: Path) -> list[dict[str, object]]:
     for name, values in full.items():
         print(f"  {name}: AUROC {roc_auc_score(wrong, values):.4f}")
     rows = []
-    for name, counts in ways(curvature[chosen], np.where(probed, gradient[chosen], 0), loss[chosen], recipe).items():
-        values = np.where(probed, averaged(curvature[chosen], counts), 0).mean(0)
+    above = np.where(probed, gradient[chosen], 0)
+    found = {
+        name: (np.where(probed, averaged(curvature[chosen], counts), 0), counts)
+        for name, counts in ways(curvature[chosen], above, loss[chosen], recipe).items()
+    }
+    for own, usual in PREDICTED:
+        name = f"{own} by the own gradient and {usual} by that of all, predicted elsewhere"
+        found[name] = predicted_elsewhere(curvature[chosen], above, own, usual)
+    for name, (measured, counts) in found.items():
+        values = measured.mean(0)
         row: dict[str, object] = {
             "run": path.stem,
             "samples": len(wrong),
