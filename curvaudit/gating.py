@@ -14,7 +14,7 @@ from .policy.definition import Ignored, Policy
 from .policy.outcome import CheckResult, Gap, Judged, Status
 from .policy.settings import fail_on as parse_fail_on
 from .records import Finding, Report
-from .rules import JUDGES_LABELS, NEEDS_COMPARISON, NEEDS_TRAINING, unanswered
+from .rules import NEEDS_COMPARISON, NEEDS_TRAINING, unanswered
 
 __all__ = ["CheckResult", "check"]
 
@@ -130,7 +130,7 @@ def _gaps(report: Report, policy: Policy, unchecked: frozenset[str]) -> tuple[Ga
     found = [
         Gap(caveat.unchecked, caveat.message)
         for caveat in report.caveats
-        if caveat.unchecked and (caveat.unchecked != "unjudged" or JUDGES_LABELS in asked_for)
+        if caveat.unchecked and (caveat.unchecked != "unjudged" or caveat.unanswered & asked_for)
     ]
     unreadable = sum(item.kind == "unreadable" for item in report.skipped)
     if unreadable and not any(gap.kind == "unreadable" for gap in found):

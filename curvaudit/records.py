@@ -226,6 +226,7 @@ class Caveat:
     severity: Severity
     message: str
     unchecked: Unchecked | None = None  # set where a part of the data was left unchecked
+    unanswered: frozenset[str] = frozenset()  # rules that nothing can be said about because of this
 
 
 @dataclass(frozen=True)

@@ -111,10 +111,11 @@ def report(
     columns = {**found, **_other_trainings(run, group, damage)}
     all_caveats = (  # last, since damage is known once everything was read
         *damage.caveats(),
-        *caveats.of_seeds(run, chosen, group, stable),
+        *(() if stable is None else (caveats.of_seeds(stable, len(run.samples)),)),
         *(() if labels.judged else caveats.of_unjudged(chosen)),
         # The name alone: a report is passed on, and where it was made is nobody's business.
-        *caveats.of_training("RUN.h5" if anonymize else run.path.name, chosen, labels.memorized, labels.memorizable),
+        *caveats.of_scan("RUN.h5" if anonymize else run.path.name, run, chosen, alone=training is not None),
+        *caveats.of_training(chosen, labels.memorized, labels.memorizable),
         *findings.limits(evidence),
         *caveats.of_unscored(found, rank_by),
     )

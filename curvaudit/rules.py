@@ -173,7 +173,6 @@ RULES: dict[str, Rule] = {
 
 NEEDS_TRAINING = frozenset(rule.id for rule in RULES.values() if rule.needs == "training")
 NEEDS_COMPARISON = frozenset(rule.id for rule in RULES.values() if rule.needs == "comparison")
-JUDGES_LABELS = "CA201"
 CONFLICTS = tuple(rule.id for rule in RULES.values() if rule.conflict)
 # What to look at first; notes last. A rule that is not named here comes behind them.
 _FIRST = ("CA101", "CA102", "CA401", "CA201", "CA203", "CA301", "CA302", "CA501", "CA202", "CA111", "CA112")
@@ -184,5 +183,4 @@ def unanswered(report: Report) -> frozenset[str]:
     """Rules that a report cannot answer: where they stand among what was checked, silence would read as "clean"."""
     untrained = frozenset() if report.trainings else NEEDS_TRAINING
     uncompared = frozenset() if report.compared_with else NEEDS_COMPARISON
-    unjudged = any(caveat.unchecked == "unjudged" for caveat in report.caveats)
-    return untrained | uncompared | (frozenset({JUDGES_LABELS}) if unjudged else frozenset())
+    return untrained | uncompared | frozenset().union(*(caveat.unanswered for caveat in report.caveats))

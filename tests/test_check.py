@@ -6,6 +6,7 @@ import shutil
 import sys
 import threading
 from pathlib import Path
+from xml.etree import ElementTree
 
 import h5py
 import numpy as np
@@ -16,7 +17,9 @@ from PIL import Image
 import curvaudit
 from curvaudit import exports
 from curvaudit.cli import main
+from curvaudit.exports.checks import junit
 from curvaudit.policy.definition import FailOn, Policy
+from curvaudit.policy.outcome import Places
 from curvaudit.store.texts import digest_of
 
 TINY = {"epochs": 1, "width": 4, "batch_size": 32, "device": "cpu", "augment": False, "workers": 1}
@@ -216,8 +219,23 @@ def test_labels_that_no_epoch_could_judge_are_a_gap_where_the_policy_asks_for_th
     assert curvaudit.check(report, policy=accepting).exit_code == curvaudit.check(report).exit_code == 0
     assert asked.unchecked_rules == curvaudit.check(report).unchecked_rules == {"CA201", "CA401"}
     page = exports.render_all(report)["index.html"].decode()
-    assert "likely-mislabelled (CA201): no epoch could judge labels" in page and "Looks fine" not in page
+    assert "likely-mislabelled (CA201): not checked, the remarks" in page and "Looks fine" not in page
     assert curvaudit.compare(tmp_path / "run.h5", tmp_path / "run.h5").complete
+
+
+def test_what_an_interrupted_training_cannot_answer_is_not_called_clean(place):
+    report = curvaudit.report(place / "unfinished.h5")
+    assert not any(finding.rule.id == "CA203" for finding in report.findings)
+    asked = Policy(
+        fail_on=FailOn(None, frozenset({"CA203"})), accept_incomplete=frozenset({"unfinished", "unreadable"})
+    )
+    result = curvaudit.check(report, policy=asked)
+    assert result.exit_code == 0 and "CA203" in result.unchecked_rules
+    page = exports.render_all(report)["index.html"].decode()
+    assert "not-memorized (CA203): not checked, the remarks" in page
+    cases = ElementTree.fromstring(junit.render(result, Places())).iter("testcase")
+    (case,) = [case for case in cases if "CA203" in (case.get("classname") or "")]
+    assert case.find("skipped").get("message") == "not checked"
 
 
 def test_interrupt_exits_130(place, monkeypatch, capsys):

@@ -251,6 +251,20 @@ def test_number_of_probes(probes, most, usual, expected):
     assert probes_of(gradient, usual, settings).tolist() == expected
 
 
+@pytest.mark.parametrize("batch_size", [1, 5, 13])
+def test_a_score_without_a_bound_changes_nothing_for_those_that_have_one(batch_size):
+    model, pixels, labels = resnet_case()
+    loss = measure(model, pixels, labels, build(), epoch=1, batch_size=13, device=CPU)["loss"]
+    bounded = build(ScoreSettings(least_loss=float(np.median(loss))))
+    gradient = next(score for score in build() if score.name == "gradient")
+    case = {"epoch": 1, "batch_size": batch_size, "device": CPU}
+    alone = measure(model, pixels, labels, bounded, **case)
+    found = measure(model, pixels, labels, (*bounded, replace(gradient, name="unbounded")), **case)
+    assert (found["unbounded"] > 0).all() and (alone["curvature"] == 0).sum() == 6
+    for name, values in alone.items():
+        np.testing.assert_allclose(found[name], values, rtol=2e-3, atol=1e-6, err_msg=name)
+
+
 def test_few_above_the_bound_are_differentiated_in_full_batches():
     """What the bound is for: no backward pass for those below it."""
     model, pixels, labels = resnet_case()

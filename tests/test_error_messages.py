@@ -536,6 +536,10 @@ ELSEWHERE = {
     ("calibration_trial", "{path} was scanned from other"): "test_calibrating.py::test_only_the_same_is_resumed",
     ("calibration_trial", "{path} holds other planted"): "test_calibrating.py::test_only_the_same_is_resumed",
     ("trials.record", "{path}"): "test_calibrating.py::test_only_the_same_is_resumed",
+    (
+        "store.beside",
+        "{beside.filename} is an epoch",
+    ): "test_store.py::test_an_epoch_of_another_run_is_neither_read_nor_taken_in_nor_removed",
     ("pixels", "The pixels need"): "crash/test_trouble.py::test_no_room_for_the_pixels_or_the_first_file",
     (
         "inventory",

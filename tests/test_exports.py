@@ -249,6 +249,17 @@ def test_page_tells_of_settings_that_are_not_the_usual_ones():
         assert ("--repeats" in page) == ("--max-pixels" in page) == said
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"lr": 0.0123456789}, "--lr 0.0123456789"), ({"lr": 0.05}, "--lr 0.05"),
+     ({"weight_decay": [0.0, 1 / 3000]}, "--weight-decay 0,0.0003333333333333333")],
+)  # fmt: skip
+def test_the_command_of_the_page_repeats_the_scan_to_the_last_digit(settings, said):
+    run = a_report().run
+    page = exports.render_all(a_report(run=replace(run, config={**run.config, **settings})))["index.html"].decode()
+    assert said in page
+
+
 def test_page_offers_no_command_for_data_from_python():
     run = RunInfo("Pairs", "00", {"seed": 0, "source": None}, {}, "me", "today")
     assert "curvaudit scan Pairs" not in exports.EXPORTS["html"][1](a_report(run=run)).decode()

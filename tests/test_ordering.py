@@ -41,9 +41,19 @@ def test_seeds_do_not_agree_on_pictures_that_are_alike_to_both(run):
         curvature[random.choice(2000, 100, replace=False)] = random.random(100) + 1
         seeds.append({"curvature": curvature, "loss": random.random(2000)})
     found = stability(run, run.trainings * 2, seeds, "curvature", 200)
-    assert abs(found.spearman) < 0.1 and found.overlap < 0.25
-    flat = [{"curvature": np.zeros(2000)}, seeds[1]]
-    assert np.isnan(stability(run, run.trainings * 2, flat, "curvature", 200).spearman)
+    assert abs(found.spearman) < 0.1 and found.overlap < 0.25 and found.top == 100
+    flat = stability(run, run.trainings * 2, [{"curvature": np.zeros(2000)}, seeds[1]], "curvature", 200)
+    assert np.isnan(flat.spearman) and np.isnan(flat.overlap) and flat.top == 0
+
+
+def test_seeds_that_are_the_same_agree_where_ever_the_head_ends(run):
+    """Equal samples come by each seed's own loss, which says nothing about agreement."""
+    random = np.random.default_rng(0)
+    curvature = np.where(np.arange(2000) < 20, 2.0 + np.arange(2000), 0)
+    seeds = [{"curvature": curvature, "loss": random.random(2000)} for _ in range(2)]
+    for top, length in ((10, 10), (20, 20), (100, 20), (2000, 2000), (3000, 2000)):
+        found = stability(run, run.trainings * 2, seeds, "curvature", top)
+        assert (found.spearman, found.overlap, found.top) == (pytest.approx(1), 1, length)
 
 
 def test_a_correlation_that_is_no_number_is_no_agreement(run):
@@ -51,8 +61,9 @@ def test_a_correlation_that_is_no_number_is_no_agreement(run):
     from curvaudit.records import Stability
 
     stable = Stability((1, 2), NAN, 10, 0.9, np.ones(3), np.ones(3))
-    (caveat,) = of_seeds(run, run.trainings[0], run.trainings, stable)
-    assert caveat.severity == "warning"
+    assert of_seeds(stable, 600).severity == "warning"
+    nothing = of_seeds(Stability((1, 2), NAN, 0, NAN, np.ones(3), np.ones(3)), 600)
+    assert nothing.severity == "warning" and "top" not in nothing.message
 
 
 def test_what_a_majority_of_seeds_learned_is_memorized_whatever_the_first_one_says(run):
@@ -64,8 +75,8 @@ def test_what_a_majority_of_seeds_learned_is_memorized_whatever_the_first_one_sa
     left = can & (np.arange(600) > 1)
     for memorized in (False, True):
         training = replace(run.trainings[0], memorized=memorized)
-        assert of_training("run.h5", training, can, can) == ()
-        (caveat,) = of_training("run.h5", training, left, can)
+        assert of_training(training, can, can) == ()
+        (caveat,) = of_training(training, left, can)
         assert caveat.message.startswith("Training ended before everything was memorized: 2 of 600 samples are")
 
 

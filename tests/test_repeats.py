@@ -103,7 +103,7 @@ def test_more_than_half_of_the_seeds_decide_what_is_memorized_and_which_label_is
 )
 def test_seeds_that_disagree_strongly_are_a_warning(run, spearman, overlap, severity):
     stable = records.Stability((1, 2), spearman, 10, overlap, np.ones(3), np.ones(3))
-    (caveat,) = caveats.of_seeds(run, run.trainings[0], run.trainings[:2], stable)
+    caveat = caveats.of_seeds(stable, len(run.samples))
     assert caveat.severity == severity
     assert f"{spearman:.2f}" in caveat.message and f"{overlap:.0%}" in caveat.message
 
@@ -118,6 +118,10 @@ def test_a_repeat_that_is_not_finished_does_not_rank(image_folder, tmp_path):
         curvaudit.scan(image_folder, out, repeats=2, on_event=stop, **SMALL)
     report = curvaudit.report(out)
     assert report.stability is None
+    (gap,) = curvaudit.check(report).gaps
+    assert gap.kind == "unfinished" and "of 2 trainings 1 is finished" in gap.message and "--resume" in gap.message
+    assert curvaudit.check(curvaudit.report(out, training=0)).complete  # asked for alone
+    assert "CA203" not in curvaudit.check(report).unchecked_rules
     np.testing.assert_array_equal(report.scores["loss"], ranking.reduced(curvaudit.open_run(out), 0)["loss"])
     with pytest.raises(CurvauditError, match="repeats was 2 and is now 3"):
         curvaudit.scan(image_folder, out, repeats=3, resume=True, **SMALL)

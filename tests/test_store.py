@@ -596,6 +596,24 @@ def test_an_epoch_that_is_in_the_run_already_counts_once(large, tmp_path):
     assert store.open_run(large).measure(0, "margin")[:, 0].tolist() == [2, 4, 6, 8, 10]
 
 
+def test_an_epoch_of_another_run_is_neither_read_nor_taken_in_nor_removed(large):
+    """The run file was replaced by hand, and what lay beside it stayed."""
+    other = replace(INFO, created_utc="2026-11-28T00:00:00+00:00")
+    kept = {name: (large.parent / name).read_bytes() for name in beside(large)}
+    store.create(large, other, SAMPLES, SKIPPED, THUMBNAILS, overwrite=True)
+    store.add_training(large, 0, 0.0, 0, {}, MEASURES)
+    for number in (1, 2):
+        store.append_epoch(large, 0, epoch(number, margin=number))
+    store.finish_training(large, 0, memorized=True)
+    for name, content in kept.items():
+        (large.parent / name).write_bytes(content)
+    for use in (store.open_run, lambda path: store.finish_training(path, 0, memorized=True)):
+        with pytest.raises(CurvauditError, match="epoch-0-3 is an epoch of another run") as error:
+            use(large)
+        assert "Move it" in error.value.hint
+    assert beside(large) == sorted(kept)
+
+
 def test_a_missing_epoch_beside_the_run_is_damage(large):
     Path(f"{large}.epoch-0-3").unlink()
     with pytest.raises(CurvauditError, match="an epoch of training 0 that lay beside it is missing"):

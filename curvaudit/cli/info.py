@@ -96,7 +96,7 @@ def _state(training: TrainingInfo) -> str:
 
 
 def _next(run: Run, path: Path) -> str:
-    if run.trainings and all(training.finished for training in run.trainings):
+    if run.trainings and not run.missing:
         name = "" if str(path) == RUN_FILE else f" {shlex.quote(str(path))}"
         return f"curvaudit report{name} --top 100"
     where = "" if str(path) == RUN_FILE else f" -o {shlex.quote(str(path))}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,33 +20,20 @@ AGREE_SPEARMAN = 0.6
 AGREE_OVERLAP = 0.5
 
 
-def of_seeds(
-    run: store.Run, chosen: TrainingInfo, group: Sequence[TrainingInfo], stable: Stability | None
-) -> tuple[Caveat, ...]:
-    """Whether the seeds of `group` agree, and those that are missing from it."""
-    caveats = []
-    if stable is not None:
-        # Not `<`: where all samples are alike to a seed, the correlation is no number.
-        strong = not (stable.spearman >= AGREE_SPEARMAN and stable.overlap >= AGREE_OVERLAP)
-        figures = f"rank correlation (Spearman) {stable.spearman:.2f}"
-        if stable.top < len(run.samples):  # all have all in common
-            figures += f", {stable.overlap:.0%} of the top {stable.top} in common"
-        if strong:
-            caveats.append(
-                Caveat(
-                    "warning",
-                    f"The {len(stable.seeds)} seeds disagree strongly: {figures}. Trust the mean ranking of this "
-                    "report more than any single one, and a single rank only within rank_best to rank_worst.",
-                )
-            )
-        else:
-            caveats.append(Caveat("note", f"Ranks are the mean of {len(stable.seeds)} seeds, which agree: {figures}."))
-    left = [t.seed for t in run.trainings if t.weight_decay == chosen.weight_decay and not t.finished and t.epochs]
-    if len(group) > 1 and left:
-        caveats.append(
-            Caveat("note", f"Not finished and not part of the ranking: seed {', '.join(str(seed) for seed in left)}.")
-        )
-    return tuple(caveats)
+def of_seeds(stable: Stability, samples: int) -> Caveat:
+    """Whether the seeds that rank together agree."""
+    # Not `<`: where all samples are alike to a seed, the correlation is no number.
+    strong = not (stable.spearman >= AGREE_SPEARMAN and stable.overlap >= AGREE_OVERLAP)
+    figures = f"rank correlation (Spearman) {stable.spearman:.2f}"
+    if 0 < stable.top < samples:  # all have all in common
+        figures += f", {stable.overlap:.0%} of the top {stable.top} in common"
+    if not strong:
+        return Caveat("note", f"Ranks are the mean of {len(stable.seeds)} seeds, which agree: {figures}.")
+    return Caveat(
+        "warning",
+        f"The {len(stable.seeds)} seeds disagree strongly: {figures}. Trust the mean ranking of this "
+        "report more than any single one, and a single rank only within rank_best to rank_worst.",
+    )
 
 
 def of_unscored(found: Mapping[str, np.ndarray], rank_by: str) -> tuple[Caveat, ...]:
@@ -77,30 +64,51 @@ def of_unjudged(chosen: TrainingInfo) -> tuple[Caveat, ...]:
         why = "the scan was interrupted before any epoch could."
     else:
         why = "no epoch lies between the warm-up and memorization. Scan again with more --epochs or a smaller --lr."
-    return (Caveat("warning", f"Labels were not judged, CA201 was not checked: {why}", "unjudged"),)
+    return (
+        Caveat(
+            "warning",
+            f"Labels were not judged, CA201 was not checked: {why}",
+            "unjudged",
+            unanswered=frozenset({"CA201"}),
+        ),
+    )
 
 
-def of_training(name: str, chosen: TrainingInfo, last: np.ndarray, can: np.ndarray) -> tuple[Caveat, ...]:
-    """An end before its time, and too few pictures.
+def of_scan(name: str, run: store.Run, chosen: TrainingInfo, alone: bool) -> tuple[Caveat, ...]:
+    """A scan that has not come to its end.
 
     Parameters
     ----------
     name:
         Of the run file, as it may be told.
+    alone:
+        Whether `chosen` was asked for, so that nobody misses the other trainings.
+    """
+    if not chosen.finished:
+        message = f"The scan was interrupted after {chosen.epochs} finished epochs: the ranking is provisional."
+        unanswered = frozenset({"CA203"})
+    elif run.missing and not alone:
+        finished = sum(training.finished for training in run.trainings)
+        message = f"The scan was interrupted: of {finished + run.missing} trainings {finished} "
+        message += f"{'is' if finished == 1 else 'are'} finished, and the others do not rank with "
+        message += f"{'it' if finished == 1 else 'them'} yet."
+        unanswered = frozenset()
+    else:
+        return ()
+    return (Caveat("warning", f"{message} {how_to_continue(name)}", "unfinished", unanswered),)
+
+
+def of_training(chosen: TrainingInfo, last: np.ndarray, can: np.ndarray) -> tuple[Caveat, ...]:
+    """What was not memorized, and too few pictures.
+
+    Parameters
+    ----------
     last, can:
         (N,) bool: classified as labelled in the last epoch; can be memorized.
     """
     caveats = []
-    if not chosen.finished:
-        caveats.append(
-            Caveat(
-                "warning",
-                f"The scan was interrupted after {chosen.epochs} finished epochs: the ranking is provisional. "
-                f"{how_to_continue(name)}",
-                "unfinished",
-            )
-        )
-    elif left := int((~last & can).sum()):
+    left = int((~last & can).sum())
+    if chosen.finished and left:
         of = f"{len(last)} samples" if can.all() else f"the {int(can.sum())} samples that can be memorized"
         caveats.append(
             Caveat(

@@ -21,6 +21,7 @@ class ReadableParts:
         self.run = run
         self.scores: set[str] = set()
         self.parts: set[str] = set()
+        self.unanswered: set[str] = set()  # rules
 
     def reduced(self, training: TrainingInfo) -> dict[str, np.ndarray]:
         """As `ranking.reduced`."""
@@ -34,7 +35,7 @@ class ReadableParts:
         try:
             return self.run.last(training.index, "correct") > 0
         except DamagedRun:
-            self.parts.add("whether pictures are memorized (CA203 was not checked)")
+            self._lose("whether pictures are memorized", "CA203")
             return np.ones(len(self.run.samples), bool)
 
     def memorized_share(self, training: TrainingInfo, eligible: np.ndarray) -> np.ndarray:
@@ -49,8 +50,12 @@ class ReadableParts:
         try:
             return suggest(self.run, training.index, eligible)
         except DamagedRun:
-            self.parts.add("the predictions (no labels are suggested, CA201 was not checked)")
+            self._lose("the predictions", "CA201")
             return np.full(len(eligible), -1, np.int32)
+
+    def _lose(self, part: str, rule: str) -> None:
+        self.parts.add(f"{part} ({rule} was not checked)")
+        self.unanswered.add(rule)
 
     def pictures(self, read: Callable[[Sequence[int]], dict[int, bytes]], rows: Sequence[int]) -> dict[int, bytes]:
         """As `Run.thumbnails` or `Run.previews`; none where they are damaged."""
@@ -87,5 +92,6 @@ class ReadableParts:
                 "error",
                 f"The run file is damaged. Left out: {', '.join(lost)}. Restore it from a copy, or scan again.",
                 "damaged",
+                frozenset(self.unanswered),
             ),
         )

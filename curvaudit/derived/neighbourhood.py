@@ -77,7 +77,7 @@ def _directions(features: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 
 def _largest(values: np.ndarray, known: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `count` largest of each line and what they belong to, largest first, (m, count) each; ties by row."""
+    """The `count` largest of each line and what they belong to, largest first, (m, count) each."""
     kept = np.argpartition(-values, count - 1, axis=1)[:, :count]
     values, known = np.take_along_axis(values, kept, axis=1), np.take_along_axis(known, kept, axis=1)
     order = np.lexsort((known, -values), axis=1)

@@ -47,21 +47,29 @@ def stability(
     rank_by:
         The score that ranks.
     top:
-        Length of the head of the ranking whose overlap is told.
+        Length of the head of the ranking whose overlap is told; shorter where it would end among equal samples.
     """
     orders = [ordering.order_by(run.trainings, one, rank_by) for one in scores]
     places = [percentile(one[rank_by]) for one in scores]  # (N,) each; equal samples share one
     ranks = np.stack([ordering.ranks(order) for order in orders])  # (R, N)
     pairs = list(combinations(range(len(ranks)), 2))
-    heads = [set(order[:top].tolist()) for order in orders]
+    length = min(_apart(one[rank_by][order], top) for one, order in zip(scores, orders, strict=True))
+    heads = [set(order[:length].tolist()) for order in orders]
     return Stability(
         seeds=tuple(training.seed for training in trainings),
         spearman=float(np.mean([_correlation(places[a], places[b]) for a, b in pairs])),
-        top=len(heads[0]),
-        overlap=float(np.mean([len(heads[a] & heads[b]) / len(heads[a]) for a, b in pairs])),
+        top=length,
+        overlap=float(np.mean([len(heads[a] & heads[b]) / length for a, b in pairs])) if length else float("nan"),
         best=ranks.min(axis=0),
         worst=ranks.max(axis=0),
     )
+
+
+def _apart(ranked: np.ndarray, top: int) -> int:
+    """How many of the first `top` values (N,), best first, end before a group of equals that goes on behind them."""
+    if top >= len(ranked) or ranked[top] != ranked[top - 1]:
+        return min(top, len(ranked))
+    return int(np.flatnonzero(ranked == ranked[top])[0])
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:

@@ -39,10 +39,16 @@ def command(report: Report) -> str:
         if isinstance(value, bool):
             words.append(flag if value else f"--no-{name}")
         elif isinstance(value, list | tuple):
-            words += [flag, ",".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)]
+            words += [flag, ",".join(_word(item) for item in value)]
         else:
-            words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+            words += [flag, _word(value)]
     return shlex.join(words)
+
+
+def _word(value: Any) -> str:
+    """Short, but read again it is the same number: with --resume another one is refused."""
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return repr(value) if isinstance(value, float) and float(short) != value else short
 
 
 def flat(settings: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -50,17 +50,14 @@ class Batch:
         """Some samples of the batch, (P,) int64."""
         if len(chosen) == len(self.labels):
             return self
-        return Batch(
+        return replace(
+            self,
             images=self.images[chosen],
             labels=self.labels[chosen],
             rows=self.rows[chosen],
-            epoch=self.epoch,
             logits=self.logits[chosen],
             loss=self.loss[chosen],
             gradient=None if self.gradient is None else self.gradient[chosen],
-            input_gradient=self.input_gradient,
-            at_once=self.at_once,
-            usual_gradient=self.usual_gradient,
         )
 
 

@@ -136,7 +136,12 @@ def measure(
         def keep(wanted: Sequence[Score], batch: Batch, places: Tensor) -> None:
             there = places.to(device, non_blocking=True)
             for score in wanted:
-                values[score.name][there] = score.measure(batch).float()
+                mine, rows = batch, there
+                if score.least_loss > least:  # another score has a lower bound
+                    above = (~(batch.loss < score.least_loss)).nonzero().squeeze(1)  # (P,)
+                    mine, rows = batch.part(above), there[above]
+                if len(rows):
+                    values[score.name][rows] = score.measure(mine).float()
 
         waiting = torch.empty(0, dtype=torch.int64)  # places that are above the bound and have no gradient yet
         at_once = bool(further)

@@ -16,12 +16,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from ..errors import CurvauditError
 from ..records import EpochRow
 from .access import reading
 from .arrays import growing
 from .commit import SLACK, discard, empty_file, partial_path, real_path, reserve, sync, sync_folder, unwritten
 from .epochs import append_row, committed, room_of
 from .layout import CURVES, LIBRARY, WAITING
+from .texts import describe, said
+
+_KNOWN_BY = ("source_fingerprint", "created_utc")  # of a run, as its epochs say whose they are
 
 
 @dataclass(frozen=True, order=True)
@@ -58,10 +62,12 @@ def write_beside(path: Path, training: int, row: EpochRow) -> None:
         with reading(path) as run:
             measures = run[f"trainings/{training}/measures"]
             names, columns = list(measures), int(run.attrs["n_samples"])
+            known_by = {name: said(run, name) for name in _KNOWN_BY}
         temporary.unlink(missing_ok=True)
         temporary.write_bytes(empty_file())
         reserve(temporary, room_of(row) + SLACK)
         with h5py.File(temporary, "r+", libver=LIBRARY) as file:
+            describe(file, **known_by)
             group = file.create_group(f"trainings/{training}")
             for name in CURVES:
                 growing(group, name, (0,), np.float64)
@@ -78,13 +84,29 @@ def write_beside(path: Path, training: int, row: EpochRow) -> None:
         discard(temporary)
 
 
+def check_belongs(beside: h5py.File, run: h5py.File) -> None:
+    """Tell an epoch from one of another run, whose file was moved or replaced by hand.
+
+    Raises
+    ------
+    CurvauditError
+        It is of another run. The first versions did not say of which.
+    """
+    if any(name in beside.attrs and said(beside, name) != said(run, name) for name in _KNOWN_BY):
+        raise CurvauditError(
+            f"{beside.filename} is an epoch of another run than the one that it lies beside.",
+            "Move it to the run that it belongs to, or delete it.",
+        )
+
+
 def take_in(file: h5py.File, waiting: Sequence[Waiting]) -> None:
     """Add the waiting epochs to a run file that is open for writing; those it has already are left alone."""
     for one in waiting:
         group = file[f"trainings/{one.training}"] if str(one.training) in file["trainings"] else None
-        if group is None or one.number != committed(group) + 1:
-            continue  # of an epoch that is in the run already
         with h5py.File(one.file, "r") as beside:
+            check_belongs(beside, file)
+            if group is None or one.number != committed(group) + 1:
+                continue  # of an epoch that is in the run already
             rows = beside[f"trainings/{one.training}"]
             curves = {name: float(rows[name][0]) for name in CURVES}
             measures = {name: data[0] for name, data in rows["measures"].items()}

@@ -16,7 +16,7 @@ from ..copies import signatures
 from ..errors import CurvauditError, DamagedRun
 from ..records import MeasureInfo, RunInfo, Samples, Skipped, TrainingCurves, TrainingInfo
 from .access import reading
-from .beside import waiting_epochs
+from .beside import check_belongs, waiting_epochs
 from .epochs import committed
 from .layout import ATTEMPTS, CURVES, FORMAT, MAJOR, TYPES, WAITING
 from .run import Run
@@ -97,7 +97,7 @@ def _open_run(path: Path) -> Run:
             samples=samples,
             skipped=_read_skipped(file),
             trainings=tuple(
-                _with_waiting(path, _read_training(trainings[key], int(key), len(samples)))
+                _with_waiting(path, file, _read_training(trainings[key], int(key), len(samples)))
                 for key in sorted(trainings, key=int)
             ),
         )
@@ -205,13 +205,15 @@ def _read_samples(group: h5py.Group) -> Samples:
     )
 
 
-def _with_waiting(path: Path, training: TrainingInfo) -> TrainingInfo:
+def _with_waiting(path: Path, run: h5py.File, training: TrainingInfo) -> TrainingInfo:
     """The training with the epochs that lie beside the run file."""
     curves = {name: [getattr(training.curves, name)] for name in (*CURVES, "number")}
     for one in waiting_epochs(path):
         if one.training != training.index or one.number <= training.epochs:
             continue
         with reading(one.file) as file:
+            check_texts(file)
+            check_belongs(file, run)
             _check_training_types(file[f"trainings/{one.training}"])
             for name, parts in curves.items():
                 parts.append(file[f"trainings/{one.training}/{name}"][:1])

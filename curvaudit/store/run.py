@@ -26,6 +26,15 @@ class Run:
     skipped: tuple[Skipped, ...]
     trainings: tuple[TrainingInfo, ...]
 
+    @property
+    def missing(self) -> int:
+        """How many of the trainings that the scan was to do are not finished."""
+        decays, repeats = self.info.config.get("weight_decay"), self.info.config.get("repeats")
+        planned = len(self.trainings)
+        if isinstance(decays, list) and isinstance(repeats, int):  # other programs may write other settings
+            planned = max(planned, len(decays) * repeats)
+        return planned - sum(training.finished for training in self.trainings)
+
     def training(self, index: int) -> TrainingInfo:
         """One of `trainings`.
 

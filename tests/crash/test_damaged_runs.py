@@ -19,6 +19,7 @@ from curvaudit.errors import CurvauditError, DamagedRun
 from curvaudit.exports import html
 from curvaudit.records import Samples
 from curvaudit.reporting import report
+from curvaudit.rules import unanswered
 from curvaudit.store import open_run
 
 
@@ -104,6 +105,7 @@ def test_damage_in_what_says_what_is_memorized_leaves_the_rest(run_file, last):
     (caveat,) = (caveat for caveat in rest.caveats if "the score correct" in caveat.message)
     assert ("CA203 was not checked" in caveat.message) == last and caveat.unchecked == "damaged"
     assert any(finding.rule.id == "CA203" for finding in rest.findings) == (not last)
+    assert ("CA203" in unanswered(rest)) == last
     assert np.isnan(rest.memorized_share).all()
 
 
