@@ -125,9 +125,9 @@ def find_places(made: Report, base: Path) -> Places:
     # A source with splits is shown as "folder (split)"; the split's folder may be spelt otherwise.
     named, split = made.run.source, ""
     shown = re.fullmatch(r"(.+) \((.+)\)", named, re.DOTALL)
-    sources = [Path(named).expanduser()]
+    sources = [Path(os.path.expanduser(named))]  # a run of somebody else may be of ~somebody
     if shown:
-        sources.append(Path(shown[1]).expanduser())
+        sources.append(Path(os.path.expanduser(shown[1])))
         split = shown[2]
     first = next(iter(made.samples.ids), "")
     for source in sources:

@@ -21,6 +21,7 @@ from types import TracebackType
 import numpy as np
 
 from . import portraits
+from .home import expanded
 from .portraits import Portrait
 from .records import Event, Notice
 
@@ -35,11 +36,14 @@ _FRESH = 7 * 86_400  # seconds for which an entry need not be marked as used aga
 _KEPT_WHEN_FULL = 0.8
 
 
-def default_folder() -> Path:
-    """The folder for curvaudit in the user's cache folder, as the platform has it."""
+def default_folder() -> Path | None:
+    """The folder for curvaudit in the user's cache folder, as the platform has it; None for a user without a home."""
     from platformdirs import user_cache_path
 
-    return user_cache_path("curvaudit", appauthor=False)
+    try:
+        return user_cache_path("curvaudit", appauthor=False).expanduser()
+    except RuntimeError:  # as in containers that run under any number
+        return None
 
 
 @contextmanager
@@ -48,7 +52,7 @@ def opened(folder: str | os.PathLike[str] | None, on_event: Callable[[Event], No
     if folder is None:
         yield None
         return
-    with HashCache(Path(folder).expanduser(), lambda why: on_event(Notice(why, "warning"))) as cache:
+    with HashCache(expanded(folder), lambda why: on_event(Notice(why, "warning"))) as cache:
         yield cache
 
 

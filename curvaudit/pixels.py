@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import CurvauditError
+from .home import expanded
 
 MEMORY_SHARE = 1 / 3  # of the free memory that pixels may take
 DISK_SHARE = 1 / 2  # of the space, free or taken by cached pixels, that cached pixels may take
@@ -75,7 +76,7 @@ def room_for(shape: tuple[int, int, int, int], content: np.ndarray, place: Place
     file = place.scratch
     try:
         if place.cache is not None:
-            folder = place.cache.expanduser() / "pixels"
+            folder = expanded(place.cache) / "pixels"
             folder.mkdir(parents=True, exist_ok=True)
             file = folder / f"{_key(content)}-{shape[1]}x{shape[2]}x{shape[3]}.npy"
             if (buffer := _existing(file, shape)) is not None:

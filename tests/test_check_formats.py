@@ -277,5 +277,6 @@ def test_places_are_found_below_the_folder_that_paths_are_relative_to(tmp_path, 
     assert found("repo/data/train", "elsewhere") == Places()
     assert found("digits", ".") == Places()
     assert found("x" * 5000, ".") == Places()
+    assert found("~nobody-of-this-name/x", ".") == found("~nobody-of-this-name (train)", ".") == Places()
     (tmp_path / "list.csv").touch()
     assert found("list.csv", ".") == Places(file="list.csv")

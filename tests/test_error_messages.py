@@ -184,6 +184,8 @@ TABLE: list[tuple[list[str], str]] = [
     (scan("missing"), "missing"),
     (scan("digit"), "Did you mean digits?"),
     (scan("~nobody-of-this-name/x"), "~nobody-of-this-name"),
+    (scan("small", "--cache", "~nobody-of-this-name"), "~nobody-of-this-name"),
+    (scan("mnist", "--data-dir", "~nobody-of-this-name"), "~nobody-of-this-name"),
     (scan("file.jpg"), "file.jpg"),
     (scan("small", "--image-column", "x"), "--image-column"),
     (scan("empty"), "empty"),

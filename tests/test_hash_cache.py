@@ -297,3 +297,12 @@ def test_commands_say_how_much_they_knew(command, photos, tmp_path, monkeypatch,
     assert "0 of 12 from the cache" in run("--cache", str(tmp_path / "own"))
     assert (tmp_path / "own" / hash_cache.FILE).exists()
     assert "contradict" in run("--cache", "x", "--no-cache")
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch):
+    """As in containers that run under any number."""
+    assert hash_cache.default_folder() is not None
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert hash_cache.default_folder() is None

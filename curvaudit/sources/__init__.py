@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from ..errors import CurvauditError
+from ..home import expanded
 from ..records import Skipped
 from .interface import Source, SourceOptions
 from .together import join
@@ -56,7 +57,8 @@ def load(spec: Any, options: SourceOptions | None = None) -> Source:
     CurvauditError
         There is no such thing, nobody reads it, or it holds nothing to audit.
     """
-    _require_home(spec)
+    if isinstance(spec, (str, os.PathLike)):
+        expanded(spec)  # raises before any module asks
     for module in _modules():
         if module.matches(spec):
             options = options or SourceOptions()
@@ -123,17 +125,6 @@ def ids_are_paths(spec: Any) -> bool | None:
 def names() -> tuple[str, ...]:
     """Known data sets by name, sorted."""
     return tuple(sorted(name for module in _modules() for name in getattr(module, "NAMES", ())))
-
-
-def _require_home(spec: Any) -> None:
-    """`~somebody` needs a home folder."""
-    try:
-        if isinstance(spec, (str, os.PathLike)):
-            Path(spec).expanduser()
-    except RuntimeError as error:
-        raise CurvauditError(
-            f"{os.fspath(spec)} names a home folder that is not known.", "Write the path out, or ./~ for that name."
-        ) from error
 
 
 def _refuse_columns(module: SourceModule, spec: Any, options: SourceOptions) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CurvauditError
+from ..home import expanded
 from . import dataset, folder, splits
 from .interface import Source, SourceOptions
 from .naming import as_text, made_unique
@@ -51,7 +52,7 @@ def load(spec: str, options: SourceOptions) -> Source:
             "ImageNet cannot be downloaded without registration.",
             "Get its archives from image-net.org, then use --data-dir.",
         )
-    data = _open(spec, split, Path(options.data_dir or DEFAULT_DIR).expanduser(), options.download)
+    data = _open(spec, split, expanded(options.data_dir or DEFAULT_DIR), options.download)
     name = spec if options.split is None else f"{spec} ({split})"
     if spec == "imagenet":
         return _imagenet(data, name)
