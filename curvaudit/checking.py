@@ -6,10 +6,9 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 
-from .errors import CurvauditError
+from .errors import CurvauditError, nearest
 from .exports.checks import FORMATS, SHARABLE
 from .gating import check
 from .inspecting import ALL_SPLITS
@@ -85,9 +84,7 @@ def outputs(texts: Iterable[str]) -> tuple[Output, ...]:
     for text in texts:
         name, equals, file = text.partition("=")
         if name not in FORMATS:
-            close = get_close_matches(name, FORMATS, 1, 0.5)
-            hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(FORMATS)}."
-            raise CurvauditError(f"There is no format {name!r}.", hint)
+            raise CurvauditError(f"There is no format {name!r}.", nearest(name, FORMATS))
         if equals and not file:
             raise CurvauditError(f"--format {text} names no file.", f"Write --format {name}=FILE.")
         found.append(Output(name, Path(file) if file else None))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import get_close_matches
+
 
 class CurvauditError(Exception):
     """Something that stops the work, said so that a person can act on it.
@@ -32,3 +35,9 @@ class UnreadableImage(Exception):
 
     It never ends a scan: the caller turns it into a `Skipped` record.
     """
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """The hint for a name that does not exist."""
+    close = get_close_matches(name.lower(), known, 1, 0.5)
+    return f"Did you mean {close[0]}?" if close else f"Choose from {', '.join(known)}."

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from . import decisions as decided
 from . import exports, sources, store
-from .errors import CurvauditError
+from .errors import CurvauditError, nearest
 from .exports import fixed_csv
 from .reporting import report as make_report
 from .whole_file import keep_apart, write_whole
@@ -66,9 +65,7 @@ def export(
         the file exists or cannot be written.
     """
     if to not in TARGETS:
-        close = get_close_matches(to.lower(), TARGETS, 1)
-        hint = f"Did you mean {close[0]}?" if close else f"Choose from {', '.join(TARGETS)}."
-        raise CurvauditError(f"curvaudit does not export to {to!r}.", hint)
+        raise CurvauditError(f"curvaudit does not export to {to!r}.", nearest(to, TARGETS))
     if (decisions is not None) != (to == FIXED):
         raise CurvauditError(
             f"--to {FIXED} and --decisions belong together.",

@@ -13,10 +13,9 @@ from .copies import matching
 from .derived import ranking
 from .derived.memorization import memorizable
 from .errors import CurvauditError
-from .records import Thumbnails
+from .records import EXTREMES, Thumbnails
 
 TOP = 1000  # as many tiles as a contact sheet is made for
-EXTREMES = 10  # lowest and highest a class
 PREVIEWS = 2000  # pictures kept larger than a thumbnail
 _PAIRS = 20_000  # candidates for near-duplicates whose pictures are kept
 

@@ -20,6 +20,7 @@ BLUE, ORANGE, RED, GREEN, GREY = "#2559b0", "#c8620d", "#d91f1f", "#1d6a40", "#8
 COLOURS = (BLUE, ORANGE, GREEN, "#7a3fa0", RED, GREY)
 _DPI = 130
 # Same numbers, same file: names inside an SVG are hashed with this salt, and no date is written.
+_SIDE = 0.62  # inches, of a picture in a sheet
 _STABLE: Any = {"svg.hashsalt": "curvaudit", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 
 
@@ -107,15 +108,10 @@ def planted_histogram(axes: Axes, values: np.ndarray, planted: np.ndarray, name:
         axes.text(0.5, -0.24, told, transform=axes.transAxes, ha="center", va="top", fontsize=8)
 
 
-def sheet(rows: Sequence[Sequence[Picture | None]], titles: Sequence[str] = (), *, side: float = 0.62) -> Figure:
+def sheet(rows: Sequence[Sequence[Picture | None]], titles: Sequence[str] = ()) -> Figure:
     """Pictures in rows, each with its text above, None for an empty place; `titles` name the rows at their left.
 
     One pair of axes for all: hundreds of them would take a minute to lay out.
-
-    Parameters
-    ----------
-    side:
-        Of one picture, in inches.
     """
     require()
     from matplotlib import rc_context
@@ -126,7 +122,7 @@ def sheet(rows: Sequence[Sequence[Picture | None]], titles: Sequence[str] = (), 
     across, down, left = 1.06, 1.48 if captioned else 1.06, 1.8 if titles else 0.06  # in sides
     width, height = left + wide * across, len(rows) * down + 0.06
     with rc_context(_STABLE):
-        figure = Figure(figsize=(width * side, height * side))
+        figure = Figure(figsize=(width * _SIDE, height * _SIDE))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         for number, row in enumerate(rows):

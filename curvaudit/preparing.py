@@ -204,6 +204,7 @@ def _about(job: Job, stock: inventory.Inventory, other: inventory.Inventory | No
 
     from .scores.measure import step_bears_rounding
     from .training.measured import gradient_arithmetic
+    from .training.model import SMALL_INPUT
 
     settings, spec = job.settings, job.source
     on_gpu = plan.device.type == "cuda"
@@ -222,7 +223,7 @@ def _about(job: Job, stock: inventory.Inventory, other: inventory.Inventory | No
             "width": plan.width.value,
             "width_reason": plan.width.reason,
             "channels": plan.channels,
-            "stem": "3x3" if plan.resolution.value <= 64 else "7x7",
+            "stem": "3x3" if plan.resolution.value <= SMALL_INPUT else "7x7",
             "network": "resnet18",
             "device": plan.device.type,
             "precision": "bf16" if plan.bf16 else "float32",

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -168,6 +168,8 @@ class TrainingInfo:
 # --- what a report holds -------------------------------------------------------------
 
 Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)  # the gravest first
+EXTREMES = 10  # lowest and highest of a class that a page shows, as in the paper's figure 3
 
 
 @dataclass(frozen=True)
@@ -313,13 +315,16 @@ class Report:
         """Class name of one row."""
         return self.samples.classes[int(self.samples.labels[row])]
 
+    def near(self, row: int) -> list[int]:
+        """The rows that lie nearest to the network, nearest first; empty where they were not looked for."""
+        return [] if self.neighbours is None else self.neighbours.of(row)
+
     def neighbours_of(self, row: int) -> tuple[SampleRef, ...]:
         """The pictures that lie nearest to the network, nearest first; empty where they were not looked for."""
-        near = [] if self.neighbours is None else self.neighbours.of(row)
         score = self.scores.get(self.rank_by, np.full(len(self.samples), np.nan))
         return tuple(
             SampleRef(self.samples.ids[one], one, self.label(one), int(self.rank[one]), float(score[one]))
-            for one in near
+            for one in self.near(row)
         )
 
     def rules_of(self, row: int) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import exports, findings, gallery, ordering, store
+from . import exports, findings, ordering, store
 from .anonymizing import anonymized
 from .derived import caveats, ranking
 from .derived.damage import ReadableParts
@@ -17,9 +17,20 @@ from .derived.memorization import memorizable
 from .derived.neighbourhood import at_most
 from .derived.stability import averaged, repeats, stability
 from .derived.trajectory import trajectories
-from .errors import CurvauditError, DamagedRun
+from .errors import CurvauditError, DamagedRun, nearest
 from .findings.interface import Evidence
-from .records import Advanced, Caveat, Event, Finding, Neighbours, PhaseStarted, Report, TrainingInfo
+from .records import (
+    EXTREMES,
+    SEVERITIES,
+    Advanced,
+    Caveat,
+    Event,
+    Finding,
+    Neighbours,
+    PhaseStarted,
+    Report,
+    TrainingInfo,
+)
 from .whole_file import write_whole
 
 DEFAULT_FOLDER = "curvaudit-report"
@@ -162,7 +173,9 @@ def _values(run: store.Run, found: dict[str, np.ndarray], rank_by: str, damage: 
             if found
             else "Restore it from a copy, or scan again with --overwrite.",
         )
-    values = ranking.pick(found, rank_by)
+    if rank_by not in found:
+        raise CurvauditError(f"{run.path} has no score {rank_by!r} to rank by.", nearest(rank_by, found))
+    values = found[rank_by]
     if np.isnan(values).all():
         raise CurvauditError(
             f"{run.path}: {rank_by} was not measured, or was no number, in any finished epoch.",
@@ -225,7 +238,7 @@ def _shown(
 ) -> _Shown:
     """`first` are the rows that are looked at first: neighbours of others are looked for as far as time allows."""
     spread = ranking.spread(order).tolist()
-    extremes = ranking.extremes(order, run.samples.labels, gallery.EXTREMES).tolist()
+    extremes = ranking.extremes(order, run.samples.labels, EXTREMES).tolist()
     rows = sorted({*first, *extremes, *spread})
     on_event(PhaseStarted("looking for neighbours", len(run.samples), "pictures"))
     queries = sorted(list(dict.fromkeys([*first, *rows]))[: at_most(len(run.samples))])
@@ -295,7 +308,7 @@ def _choose(run: store.Run, wanted: int | None) -> TrainingInfo:
 
 def _found(all_findings: Sequence[Finding]) -> list[int]:
     """Rows that findings name, those of conflicts and warnings first."""
-    by_weight = sorted(all_findings, key=lambda finding: ("error", "warning", "note").index(finding.rule.severity))
+    by_weight = sorted(all_findings, key=lambda finding: SEVERITIES.index(finding.rule.severity))
     return [sample.index for finding in by_weight for sample in finding.samples if sample.index is not None]
 
 

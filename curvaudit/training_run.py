@@ -255,8 +255,7 @@ class Training:
         measured = self._measure(model, state.epoch)
         if _usable(measured.values.get("gradient")):
             self._gradients.append(_mean(measured.values["gradient"]))
-        correct = measured.values["correct"] > 0  # (N,)
-        self._wrong.append(self._wrong_of(correct))
+        self._wrong.append(self._wrong_of(measured.correct))
         memorized = len(self._wrong[-1]) == 0
         if self.work.processes.first:
             seconds = state.seconds + clock.seconds() - begun
@@ -320,7 +319,7 @@ class Training:
             EpochRow(
                 number=state.epoch,
                 train_loss=state.train_loss,
-                train_accuracy=float((measured.values["correct"] > 0).mean()),
+                train_accuracy=float(measured.correct.mean()),
                 val_loss=measured.validation_mean("loss"),
                 val_curvature=measured.validation_mean("curvature"),
                 learning_rate=state.learning_rate,
@@ -332,7 +331,6 @@ class Training:
 
     def _tell(self, state: Checkpoint, measured: _Measured, seconds: float, memorized: bool) -> None:
         work, recipe, number = self.work, self.work.recipe, state.epoch
-        correct = measured.values["correct"] > 0  # (N,)
         trainings = len(work.settings.trainings)
         # Beyond the schedule only the bound is known: a training ends as soon as all is memorized.
         bound = recipe.epochs if number < recipe.epochs or memorized else recipe.epochs + recipe.extension
@@ -345,8 +343,8 @@ class Training:
                 epoch=number,
                 planned=recipe.epochs,
                 train_loss=state.train_loss,
-                train_accuracy=float(correct.mean()),
-                memorized_share=float(correct[work.memorizable].mean()) if work.memorizable.any() else 1.0,
+                train_accuracy=float(measured.correct.mean()),
+                memorized_share=float(measured.correct[work.memorizable].mean()) if work.memorizable.any() else 1.0,
                 curvature=_mean(measured.values["curvature"]) if "curvature" in measured.values else None,
                 seconds=seconds,
                 seconds_left=left * seconds,
@@ -361,6 +359,12 @@ class _Measured:
     values: Mapping[str, np.ndarray]  # score -> (N,) float32
     validation: Mapping[str, np.ndarray]  # score -> (M,) float32; empty without a second split
     features: np.ndarray | None  # (N, D), in one epoch of a training
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Classified as labelled, (N,) bool."""
+        found: np.ndarray = self.values["correct"] > 0
+        return found
 
     def validation_mean(self, score: str) -> float:
         """NaN where it was not measured."""

@@ -51,13 +51,6 @@ def test_flips_at_the_edges_of_the_bands_are_found():
         assert len(hashing.neighbour_pairs(hashes, 5)) == 0
 
 
-def test_only_the_asked_rows_take_part():
-    hashes = crowded(300, 7)
-    rows = np.random.default_rng(1).choice(300, 120, replace=False)
-    pairs = {tuple(pair) for pair in hashing.neighbour_pairs(hashes, 6, rows).tolist()}
-    assert pairs == {(i, j) for i, j in brute_force(hashes, 6) if {i, j} <= set(rows.tolist())}
-
-
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_hashes_have_no_neighbours(count):
     assert hashing.neighbour_pairs(np.zeros(count, np.uint64), 6).shape == (0, 2)

@@ -4,7 +4,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from made import write_run
 
+import curvaudit
 from curvaudit import gallery, ordering, store
 from curvaudit.derived import ranking, suggestion
 from curvaudit.derived.memorization import memorizable
@@ -95,10 +97,12 @@ def test_ties_go_by_row_and_unmeasured_samples_last():
     assert ordering.ranks(np.array([2, 0, 1])).tolist() == [2, 3, 1]
 
 
-def test_an_unknown_score_is_named_with_the_known_ones():
-    with pytest.raises(CurvauditError, match="beauty") as error:
-        ranking.pick({"loss": np.zeros(1)}, "beauty")
-    assert "loss" in error.value.hint
+@pytest.mark.parametrize(("asked", "said"), [("beauty", "Choose from curvature, gradient, loss"), ("Los", "loss?")])
+def test_an_unknown_score_is_named_with_the_known_ones(tmp_path, asked, said):
+    write_run(tmp_path / "run.h5")
+    with pytest.raises(CurvauditError, match=f"no score '{asked}'") as error:
+        curvaudit.report(tmp_path / "run.h5", rank_by=asked)
+    assert said in error.value.hint
 
 
 def test_consensus_takes_the_score_in_which_a_sample_stands_out_more():

@@ -55,7 +55,7 @@ def distance(a: int, b: int) -> int:
     return (int(a) ^ int(b)).bit_count()
 
 
-def neighbour_pairs(hashes: np.ndarray, radius: int, rows: np.ndarray | None = None) -> np.ndarray:
+def neighbour_pairs(hashes: np.ndarray, radius: int) -> np.ndarray:
     """All pairs of rows whose hashes differ in at most `radius` bits.
 
     Exact, and near-linear for hashes that spread: of four 16-bit bands at least one differs in
@@ -72,8 +72,6 @@ def neighbour_pairs(hashes: np.ndarray, radius: int, rows: np.ndarray | None = N
         (N,) uint64.
     radius:
         Bits, 0 to 7.
-    rows:
-        (M,) int, distinct; look among these rows only. None: all.
 
     Returns
     -------
@@ -87,9 +85,8 @@ def neighbour_pairs(hashes: np.ndarray, radius: int, rows: np.ndarray | None = N
     if not 0 <= radius <= LARGEST_RADIUS:
         raise ValueError(f"radius {radius} is not from 0 to {LARGEST_RADIUS}")
     values = np.asarray(hashes, np.uint64)
-    chosen = np.arange(len(values)) if rows is None else np.sort(np.asarray(rows, np.int64))
-    unique, group = np.unique(values[chosen], return_inverse=True)
-    members = chosen[np.argsort(group, kind="stable")]  # (M,) rows, those of group 0 first
+    unique, group = np.unique(values, return_inverse=True)
+    members = np.argsort(group, kind="stable")  # (N,) rows, those of group 0 first
     sizes = np.bincount(group, minlength=len(unique))
     starts = np.cumsum(sizes) - sizes
     found = [np.zeros((0, 2), np.int64), *_within(members, starts, sizes)]

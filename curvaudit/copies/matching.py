@@ -49,7 +49,7 @@ _SURELY = 0.15
 _CROPPED = 0.02  # of the side: scale or shift beyond is called a crop
 _THUMBNAILS = ("PNG", "WEBP", "JPEG")
 _LARGEST_THUMBNAIL = 512  # px, several times what a scan keeps
-_BLOCK = 512  # pairs at once
+_BLOCK = 512  # pairs at once: 512 × 6 × 32 × 32 × 4 B = 13 MB
 _LOOKED_UP = 1 << 16  # signatures at once
 _THREADS = 8  # at most; each holds some tens of MB
 _BRIGHTER = 0.06  # gain beyond is called a change of brightness

@@ -17,7 +17,6 @@ _LEVELS = ((1.5, 5), (0.6, 4))  # (blur in px, steps): coarse first
 _LARGEST_SCALE, _LARGEST_SHIFT = 0.25, 4.0  # px
 _PLAIN = 4.0  # grey levels
 _COLOURLESS = 2.0  # grey levels of colour beside the grey
-_BLOCK = 512  # pairs at once: 512 × 6 × 32 × 32 × 4 B = 13 MB
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,6 @@ def fit(first: np.ndarray, second: np.ndarray, scale: np.ndarray, coarse: np.nda
     coarse:
         (P,) bool: one of the two has fewer pixels than SIDE, so the finest structure says nothing.
     """
-    if len(first) == 0:
-        nothing = np.zeros(0)
-        return Fit(nothing, nothing, nothing, np.zeros((0, 2)), np.zeros((0, 2)), nothing, nothing, nothing)
-    parts = [
-        _fit(first[s : s + _BLOCK], second[s : s + _BLOCK], scale[s : s + _BLOCK], coarse[s : s + _BLOCK])
-        for s in range(0, len(first), _BLOCK)
-    ]
-    return Fit(*(np.concatenate([getattr(part, name) for part in parts]) for name in Fit.__dataclass_fields__))
-
-
-def _fit(first: np.ndarray, second: np.ndarray, scale: np.ndarray, coarse: np.ndarray) -> Fit:
     start = np.zeros((len(first), 4), np.float32)
     start[:, 0] = start[:, 2] = scale
     first, second = (x.transpose(3, 0, 1, 2).astype(np.float32) for x in (first, second))  # (3, P, SIDE, SIDE)

@@ -7,7 +7,7 @@ from contextlib import suppress
 import numpy as np
 
 from .. import ordering, scores, store
-from ..errors import CurvauditError, DamagedRun
+from ..errors import DamagedRun
 from ..scores import late
 from ..scores.consensus import NAME as CONSENSUS
 from ..scores.consensus import PARTS, consensus
@@ -81,16 +81,3 @@ def orders(run: store.Run, training: int) -> dict[str, np.ndarray]:
     """Rows from the most suspicious down for every score, name -> (N,)."""
     found = reduced(run, training)
     return {name: ordering.order_by(run.trainings, found, name) for name in found}
-
-
-def pick(found: dict[str, np.ndarray], name: str) -> np.ndarray:
-    """The values to rank by.
-
-    Raises
-    ------
-    CurvauditError
-        No such score in this run.
-    """
-    if name not in found:
-        raise CurvauditError(f"This run has no score {name!r} to rank by.", f"Choose one of {', '.join(found)}.")
-    return found[name]

@@ -156,7 +156,7 @@ def run(settings: Settings) -> Outcome:
         chosen = runs.opened(settings.from_runs)
     else:
         data = runs.source(settings, runs.only(settings, "cifar100"))
-        count = settings.samples or (_SMALL if settings.small else None)
+        count = settings.count(_SMALL)
         told = {} if settings.small else {"preset": "paper-cifar"}
         drawn = draw(data, count, settings.seed)
         chosen = runs.trained(

@@ -51,7 +51,7 @@ def run(settings: Settings) -> Outcome:
         chosen = runs.opened(settings.from_runs)
     else:
         name = runs.only(settings, "mnist")
-        count = settings.samples or (_SMALL if settings.small else None)
+        count = settings.count(_SMALL)
         first, split = runs.with_validation(settings, name, count)
         told = {} if settings.small else {"preset": paper.preset(name)}
         chosen = runs.trained(settings, first, "classes", weight_decay=0.0, seed=settings.seed, **told)

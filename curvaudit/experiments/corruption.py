@@ -51,7 +51,7 @@ def run(settings: Settings) -> Outcome:
     trainings: list[dict[str, Cell]] = []
     for number, name in enumerate(names):
         data = runs.source(settings, name)
-        drawn = draw(data, settings.samples or (_SMALL if settings.small else None), settings.seed)
+        drawn = draw(data, settings.count(_SMALL), settings.seed)
         for noise in settings.noise:
             file = f"corruption-{number}-{noise}"
             told: dict[str, Any] = {"device": settings.device, "workers": settings.workers, "epochs": settings.epochs}

@@ -59,7 +59,7 @@ def run(settings: Settings) -> Outcome:
         chosen = runs.opened(settings.from_runs)
     else:
         data = runs.source(settings, runs.only(settings, "cifar100"))
-        count = settings.samples or (_SMALL if settings.small else None)
+        count = settings.count(_SMALL)
         told = {} if settings.small else {"preset": "paper-cifar"}
         drawn = _with_conflicts(data, count, settings.seed)
         chosen = runs.trained(settings, drawn, "duplicates", weight_decay=(0.0, 1e-4), seed=settings.seed, **told)

@@ -76,7 +76,7 @@ def run(settings: Settings) -> Outcome:
         chosen = runs.opened(settings.from_runs)
     else:
         name = runs.only(settings, "mnist" if settings.small else "cifar100")
-        data, split = runs.with_validation(settings, name, settings.samples or (_SMALL if settings.small else None))
+        data, split = runs.with_validation(settings, name, settings.count(_SMALL))
         told = {"probes": 1, "epochs": _EPOCHS} if settings.small else {}
         chosen = runs.trained(
             settings, data, "dynamics", validation=split, preset=paper.preset(name), curvature_every=1,

@@ -49,6 +49,10 @@ class Settings:
         """Whether the experiment must run on two cores in minutes."""
         return self.scale == "small"
 
+    def count(self, small: int) -> int | None:
+        """How many samples to take: those asked for, at small scale `small`, otherwise all."""
+        return self.samples or (small if self.small else None)
+
 
 @dataclass(frozen=True)
 class Experiment:

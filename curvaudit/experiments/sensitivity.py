@@ -59,7 +59,7 @@ def run(settings: Settings) -> Outcome:
         raise CurvauditError("sensitivity takes one of --rates.", "Run it once for each.")
     require_seeds(settings.seed, 2)  # the base and another seed
     name = runs.only(settings, "mnist" if settings.small else "cifar100")
-    data = draw(runs.source(settings, name), settings.samples or (_SMALL if settings.small else None), settings.seed)
+    data = draw(runs.source(settings, name), settings.count(_SMALL), settings.seed)
     stock = take(data, threads(settings.workers), lambda done: None)
     rate = settings.rates[0] if settings.rates else _RATE
     errors = plant_all(stock.samples, [(rate, settings.seed)], "uniform")[0]

@@ -72,9 +72,9 @@ def spirals(each: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndar
     return np.concatenate(points).astype(np.float32), np.repeat([0, 1], each)
 
 
-def smoothed(values: np.ndarray, width: int = 5) -> np.ndarray:
-    """Running mean over `width` epochs, (E,), shorter at the ends."""
-    kernel = np.ones(min(width, len(values)))
+def smoothed(values: np.ndarray) -> np.ndarray:
+    """Running mean over five epochs, (E,), shorter at the ends."""
+    kernel = np.ones(min(5, len(values)))
     return np.convolve(values, kernel, "same") / np.convolve(np.ones(len(values)), kernel, "same")
 
 

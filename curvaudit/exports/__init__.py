@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 
-from ..errors import CurvauditError
+from ..errors import CurvauditError, nearest
 from ..records import Report
 from . import cleanlab_csv, fiftyone_json, findings_json, html, ranking_csv, ranking_parquet
 
@@ -39,7 +38,5 @@ def render_all(report: Report, formats: Sequence[str] = DEFAULT_FORMATS) -> dict
         raise CurvauditError("No format is named.", f"Choose from {', '.join(EXPORTS)}.")
     for name in formats:
         if name not in EXPORTS:
-            close = get_close_matches(name.lower(), EXPORTS, 1)
-            hint = f"Did you mean {close[0]}?" if close else f"The formats are {', '.join(EXPORTS)}."
-            raise CurvauditError(f"There is no report format {name!r}.", hint)
+            raise CurvauditError(f"There is no report format {name!r}.", nearest(name, EXPORTS))
     return {EXPORTS[name][0]: EXPORTS[name][1](report) for name in formats}

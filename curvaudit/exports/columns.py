@@ -46,7 +46,7 @@ def columns(report: Report) -> Iterator[Column]:
         yield Column("rank_best", "whole", report.stability.best[order])
         yield Column("rank_worst", "whole", report.stability.worst[order])
     if (near := report.neighbours) is not None:
-        yield Column("neighbours", "rows", [near.of(row) or None for row in rows])
+        yield Column("neighbours", "rows", [report.near(row) or None for row in rows])
         yield Column("neighbours_alike", "number", np.array([near.alike(row, labels) for row in rows], float))
     for name, texts in samples.columns.items():
         yield Column(f"meta:{name}", "text", [texts[row] for row in rows])

@@ -23,7 +23,7 @@ def embedded(report: Report, rows: Sequence[int], first: Sequence[int]) -> dict[
     chosen = {row: report.thumbnails[row] for row in rows if row in report.thumbnails}
     left = BUDGET - sum(map(len, chosen.values()))
     for row in first:
-        better = {other: report.thumbnails[other] for other in _near(report, row) if other in report.thumbnails}
+        better = {other: report.thumbnails[other] for other in report.near(row) if other in report.thumbnails}
         better = {other: content for other, content in better.items() if other not in chosen}
         if row in chosen and row in report.previews:
             better[row] = report.previews[row]
@@ -32,7 +32,3 @@ def embedded(report: Report, rows: Sequence[int], first: Sequence[int]) -> dict[
             left -= cost
             chosen |= better
     return chosen
-
-
-def _near(report: Report, row: int) -> list[int]:
-    return report.neighbours.of(row) if report.neighbours is not None else []

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..records import Finding, Neighbours, Report, Skipped
+from ..records import SEVERITIES, Finding, Neighbours, Report, Skipped
 from ..utf8 import valid
 from .chosen import chosen_training
 
@@ -81,7 +81,7 @@ def summary(report: Report) -> dict[str, Any]:
         "rank_by": report.rank_by,
         "stability": _stability(report),
         "findings_by_rule": dict(sorted(by_rule.items())),
-        "findings_by_severity": {name: by_severity[name] for name in ("error", "warning", "note")},
+        "findings_by_severity": {name: by_severity[name] for name in SEVERITIES},
         "caveats": [{"severity": caveat.severity, "message": caveat.message} for caveat in report.caveats],
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from ..records import Finding, Report, Rule
+from ..records import EXTREMES, SEVERITIES, Finding, Report, Rule
 from ..rules import CONFLICTS, ORDER, RULES, unanswered
 from ..scores import DERIVED
 from ..utf8 import encoded
@@ -23,7 +23,6 @@ from .tiles import Tile, Tiles, distance_in_words
 from .tiles import style as picture_style
 from .verdict import verdict
 
-EXTREMES = 10  # lowest and highest of a class, as in the paper's figure 3
 _OPEN = 24  # findings of one rule that stand open; conflicts all do
 _LISTED = 200  # findings of one rule on the page; findings.json has all
 _GROUP = 24  # pictures of one finding on the page
@@ -111,7 +110,7 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
         "config": report.run.config,
         "verdict": verdict(report, counts),
         "counts": counts,
-        "caveats": sorted(report.caveats, key=lambda caveat: ("error", "warning", "note").index(caveat.severity)),
+        "caveats": sorted(report.caveats, key=lambda caveat: SEVERITIES.index(caveat.severity)),
         "sections": sections,
         "clean": [RULES[id] for id in ORDER if not counts[id] and id not in unseen],
         "unseen": [RULES[id] for id in ORDER if id in unseen and not counts[id]],

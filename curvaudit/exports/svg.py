@@ -187,8 +187,8 @@ def _air(value: float) -> float:
     return max(0.5, 1e-6 * abs(value))
 
 
-def _round_values(low: float, high: float, count: int = 5) -> list[float]:
-    rough = (high - low) / count
+def _round_values(low: float, high: float) -> list[float]:
+    rough = (high - low) / 5
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(unit * m for m in (1, 2, 5, 10) if unit * m >= rough * 0.999)
     # Multiplying by the whole number, not adding steps, keeps 0.3 from becoming 0.30000000000000004.

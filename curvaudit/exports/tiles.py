@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..records import Finding, Report, Samples
+from ..records import SEVERITIES, Finding, Report, Samples
 from ..rules import CONFLICTS, ORDER
 from .chosen import chosen_training
 from .embedded import embedded
@@ -93,8 +93,7 @@ class Tiles:
     def pictures(self) -> dict[int, bytes]:
         """Row -> encoded picture, for the page with the tiles made so far."""
         sheet = self.sheet_rows()
-        weight = ("error", "warning", "note")
-        found = sorted(self._report.findings, key=lambda finding: weight.index(finding.rule.severity))
+        found = sorted(self._report.findings, key=lambda finding: SEVERITIES.index(finding.rule.severity))
         named = [sample.index for finding in found for sample in finding.samples if sample.index in self._made]
         first = dict.fromkeys(row for row in (*sheet[:_FIRST], *named, *sheet, *self._made) if row is not None)
         return embedded(self._report, sorted(self._made), list(first))
@@ -129,7 +128,7 @@ class Tiles:
     def _looks(self, row: int) -> tuple[str, str]:
         """The other label that more than half of the neighbours carry, and how many do."""
         report = self._report
-        near = report.neighbours.of(row) if report.neighbours is not None else []
+        near = report.near(row)
         if not near:
             return "", ""
         label, count = Counter(report.samples.labels[near].tolist()).most_common(1)[0]

@@ -5,8 +5,6 @@ Pictures that lie close in it look alike to the network, whatever their labels s
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -39,7 +37,6 @@ def features(
     *,
     batch_size: int,
     device: torch.device,
-    on_batch: Callable[[int], None] | None = None,
 ) -> np.ndarray:
     """Input of the last linear layer, (N, D) float16, D at most 64.
 
@@ -70,8 +67,6 @@ def features(
             if projection is not None:
                 values = values @ projection  # (B, D)
             found[start : start + len(part)] = values.clamp(-_LARGEST, _LARGEST).cpu().numpy()
-            if on_batch is not None:
-                on_batch(len(part))
     finally:
         hook.remove()
     return found
