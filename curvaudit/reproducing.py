@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def reproduce(
     folder = Path(out) if out is not None else Path(DEFAULT_FOLDER) / experiment
     told = _told(chosen, folder, scale, on_event, settings)
     plots.require()
-    _make_room(folder, overwrite)
+    earlier = _make_room(folder, overwrite)
     begun = clock.seconds()
     outcome = chosen.run(told)
     result = Reproduction(
@@ -93,6 +93,7 @@ def reproduce(
         created_utc=clock.now_utc(),
         outcome=outcome,
     )
+    _remove(folder, earlier)
     for name, content in reproductions.render_all(result).items():
         write_whole(folder / name, content, "Choose another folder with -o.")
     return result
@@ -136,8 +137,8 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str | float | os.PathLike) else tuple(value)
 
 
-def _make_room(folder: Path, overwrite: bool) -> None:
-    """Say what is wrong with the output before hours of work, not after."""
+def _make_room(folder: Path, overwrite: bool) -> list[str]:
+    """Say what is wrong with the output before hours of work, not after; the names of what an earlier result left."""
     if (folder / reproductions.PAGE).exists() and not overwrite:
         raise CurvauditError(
             f"{folder} holds an earlier result ({reproductions.PAGE}).",
@@ -145,18 +146,28 @@ def _make_room(folder: Path, overwrite: bool) -> None:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Figures of an earlier one beside new run files would mislead. Nothing but what it names: the folder
-        # may hold pictures and tables of others.
-        for name in _earlier(folder):
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return _earlier(folder)
+
+
+def _remove(folder: Path, names: Sequence[str]) -> None:
+    """Figures and tables of an earlier result would mislead; only once there is a new one."""
+    try:
+        for name in names:
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise CurvauditError(
-            f"The folder {folder} cannot be written: {error.strerror or error}.", "Choose another folder with -o."
-        ) from error
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> CurvauditError:
+    return CurvauditError(
+        f"The folder {folder} cannot be written: {error.strerror or error}.", "Choose another folder with -o."
+    )
 
 
 def _earlier(folder: Path) -> list[str]:
-    """Names of the files that an earlier result left."""
+    """Nothing but what it names: the folder may hold pictures and tables of others."""
     try:
         said = json.loads((folder / reproductions.NUMBERS).read_bytes())
         if said["schema"] != reproductions.SCHEMA:

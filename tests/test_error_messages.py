@@ -267,6 +267,7 @@ TABLE: list[tuple[list[str], str]] = [
     (scan("small", "--resume", "-o", "cut.h5"), "cut.h5 is damaged"),
     (scan("small", "--resume", "-o", "run.h5", "--width", "4"), "other settings"),
     (["check", "run.h5", "--format", "json=run.h5"], "run.h5 is read here"),
+    (["check", "small", "--format", "json=file.jpg"], "file.jpg is a picture"),
     # report, info
     (["report"], "curvaudit.h5"),
     (["report", "text.h5"], "text.h5"),

@@ -614,6 +614,10 @@ def test_an_earlier_result_is_not_replaced_unasked(tmp_path):
     for name in ("mine.png", "mine.csv"):
         (tmp_path / "s" / name).write_text("of somebody else")
     (tmp_path / "s" / "spiral-panel.svg").write_text("of an earlier result")
+    kept = {path.name: path.read_bytes() for path in (tmp_path / "s").iterdir()}
+    with pytest.raises(CurvauditError, match="too large"):  # it stays until there is another one
+        curvaudit.reproduce("spiral", tmp_path / "s", seed=2**63 - 1, overwrite=True)
+    assert kept == {path.name: path.read_bytes() for path in (tmp_path / "s").iterdir()}
     curvaudit.reproduce("spiral", tmp_path / "s", seeds=1, epochs=1, overwrite=True)
     assert (tmp_path / "s" / "mine.png").read_text() == (tmp_path / "s" / "mine.csv").read_text() == "of somebody else"
     assert (tmp_path / "s" / "spiral-panel.svg").read_bytes().startswith(b"<?xml")

@@ -22,3 +22,7 @@ def test_what_is_read_is_not_written(tmp_path):
     keep_apart([None, tmp_path / "new.json"], [str(tmp_path / "labels.csv"), None, "mnist", tmp_path])
     with pytest.raises(CurvauditError, match=r"link\.csv is read here"):
         keep_apart([tmp_path / "link.csv"], ["mnist", str(tmp_path / "labels.csv")])
+    (tmp_path / "001.JPG").write_bytes(b"a picture of the data set")
+    keep_apart([tmp_path / "002.jpg"], [])
+    with pytest.raises(CurvauditError, match=r"001\.JPG is a picture"):
+        keep_apart([tmp_path / "001.JPG"], [str(tmp_path)])
