@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -106,6 +107,11 @@ def settings_from(given: Mapping[str, Any]) -> ScanSettings:
             raise CurvauditError(f"{name} is None.", "Give a value, or leave it out.")
     for name in _WHOLE & set(values):
         require_whole(name, values[name])
+    for name in _TEXT & set(values):
+        if not isinstance(values[name], str | None):
+            raise CurvauditError(f"{name} {values[name]!r} is no text.", "Give a text, or leave it out.")
+    if values.get("data_dir") is not None:
+        values["data_dir"] = os.fspath(values["data_dir"])
     for name in ("lr", "step"):
         if not (values.get(name) is None or _is_number(values[name])):
             raise CurvauditError(f"{name} {values[name]!r} is not a number.", "Give a positive number.")
@@ -114,7 +120,7 @@ def settings_from(given: Mapping[str, Any]) -> ScanSettings:
         if not all(_is_number(value) for value in each):
             raise CurvauditError(f"weight_decay {decay!r} is not one number or several.", "For example (0, 1e-4).")
         values["weight_decay"] = tuple(float(value) for value in each)
-    for name in ("resolution", "width"):
+    for name in ("resolution", "width", "device"):
         if name in values:
             values[name] = str(values[name])
     settings = ScanSettings(**values)
@@ -122,6 +128,7 @@ def settings_from(given: Mapping[str, Any]) -> ScanSettings:
     return settings
 
 
+_TEXT = frozenset({"split", "validation", "image_column", "label_column", "preset", "precision"})
 _WHOLE = frozenset({"epochs", "batch_size", "seed", "repeats", "curvature_every", "probes", "workers", "max_pixels"})
 
 

@@ -574,6 +574,10 @@ ELSEWHERE = {
     ): "test_scan_options.py::test_settings_of_another_type_are_told_before_anything_is_read",
     (
         "scan_settings",
+        "{name} {values[name]!r} is no text",
+    ): "test_scan_options.py::test_settings_of_another_type_are_told_before_anything_is_read",
+    (
+        "scan_settings",
         "{name} {values[name]!r} is not a number",
     ): "test_scan_options.py::test_settings_of_another_type_are_told_before_anything_is_read",
     (

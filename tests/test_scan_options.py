@@ -113,6 +113,8 @@ def test_paper_presets_scan_with_ten_probes(preset, every, augmentation, image_f
         ({"weight_decay": None}, "weight_decay is None"),
         ({"seed": None}, "seed is None"),
         ({"repeats": None}, "repeats is None"),
+        ({"split": 3}, "split 3 is no text"),
+        ({"preset": ["fast"]}, "preset \\['fast'\\] is no text"),
         ({"seed": 2**63 - 1, "repeats": 2}, "--seed 9223372036854775807 is too large"),
     ],
 )
