@@ -112,8 +112,8 @@ def _inspect(
     stock = take(loaded)
     others, lost = _others(source, against, options, take)
     skipped = stock.skipped + lost
-    # What lies beside the splits is beside each of them: the first one has named it.
-    known = {item for item in stock.skipped if item.id.startswith("../")}
+    # What lies beside the splits is beside each of them, and what is in none is missing from each: told once.
+    known = {item for item in stock.skipped if item.id.startswith("../") or item.kind == "doubtful"}
     skipped += tuple(
         replace(item, id=f"{name}: {item.id}") for name, other in others for item in other.skipped if item not in known
     )

@@ -162,7 +162,10 @@ def take(
 def _require(source: Source, kept: Sequence[int], skipped: Sequence[Skipped], least_classes: int) -> None:
     """Raises CurvauditError where too little is left to audit."""
     if not kept:
-        why = f" ({skipped[0].id}: {skipped[0].reason})" if skipped else ""
+        # Clutter comes first, and is not why.
+        told = [item for item in skipped if item.kind == "unreadable"] or skipped
+        others = f", and {len(told) - 1} more" if len(told) > 1 else ""
+        why = f" ({told[0].id}: {told[0].reason}{others})" if told else ""
         raise CurvauditError(
             f"{source.name} holds no readable picture{why}.",
             "Check that it is a folder of classes (class/image.jpg), or a file that holds or names pictures.",

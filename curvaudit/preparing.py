@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 _LOOKED_AT = 32  # pictures, before all are read
+_DOUBTS = 3  # that are told before a training; the report has all
 
 
 class Scratch:
@@ -183,6 +184,8 @@ def _announce(plan: _Plan, skipped: Sequence[Skipped], on_event: Callable[[Event
     if unreadable:
         files = "1 unreadable file is" if unreadable == 1 else f"{unreadable} unreadable files are"
         on_event(Notice(f"{files} left out and reported as CA301", "warning"))
+    for item in [item for item in skipped if item.kind == "doubtful"][:_DOUBTS]:
+        on_event(Notice(f"{item.id}: {item.reason}", "warning"))
 
 
 def _require_another_split(stock: inventory.Inventory, other: inventory.Inventory, split: str | None) -> None:

@@ -24,17 +24,21 @@ _NUMBERED = re.compile(r"(?: \(\d+\))?")
 # --- what a source holds -------------------------------------------------------------
 
 
+SkippedKind = Literal["unreadable", "ignored", "doubtful"]
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """One thing in the source that is not audited, and why.
 
     `unreadable` becomes finding CA301; `ignored` (operating-system clutter, files outside
-    any class folder) is only listed, so that nothing goes missing without a word.
+    any class folder) is only listed, so that nothing goes missing without a word. `doubtful` may have been meant
+    otherwise than it was taken, which a person must say: data in no split, a split that was taken for a class.
     """
 
     id: str
     reason: str
-    kind: Literal["unreadable", "ignored"] = "unreadable"
+    kind: SkippedKind = "unreadable"
 
 
 @dataclass(frozen=True)
@@ -217,7 +221,7 @@ class Finding:
 # a training that is not over, candidate pairs whose pictures are not kept, scores that are no numbers, no epoch that
 # could judge labels; no training, nothing to compare with.
 Unchecked = Literal[
-    "unreadable", "damaged", "unfinished", "unverified", "unscored", "unjudged", "untrained", "uncompared"
+    "unreadable", "damaged", "unfinished", "unverified", "unscored", "unjudged", "untrained", "uncompared", "layout"
 ]
 
 

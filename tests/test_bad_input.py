@@ -153,7 +153,7 @@ def test_hostile_names_arrive_as_text_in_every_export(report, tmp_path):
     assert {row["id"] for row in rows} == set(report.samples.ids)
     document = json.loads((tmp_path / "findings.json").read_text())
     assert document["summary"]["samples"] == len(report.samples)
-    assert document["summary"]["skipped"] == {"unreadable": len(UNREADABLE) + 1, "ignored": 3}
+    assert document["summary"]["skipped"] == {"unreadable": len(UNREADABLE) + 1, "ignored": 3, "doubtful": 0}
 
 
 def test_every_score_of_every_sample_is_a_number(report):

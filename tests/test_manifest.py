@@ -112,7 +112,7 @@ def test_the_split_column_chooses_rows_but_not_classes(image_folder, tmp_path):
     assert train.source.name.endswith("m.csv (Train)") and len(train.samples) == 4
     assert train.samples.classes == ("a", "b", "c")
     assert "split" not in train.samples.columns
-    assert [(item.id, item.kind) for item in train.skipped] == [("line 15", "ignored")]
+    assert [(item.id, item.kind) for item in train.skipped] == [("line 15", "doubtful")]
     assert len(take(path, split="validation").samples) == 4
     assert len(take(path, split="test").samples) == 5
     with pytest.raises(CurvauditError, match="fold3") as caught:

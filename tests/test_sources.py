@@ -1,6 +1,7 @@
 """Where pictures come from: folders, standard sets, digits, data sets from Python."""
 
 import os
+import shutil
 import socket
 from collections import UserDict
 from pathlib import Path
@@ -13,6 +14,8 @@ from PIL import Image
 
 import curvaudit
 from curvaudit.errors import CurvauditError, UnreadableImage
+from curvaudit.policy.definition import FailOn, Policy
+from curvaudit.records import Notice
 from curvaudit.sources import SourceOptions, load, names, splits
 
 
@@ -103,11 +106,69 @@ def test_links_are_followed_once(tmp_path):
 
 
 def test_hidden_folders_are_no_classes_but_are_listed(tmp_path):
-    put(tmp_path, "a/1.png", "b/1.png", ".cache/1.png", "__MACOSX/a/1.png", "a/.ipynb_checkpoints/1.png")
+    put(
+        tmp_path,
+        "a/1.png",
+        "b/1.png",
+        ".cache/1.png",
+        "__MACOSX/a/1.png",
+        "a/.ipynb_checkpoints/1.png",
+        "a/.thumbnails/1.png",
+    )
     source = load(tmp_path)
     assert source.classes == ("a", "b") and len(source.ids) == 2
-    assert {item.id for item in source.skipped} == {".cache", "__MACOSX", "a/.ipynb_checkpoints"}
+    assert {item.id for item in source.skipped} == {".cache", "__MACOSX", "a/.ipynb_checkpoints", "a/.thumbnails"}
     assert all(item.reason and item.kind == "ignored" for item in source.skipped)
+
+
+@pytest.mark.parametrize(
+    ("folders", "doubtful"),
+    [
+        # A split taken for a class, for it stands beside something else; a class of that name has no classes in it.
+        (["train/cat", "train/dog", "unlabeled"], {"train"}),
+        (["train/cat", "train/dog", "car/cat", "car/dog"], {"train"}),
+        (["train", "car", "bus"], set()),
+        (["train/steam", "car", "bus"], set()),
+        # Folds above the classes; parts of a series that hold other things are classes.
+        (["fold1/cat", "fold1/dog", "fold2/cat", "fold2/dog"], {"fold1", "fold2"}),
+        (["fold1/cat", "fold1/dog", "fold2/cow", "fold2/dog"], set()),
+        (["part1", "part2"], set()),
+        (["cat/2021", "cat/2022", "dog/2021", "dog/2022"], set()),
+        # Beside the splits: the same classes are data, anything else is not.
+        (["train/cat", "train/dog", "test/cat", "test/dog", "raw/cat"], {"../raw"}),
+        (["train/cat", "train/dog", "test/cat", "test/dog", "scripts/old", ".git/cat"], set()),
+        (["train/cat", "train/dog", "dev/cat", "dev/dog"], set()),
+    ],
+)
+def test_what_may_have_been_meant_otherwise_is_said(tmp_path, folders, doubtful):
+    put(tmp_path, *(f"{folder}/1.png" for folder in folders))
+    found = {item.id: item for item in load(tmp_path).skipped if item.kind == "doubtful"}
+    assert set(found) == doubtful
+    assert all("cat" in item.reason for item in found.values())
+
+
+def test_a_source_that_may_be_meant_otherwise_is_no_clean_one(tmp_path, image_folder):
+    (image_folder / "train").mkdir()
+    for name in ("circle", "square"):
+        shutil.copytree(image_folder / name, image_folder / "train" / name)
+    report = curvaudit.inspect(image_folder)
+    (gap,) = curvaudit.check(report, fail_on="none").gaps
+    assert gap.kind == "layout" and "train (taken for a class, but it holds the folders circle, square" in gap.message
+    accepting = Policy(accept_incomplete=frozenset({"layout"}), fail_on=FailOn(None))
+    assert curvaudit.check(report, policy=accepting).clean
+    told = []
+    curvaudit.scan(image_folder, tmp_path / "run.h5", epochs=1, width=4, device="cpu", on_event=told.append)
+    notices = [event.message for event in told if isinstance(event, Notice)]
+    assert any(message.startswith("train: taken for a class") for message in notices)
+    assert "layout" in {gap.kind for gap in curvaudit.check(curvaudit.report(tmp_path / "run.h5")).gaps}
+
+
+def test_what_makes_a_folder_unreadable_is_named_not_the_clutter_beside_it(tmp_path):
+    for name in ("README.md", "cat/0.jpg", "cat/1.jpg", "dog/0.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(CurvauditError, match=r"no readable picture \(cat/0.jpg: not an image .*, and 2 more\)"):
+        curvaudit.inspect(tmp_path)
 
 
 @pytest.mark.parametrize("above", ["", "train"])

@@ -62,6 +62,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     config, samples = run.info.config, run.samples
     counts = np.bincount(samples.labels, minlength=len(samples.classes))
     unreadable = sum(item.kind == "unreadable" for item in run.skipped)
+    ignored = sum(item.kind == "ignored" for item in run.skipped)
     area = samples.width.astype(np.int64) * samples.height
     smallest, largest = (
         f"{samples.width[row]}×{samples.height[row]}" for row in (int(area.argmin()), int(area.argmax()))
@@ -77,7 +78,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("source", f"{run.info.source}"),
         ("made", f"{run.info.created_utc} by {run.info.created_by}"),
         ("samples", f"{len(samples):,} in {len(samples.classes):,} classes, {each} a class, {size}"),
-        ("left out", f"{unreadable:,} unreadable, {len(run.skipped) - unreadable:,} ignored"),
+        ("left out", f"{unreadable:,} unreadable, {ignored:,} ignored"),
         (
             "network",
             f"resnet18, width {config.get('width')}, input {config.get('resolution')} px, "

@@ -69,12 +69,14 @@ def summary(report: Report) -> dict[str, Any]:
     by_severity = Counter(finding.rule.severity for finding in report.findings)
     unreadable = [item for item in report.skipped if item.kind == "unreadable"]
     ignored = [item for item in report.skipped if item.kind == "ignored"]
+    doubtful = [item for item in report.skipped if item.kind == "doubtful"]
     return {
         "samples": len(report.samples),
         "classes": len(report.samples.classes),
-        "skipped": {"unreadable": len(unreadable), "ignored": len(ignored)},
+        "skipped": {"unreadable": len(unreadable), "ignored": len(ignored), "doubtful": len(doubtful)},
         "unreadable": _skipped(unreadable),
         "ignored": _skipped(ignored),
+        "doubtful": _skipped(doubtful),
         "memorized": training.memorized if training else None,
         "finished": training.finished if training else None,
         "epochs": training.epochs if training else 0,

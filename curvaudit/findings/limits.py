@@ -11,6 +11,7 @@ from ..records import Caveat
 from .interface import Evidence
 
 _SHOWN = 3
+_OTHERWISE = "If so, name the folder or the split that is meant, or rename; a manifest can say it all."
 
 
 def limits(evidence: Evidence) -> tuple[Caveat, ...]:
@@ -20,6 +21,11 @@ def limits(evidence: Evidence) -> tuple[Caveat, ...]:
     if unreadable:
         files = "1 file" if unreadable == 1 else f"{unreadable} files"
         found.append(Caveat("error", f"{files} could not be read and audited (CA301 says why).", "unreadable"))
+    doubtful = [f"{item.id} ({item.reason})" for item in evidence.skipped if item.kind == "doubtful"]
+    if doubtful:
+        more = f", and {len(doubtful) - _SHOWN} more" if len(doubtful) > _SHOWN else ""
+        message = f"The source may be meant otherwise than it was read: {'; '.join(doubtful[:_SHOWN])}{more}."
+        found.append(Caveat("warning", f"{message} {_OTHERWISE}", "layout"))
     if not len(evidence.samples.signature):
         message = (
             "The run keeps no signatures: near-duplicates were looked for by perceptual hashes alone, which miss "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ _CLUTTER_FOLDERS = {
     "$recycle.bin": "Windows recycle bin",
     "system volume information": "Windows system folder",
 }
+_FOLD = re.compile(r"(fold|split|part|batch|chunk)[-_ ]?\d+", re.IGNORECASE)
+_SHOWN = 3  # names
 _HINT = "Labels come from folder names: put the pictures into class/image.jpg."
 
 
@@ -69,6 +72,9 @@ class _Listing:
 
     def ignore(self, identity: str, reason: str) -> None:
         self.skipped.append(Skipped(identity, reason, "ignored"))
+
+    def doubt(self, identity: str, reason: str) -> None:
+        self.skipped.append(Skipped(identity, reason, "doubtful"))
 
     def leave(self, identity: str, path: str, reason: str) -> None:
         """What is no folder where folders are expected; one that cannot be reached may have been a class or a split."""
@@ -112,6 +118,7 @@ def load(spec: str | Path, options: SourceOptions) -> FolderSource:
         else:
             folders.append(entry)
     _require_classes(root, folders, listing, options.least_classes)
+    _doubt(folders, listing)
     classes = made_unique([as_text(folder.name) for folder in folders])
     for label, (name, folder) in enumerate(zip(classes, folders, strict=True)):
         _list_class(Path(folder.path), name, label, listing)
@@ -160,28 +167,52 @@ def _choose_split(given: Path, wanted: str | None, listing: _Listing) -> tuple[s
         if os.path.isdir(entry.path) and not _is_no_class(entry.name) and not is_output(Path(entry.path))
     ]
     named = [name for name in folders if name.lower() in splits.SPLITS]
-    divided = {splits.meaning(name) for name in named if _has_folders(given / name)}
+    divided = {splits.meaning(name) for name in named if _folders(given / name)}
     # A class may be called "test" or "train". Splits are splits where they hold folders and
     # nothing but splits is there, or at least two of them.
     if not divided or (len(named) < len(folders) and len(divided) < 2):
         splits.refuse(wanted, shown, "give a folder with train/ val/ test/ above the classes")
         return None, given
     chosen = splits.choose(named, wanted, shown)
+    classes = set().union(*(_folders(given / name) for name in named))
     for entry in entries:
-        if entry.name not in named:
-            listing.leave(f"../{as_text(entry.name)}", entry.path, "beside the splits, not inside a class folder")
+        if entry.name in named:
+            continue
+        identity = f"../{as_text(entry.name)}"
+        if entry.name in folders and (same := sorted(_folders(given / entry.name) & classes)):
+            listing.doubt(identity, f"no split is called so, but it holds {_some(same)}: it was not searched")
+        else:
+            listing.leave(identity, entry.path, "beside the splits, not inside a class folder")
     return chosen, given / chosen
+
+
+def _doubt(folders: list[os.DirEntry[str]], listing: _Listing) -> None:
+    """Say where splits or folds may have been taken for classes: all copies would carry the same label."""
+    inside = {entry.name: _folders(Path(entry.path)) for entry in folders}
+    alike = len(inside) > 1 and len(set(map(frozenset, inside.values()))) == 1
+    folds = alike and all(_FOLD.fullmatch(name) for name in inside)
+    for name, inner in inside.items():
+        if len(inner) > 1 and (folds or name.lower() in splits.SPLITS):
+            what = "a fold" if folds else "a split"
+            listing.doubt(as_text(name), f"taken for a class, but it holds {_some(sorted(inner))}, as {what} does")
 
 
 def _is_no_class(name: str) -> bool:
     return name.startswith(".") or name.lower() in _CLUTTER_FOLDERS
 
 
-def _has_folders(folder: Path) -> bool:
+def _folders(folder: Path) -> set[str]:
+    """Names of the folders in a folder that may be classes; none where that cannot be seen."""
     try:
-        return any(os.path.isdir(entry.path) for entry in _entries(folder))
+        return {entry.name for entry in _entries(folder) if os.path.isdir(entry.path) and not _is_no_class(entry.name)}
     except CurvauditError:
-        return False
+        return set()
+
+
+def _some(names: list[str]) -> str:
+    """Names of folders for a sentence."""
+    shown = ", ".join(as_text(name) for name in names[:_SHOWN])
+    return f"the folders {shown}{', …' if len(names) > _SHOWN else ''}" if len(names) > 1 else f"the folder {shown}"
 
 
 def _require_classes(root: Path, folders: list[os.DirEntry[str]], listing: _Listing, least: int) -> None:
@@ -192,7 +223,7 @@ def _require_classes(root: Path, folders: list[os.DirEntry[str]], listing: _List
         raise CurvauditError(f"{shown} holds files, but no class folders.", _HINT)
     if len(folders) == 1:
         only = as_text(folders[0].name)
-        inner = _has_folders(Path(folders[0].path))
+        inner = bool(_folders(Path(folders[0].path)))
         if least < 2 and not inner:
             return
         hint = f"Did you mean {shown}/{only}?" if inner else "An audit compares classes: give at least two."
@@ -220,15 +251,15 @@ def _list_class(top: Path, name: str, label: int, listing: _Listing) -> None:
         try:
             entries = _entries(folder)
         except CurvauditError as error:
-            listing.skipped.append(Skipped(identity, f"it cannot be listed: {error.message}"))
+            listing.skipped.append(Skipped(identity, f"it cannot be listed: {error.message.rstrip('.')}"))
             continue
         for entry in entries:
             text = as_text(entry.name)
             inner = (f"{identity}/{text}", Path(entry.path))
             # os.path answers where DirEntry raises: links that lead to themselves, no permission.
             if os.path.isdir(entry.path):
-                if reason := _CLUTTER_FOLDERS.get(text.lower()):
-                    listing.ignore(inner[0], reason)
+                if _is_no_class(text):
+                    listing.ignore(inner[0], _CLUTTER_FOLDERS.get(text.lower(), "hidden folder"))
                 else:
                     (links if os.path.islink(entry.path) else waiting).append(inner)
             elif reason := _CLUTTER.get(text.lower()):

@@ -277,7 +277,9 @@ def _choose_split(table: _Table, column: str | None, wanted: str | None, shown: 
     split = splits.choose([value for value in values if value], wanted, f"The manifest {shown}")
     for row, value in zip(table.rows, values, strict=True):
         if not value:
-            table.skipped.append(Skipped(f"line {row.line}", "its split is empty, so it is in none", "ignored"))
+            table.skipped.append(
+                Skipped(f"line {row.line}", "its split is empty, so that it was not searched", "doubtful")
+            )
     same = splits.meaning(split)
     return [i for i, value in enumerate(values) if value and splits.meaning(value) == same], split
 

@@ -11,6 +11,9 @@ SPLITS = {
     "train": "train", "training": "train",
     "val": "val", "valid": "val", "validation": "val",
     "test": "test", "testing": "test",
+    "dev": "dev", "development": "dev",
+    "eval": "eval", "evaluation": "eval",
+    "holdout": "holdout",
 }  # fmt: skip
 
 

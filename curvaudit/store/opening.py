@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 from urllib.parse import unquote
 
 import h5py
@@ -14,7 +14,7 @@ import numpy as np
 
 from ..copies import signatures
 from ..errors import CurvauditError, DamagedRun
-from ..records import MeasureInfo, RunInfo, Samples, Skipped, TrainingCurves, TrainingInfo
+from ..records import MeasureInfo, RunInfo, Samples, Skipped, SkippedKind, TrainingCurves, TrainingInfo
 from .access import reading
 from .beside import check_belongs, waiting_epochs
 from .epochs import committed
@@ -231,7 +231,7 @@ def _read_skipped(file: h5py.File) -> tuple[Skipped, ...]:
     check_digest(group)
     columns = (read_texts(group["id"]), read_texts(group["reason"]), read_texts(group["kind"]))
     return tuple(
-        Skipped(identity, reason, "ignored" if kind == "ignored" else "unreadable")
+        Skipped(identity, reason, cast(SkippedKind, kind) if kind in get_args(SkippedKind) else "unreadable")
         for identity, reason, kind in zip(*columns, strict=True)
     )
 
