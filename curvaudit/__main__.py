@@ -1,5 +1,18 @@
 """`python -m curvaudit`"""
 
-from .cli import main
+import os
+import sys
 
-main()
+from .cli import main
+from .cli.app import INTERRUPTED
+
+try:
+    main()
+except SystemExit as leave:
+    if leave.code == INTERRUPTED:
+        # Python remembers an interrupt that came within code made from text, as dataclasses make it, however it was
+        # handled, and would end a `-m` program by the signal instead of the exit code.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
+    raise

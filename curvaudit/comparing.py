@@ -125,7 +125,9 @@ def _compared(targets: Sequence[Target], reports: Sequence[Report], rank_by: str
     relabelled = [pair for pair in same if pair.old.label != pair.new.label]
     moved = [pair for pair in same if _moved(pair)]
     renamed = [
-        pair for pair in same if pair.old.id != pair.new.id and pair.old.label == pair.new.label and not _moved(pair)
+        pair
+        for pair in same
+        if pair.old.path != pair.new.path and pair.old.label == pair.new.label and not _moved(pair)
     ]
     conflicts = _new_conflicts(old, new)
     rises = _rises(old, new, same, rank_by)[:top] if rank_by else []
@@ -156,10 +158,11 @@ def _compared(targets: Sequence[Target], reports: Sequence[Report], rank_by: str
 def _pictures(report: Report) -> list[Picture]:
     named = report.samples.columns.get("split")
     found = []
-    for row, identity in enumerate(report.samples.ids):
+    for row, (identity, path) in enumerate(zip(report.samples.ids, report.samples.paths, strict=True)):
         label = report.label(row)
         split = named[row] if named else _chosen_split(report) or _split_in(identity, label)
-        found.append(Picture(row, identity.removeprefix(f"{split}: "), label, split))
+        prefix = f"{split}: "
+        found.append(Picture(row, identity.removeprefix(prefix), label, split, path.removeprefix(prefix)))
     return found
 
 
@@ -199,9 +202,9 @@ def _by_content(
     before = dict(zip((picture.row for picture in old), old_content.tolist(), strict=True))
     after = dict(zip((picture.row for picture in new), new_content.tolist(), strict=True))
     agreements: tuple[Callable[[Picture], Hashable], ...] = (
-        lambda picture: (picture.id, meaning(picture.split), picture.label),
-        lambda picture: (picture.id, meaning(picture.split)),
-        lambda picture: (picture.id, picture.label),
+        lambda picture: (picture.path, meaning(picture.split), picture.label),
+        lambda picture: (picture.path, meaning(picture.split)),
+        lambda picture: (picture.path, picture.label),
         lambda picture: (meaning(picture.split), picture.label),
         lambda picture: picture.label,
         lambda picture: meaning(picture.split),

@@ -16,6 +16,7 @@ class Picture:
     id: str  # within its split
     label: str
     split: str  # as the source spells it, "" where nothing tells
+    path: str = ""  # the id, but where a manifest names one path twice: their ids are numbered by the order of rows
 
     @property
     def shown(self) -> str:

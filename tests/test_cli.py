@@ -1,5 +1,6 @@
 """The command line: exit codes, messages, start-up."""
 
+import os
 import re
 import subprocess
 import sys
@@ -180,3 +181,17 @@ def test_a_run_file_is_not_replaced_by_what_is_said_about_it(arguments, tmp_path
     code, out, err = run(monkeypatch, capsys, *arguments)
     assert code == 2 and "run.h5 is read here" in err and not out
     assert (tmp_path / "run.h5").read_bytes() == before
+
+
+def test_an_interrupt_within_code_made_from_text_exits_with_130_as_well(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nfrom curvaudit import cli\n"
+        "def main():\n    try:\n        exec('raise KeyboardInterrupt')\n"
+        "    except KeyboardInterrupt:\n        print('Interrupted')\n        sys.exit(130)\n"
+        "cli.main = main\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-m", "curvaudit"], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert (done.returncode, done.stdout) == (130, "Interrupted\n")

@@ -329,3 +329,27 @@ def test_among_equal_scores_nothing_rises(tmp_path):
     assert (reports[0].rank != reports[1].rank).any()
     risen = {rise.pair.new.row for rise in curvaudit.compare(tmp_path / "v1.h5", tmp_path / "v2.h5").rises}
     assert risen <= set(range(5))  # whoever stood behind one of those that fell
+
+
+def test_the_order_of_a_manifest_in_which_one_path_stands_twice_changes_nothing(tmp_path):
+    for number in range(3):
+        picture(number).save(tmp_path / f"{number}.png")
+    rows = ["0.png,cat", "0.png,dog", "1.png,dog", "2.png,cat", "2.png,cat"]
+    for name, order in (("old.csv", [0, 1, 2, 3, 4]), ("new.csv", [4, 1, 2, 0, 3])):
+        (tmp_path / name).write_text("\n".join(["path,label", *(rows[place] for place in order)]))
+    made = curvaudit.compare(tmp_path / "old.csv", tmp_path / "new.csv")
+    assert made.same and not made.renamed
+    (tmp_path / "new.csv").write_text("\n".join(["path,label", "0.png,bird", *rows[2:], rows[0]]))
+    made = curvaudit.compare(tmp_path / "old.csv", tmp_path / "new.csv")
+    assert [(pair.old.label, pair.new.label) for pair in made.relabelled] == [("dog", "bird")] and not made.renamed
+
+
+def test_why_a_comparison_is_incomplete_is_said_where_its_document_goes_into_a_file(tmp_path, monkeypatch, capsys):
+    for name in ("old", "new"):
+        draw_folder(tmp_path / name, CLASSES, each=3, size=12)
+    (tmp_path / "new" / "circle" / "000.png").write_bytes(b"")
+    both = tmp_path / "old", tmp_path / "new"
+    code, out, err = run(monkeypatch, capsys, *both, "--format", "json", "-o", tmp_path / "made.json")
+    assert code == 2 and "not compared: new: 1 file could not be read" in out and "INCOMPLETE" in out
+    assert json.loads((tmp_path / "made.json").read_text())["complete"] is False
+    assert run(monkeypatch, capsys, *both, "-o", tmp_path / "made.txt", "--quiet")[:2] == (2, "")

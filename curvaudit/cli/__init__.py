@@ -37,7 +37,7 @@ def main() -> None:
         sys.stdout.flush()
     except OSError as error:
         if code != COULD_NOT_RUN and not isinstance(error, BrokenPipeError):
-            typer.echo(f"Error: {_said(error)}.", err=True)
+            typer.echo(f"Error: standard output cannot be written: {_said(error)}.", err=True)
         code = COULD_NOT_RUN
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -77,6 +77,7 @@ def compare(
         raise typer.Exit(INTERRUPTED) from None
     if out is not None:
         comparing.write(made, format, out)
-    elif not (quiet and format == "text"):
-        print_rendered(FORMATS[format](made), text.lines(made) if format == "text" else None)
+    shown = format if out is None else "text"  # a file does not say in the terminal why the exit code is 2
+    if not (quiet and shown == "text"):
+        print_rendered(FORMATS[shown](made), text.lines(made) if shown == "text" else None)
     raise typer.Exit(made.exit_code)
