@@ -20,6 +20,7 @@ from .scan_settings import ScanSettings
 from .scanning import scan
 from .scores import DERIVED
 from .sources import SourceOptions
+from .training.surroundings import as_torch_starts
 from .trials import confident, detection, planting, record
 
 RUNS = "runs"  # folder of the run files
@@ -176,7 +177,8 @@ class Trials:
         suggested = reporting.report(run, thumbnails=False).suggested
         flags = {_CA201: detection.flags(errors.wrong, true, suggested >= 0, suggested)}
         if self.folds is not None:
-            judged, seconds = self._confident(run, errors.labels, seed)
+            with as_torch_starts():
+                judged, seconds = self._confident(run, errors.labels, seed)
             suspicions[_CONFIDENT] = judged.suspicion
             costs[_CONFIDENT] = seconds / unit
             flags[_CONFIDENT] = detection.flags(errors.wrong, true, judged.flagged, judged.suggested)

@@ -20,6 +20,7 @@ from .exports import reproductions
 from .records import Event
 from .reproduction import Reproduction
 from .scan_settings import require_seeds
+from .training.surroundings import as_torch_starts
 from .trials.planting import NOISES
 from .whole_file import write_whole
 
@@ -75,7 +76,8 @@ def reproduce(
     plots.require()
     earlier = _make_room(folder, overwrite)
     begun = clock.seconds()
-    outcome = chosen.run(told)
+    with as_torch_starts():
+        outcome = chosen.run(told)
     result = Reproduction(
         experiment=chosen.name,
         title=chosen.title,

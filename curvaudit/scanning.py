@@ -19,6 +19,7 @@ from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, Thumbnails
 from .scan_settings import ScanSettings, settings_from
 from .teamwork import brief, followed
 from .training.processes import Processes, joined, local_device
+from .training.surroundings import as_torch_starts
 from .training_run import Training, Work, binding, flat
 
 DEFAULT_RUN = "curvaudit.h5"
@@ -96,7 +97,7 @@ def _scan(job: Job, resume: bool, overwrite: bool) -> store.Run:
             phase = f"reading {wanted.validation} pictures"
             decoded = Decoded(len(second.ids), side, stock.grey)
             other = inventory.read(second, job.workers, phase, on_event, cache=hashes, decoded=decoded)
-    with Scratch(path) as scratch:
+    with Scratch(path) as scratch, as_torch_starts():
         work = prepare(job, stock, other, scratch)
         if resume:
             _check_same(store.open_run(path), work.info)
@@ -133,7 +134,7 @@ def _keep_previews(path: Path, stock: inventory.Inventory, on_event: Callable[[E
 
 def _follow(path: Path, wanted: ScanSettings, processes: Processes) -> store.Run:
     """What every process but the first one does: train and measure what that one prepares."""
-    with images.pixel_limit(wanted.max_pixels):
+    with images.pixel_limit(wanted.max_pixels), as_torch_starts():
         work = followed(path, wanted, processes)
         _train_all(work, lambda event: None)
     processes.wait_for_first()

@@ -349,7 +349,7 @@ def test_why_a_comparison_is_incomplete_is_said_where_its_document_goes_into_a_f
         draw_folder(tmp_path / name, CLASSES, each=3, size=12)
     (tmp_path / "new" / "circle" / "000.png").write_bytes(b"")
     both = tmp_path / "old", tmp_path / "new"
-    code, out, err = run(monkeypatch, capsys, *both, "--format", "json", "-o", tmp_path / "made.json")
+    code, out, _ = run(monkeypatch, capsys, *both, "--format", "json", "-o", tmp_path / "made.json")
     assert code == 2 and "not compared: new: 1 file could not be read" in out and "INCOMPLETE" in out
     assert json.loads((tmp_path / "made.json").read_text())["complete"] is False
     assert run(monkeypatch, capsys, *both, "-o", tmp_path / "made.txt", "--quiet")[:2] == (2, "")

@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import curvaudit
@@ -243,3 +246,49 @@ def test_odd_but_legal_settings_train(settings, tmp_path):
 
     run = curvaudit.scan(Pictures(), tmp_path / "run.h5", epochs=1, width=4, device="cpu", **settings)
     assert run.trainings[0].finished
+
+
+@contextmanager
+def _default(set_to, value, before):
+    set_to(value)
+    try:
+        yield
+    finally:
+        set_to(before)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        torch.no_grad,
+        torch.inference_mode,
+        lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+        lambda: _default(torch.set_default_dtype, torch.float64, torch.float32),
+        lambda: _default(torch.set_default_device, "meta", "cpu"),
+    ],
+    ids=["no_grad", "inference_mode", "autocast", "float64", "another device"],
+)
+def test_what_the_program_around_has_set_torch_to_changes_no_score(image_folder, tmp_path, around):
+    curvaudit.scan(image_folder, tmp_path / "plain.h5", **SMALL)
+    with around():
+        before = torch.get_default_dtype(), torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        curvaudit.scan(image_folder, tmp_path / "amid.h5", **SMALL)
+        assert before == (torch.get_default_dtype(), torch.is_grad_enabled(), torch.is_inference_mode_enabled())
+    expected = scores(tmp_path / "plain.h5")
+    for name, values in scores(tmp_path / "amid.h5").items():
+        np.testing.assert_array_equal(values, expected[name], err_msg=name)
+
+
+def test_scans_in_threads_do_not_draw_from_each_others_generator(image_folder, tmp_path):
+    names = ("alone", "one", "two", "three")
+    scans = [lambda name=name: curvaudit.scan(image_folder, tmp_path / name, **SMALL) for name in names]
+    scans[0]()
+    threads = [threading.Thread(target=one) for one in scans[1:]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expected = scores(tmp_path / "alone")
+    for name in names[1:]:
+        for measure, values in scores(tmp_path / name).items():
+            np.testing.assert_array_equal(values, expected[measure], err_msg=measure)

@@ -130,4 +130,5 @@ def of_training(chosen: TrainingInfo, last: np.ndarray, can: np.ndarray) -> tupl
 
 def how_to_continue(run: Path | str) -> str:
     """What to do about a run that was interrupted."""
-    return f"Continue it with `curvaudit scan SOURCE --resume -o {shlex.quote(str(run))}`, with the settings of the first start."
+    command = f"curvaudit scan SOURCE --resume -o {shlex.quote(str(run))}"
+    return f"Continue it with `{command}`, with the settings of the first start."

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import resnet18
 from torchvision.models.resnet import BasicBlock
 
+_DRAWING = threading.Lock()
 SMALL_INPUT = 64  # px; up to here the 3×3-stem variant that the paper uses on CIFAR and MNIST
 
 
@@ -80,7 +82,8 @@ def build_model(
     mean, std:
         (C,) of the pixels in [0, 1].
     """
-    with torch.random.fork_rng(devices=[]):
+    # The generator is the whole program's: of two scans in threads each would draw from the other's.
+    with _DRAWING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if resolution > SMALL_INPUT and width == 64 and channels == 3:
             network: nn.Module = resnet18(weights=None, num_classes=classes)

@@ -39,8 +39,9 @@ class Steps:
         share:
             What the gradients are multiplied by.
         """
-        # Not `enabled=bf16`: some devices know no autocast at all.
-        with torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
+        # Not `enabled=bf16`: some devices know no autocast at all. Nothing cached: each weight is used once, and within
+        # another autocast the rounded weights of the first step would be kept for all that follow.
+        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False) if self.bf16 else nullcontext():
             logits = self.model(images)  # (B, K)
         loss = F.cross_entropy(logits.float(), labels)
         torch.autograd.backward(loss * share)
