@@ -90,7 +90,6 @@ class Training:
 
     def run(self) -> None:
         """Train from wherever the run file says this training stands, until memorized."""
-        import torch
 
         from .training.loop import build_optimizer
         from .training.model import build_model, pixel_statistics
@@ -100,9 +99,6 @@ class Training:
         if finished:
             return
         mean, std = pixel_statistics(work.data.pixels)
-        if work.device.type == "cuda":
-            torch.backends.cudnn.deterministic = True
-            torch.backends.cudnn.benchmark = False
         model = build_model(
             classes=work.classes,
             channels=work.data.pixels.shape[1],

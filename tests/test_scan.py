@@ -257,6 +257,12 @@ def _default(set_to, value, before):
         set_to(before)
 
 
+def _of_torch():
+    cudnn = torch.backends.cudnn
+    modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")
+    return torch.get_default_dtype(), torch.get_default_device(), *modes, cudnn.deterministic, cudnn.benchmark
+
+
 @pytest.mark.parametrize(
     "around",
     [
@@ -271,9 +277,9 @@ def _default(set_to, value, before):
 def test_what_the_program_around_has_set_torch_to_changes_no_score(image_folder, tmp_path, around):
     curvaudit.scan(image_folder, tmp_path / "plain.h5", **SMALL)
     with around():
-        before = torch.get_default_dtype(), torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        before = _of_torch()
         curvaudit.scan(image_folder, tmp_path / "amid.h5", **SMALL)
-        assert before == (torch.get_default_dtype(), torch.is_grad_enabled(), torch.is_inference_mode_enabled())
+        assert _of_torch() == before
     expected = scores(tmp_path / "plain.h5")
     for name, values in scores(tmp_path / "amid.h5").items():
         np.testing.assert_array_equal(values, expected[name], err_msg=name)

@@ -12,12 +12,17 @@ from contextlib import contextmanager, nullcontext
 
 @contextmanager
 def as_torch_starts() -> Iterator[None]:
-    """Gradients on, no inference mode, no autocast, float32 and the processor as defaults; afterwards as before."""
+    """Gradients on, no inference mode, no autocast, float32 and the processor as defaults; afterwards as before.
+
+    But for one thing: cuDNN does the same each time, and tries nothing out.
+    """
     import torch
 
     elsewhere = torch.get_default_device().type != "cpu"
-    dtype = torch.get_default_dtype()
+    dtype, cudnn = torch.get_default_dtype(), torch.backends.cudnn
+    kept = cudnn.deterministic, cudnn.benchmark
     torch.set_default_dtype(torch.float32)
+    cudnn.deterministic, cudnn.benchmark = True, False
     try:
         with (
             torch.inference_mode(False),
@@ -29,3 +34,4 @@ def as_torch_starts() -> Iterator[None]:
             yield
     finally:
         torch.set_default_dtype(dtype)
+        cudnn.deterministic, cudnn.benchmark = kept
