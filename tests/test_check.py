@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import threading
+from fractions import Fraction
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,7 +19,8 @@ import curvaudit
 from curvaudit import exports
 from curvaudit.cli import main
 from curvaudit.exports.checks import junit
-from curvaudit.policy.definition import FailOn, Policy
+from curvaudit.policy.baseline import Baseline
+from curvaudit.policy.definition import Allowance, FailOn, Ignored, Policy, RulePolicy
 from curvaudit.policy.outcome import Places
 from curvaudit.store.texts import digest_of
 
@@ -513,3 +515,46 @@ def test_check_in_python(place):
         curvaudit.check(report, fail_on={"CA999"})
     partial = curvaudit.check(curvaudit.report(place / "partial.h5"), fail_on={"CA302"})
     assert partial.passed and not partial.complete and not partial.clean and partial.exit_code == 2
+
+
+@pytest.fixture
+def shapes(tmp_path) -> Path:
+    draw_folder(tmp_path / "shapes", ("circle", "square", "stripe"), each=12)
+    return tmp_path / "shapes"
+
+
+@pytest.mark.parametrize(("share", "violated"), [(Fraction(1, 37), False), (Fraction(1, 38), True)])
+def test_an_allowed_share_is_one_of_the_audited_pictures(shapes, share, violated):
+    shutil.copy(shapes / "circle" / "003.png", shapes / "square" / "planted.png")
+    (shapes / "circle" / "broken.png").write_bytes(b"broken")
+    policy = Policy(rules={"CA101": RulePolicy(allow=Allowance(share=share))})
+    found = curvaudit.check(curvaudit.inspect(shapes), policy=policy).violations  # 37 audited, one unreadable
+    assert any(finding.rule.id == "CA101" for finding in found) is violated
+
+
+def test_what_was_accepted_before_does_not_use_up_what_is_allowed(shapes):
+    for name in ("003", "007"):
+        shutil.copy(shapes / "circle" / f"{name}.png", shapes / "circle" / f"copy{name}.png")
+    report = curvaudit.inspect(shapes)
+    policy = Policy(fail_on=FailOn(None, frozenset({"CA111"})), rules={"CA111": RulePolicy(allow=Allowance(1))})
+    assert len(curvaudit.check(report, policy=policy).violations) == 2
+    known = Baseline(fingerprints={report.findings[0].fingerprint: 1})
+    judged = curvaudit.check(report, policy=policy, baseline=known).judged
+    assert [item.status for item in judged] == ["known", "allowed"]
+
+
+def test_an_ignored_id_may_be_that_of_a_file_that_was_left_out(shapes):
+    (shapes / "circle" / "Thumbs.db").write_bytes(b"x")
+    policy = Policy(ignore=Ignored(ids=frozenset({"circle/Thumbs.db", "gone"})))
+    assert curvaudit.check(curvaudit.inspect(shapes), policy=policy).unmatched == ("gone",)
+
+
+def test_a_rule_that_is_only_ignored_somewhere_is_not_asked_for(shapes):
+    policy = Policy(rules={"CA401": RulePolicy(ignore=Ignored(ids=frozenset({"x"})))})
+    assert policy.fails("CA401") and policy.demanded() == frozenset()
+    assert curvaudit.check(curvaudit.inspect(shapes), policy=policy).complete
+
+
+def test_two_baselines_that_accept_the_same_accept_it_once():
+    one = Baseline(fingerprints={"f": 1}, fine={(7, "a"): 1})
+    assert one.joined(one).fingerprints == {"f": 1} and one.joined(one).fine == {(7, "a"): 1}

@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from made import draw_folder
+from made import draw_folder, write_run
 from PIL import Image
 
 import curvaudit
@@ -353,3 +353,33 @@ def test_why_a_comparison_is_incomplete_is_said_where_its_document_goes_into_a_f
     assert code == 2 and "not compared: new: 1 file could not be read" in out and "INCOMPLETE" in out
     assert json.loads((tmp_path / "made.json").read_text())["complete"] is False
     assert run(monkeypatch, capsys, *both, "-o", tmp_path / "made.txt", "--quiet")[:2] == (2, "")
+
+
+def test_where_one_side_tells_no_splits_the_id_has_to_do(tmp_path):
+    for split, seed in (("train", 0), ("test", 5)):
+        draw_folder(tmp_path / "v1" / split, CLASSES, each=4, seed=seed)
+    shutil.copytree(tmp_path / "v1" / "train", tmp_path / "v2")
+    picture(1).save(tmp_path / "v2" / "circle" / "001.png")
+    made = curvaudit.compare(tmp_path / "v1", tmp_path / "v2")
+    assert [(pair.old.id, pair.new.id) for pair in made.changed] == [("circle/001.png", "circle/001.png")]
+    assert not made.added and not made.moved and len(made.removed) == 12
+
+
+def test_classes_that_are_called_like_splits_are_none(tmp_path):
+    draw_folder(tmp_path / "v1", ("test", "train", "other"), each=4)
+    shutil.copytree(tmp_path / "v1", tmp_path / "v2")
+    (tmp_path / "v2" / "test" / "001.png").rename(tmp_path / "v2" / "train" / "new.png")
+    made = curvaudit.compare(tmp_path / "v1", tmp_path / "v2")
+    assert len(made.relabelled) == 1 and not made.moved
+
+
+def test_the_furthest_rise_comes_first_not_the_highest_rank(tmp_path):
+    for name in ("v1", "v2"):
+        write_run(tmp_path / f"{name}.h5")
+        with h5py.File(tmp_path / f"{name}.h5", "r+") as file:
+            scores = np.arange(90.0)[::-1]
+            if name == "v2":
+                scores[[1, 80]] = [95, 60.5]  # from rank 2 to 1, and from rank 81 to about 31
+            file["trainings/0/measures/curvature"][:] = scores
+    rises = curvaudit.compare(tmp_path / "v1.h5", tmp_path / "v2.h5", top=1).rises
+    assert [(rise.pair.new.row, rise.old_rank) for rise in rises] == [(80, 81)]

@@ -313,3 +313,9 @@ def test_only_steps_of_a_thousandth_and_more_may_be_rounded(monkeypatch, step, r
     model = smooth_network()
     measure(model, pixels, labels, build(ScoreSettings(step=step)), epoch=1, batch_size=4, device=CPU)
     assert set(asked) == {rounded}
+
+
+def test_a_network_that_was_in_eval_mode_stays_there():
+    model, pixels, labels = resnet_case()
+    measure(model.eval(), pixels, labels, build(), epoch=1, batch_size=4, device=CPU)
+    assert not model.training and all(parameter.requires_grad for parameter in model.parameters())

@@ -268,3 +268,55 @@ def test_flowers_hold_four_conflicts_and_two_copies(shared_data):
     exact = [(rule, {name.split("/")[0] for name in names}) for rule, names, kind in copies(report) if kind == "exact"]
     assert exact == [("CA101", {"rose", "tulip"})] * 4 + [("CA111", {"sunflower"})] * 2
     assert not any(rule == "CA102" for rule, _, _ in copies(report))
+
+
+def test_a_recompressed_copy_is_found_in_the_last_of_several_splits(tmp_path):
+    for number, (split, each) in enumerate((("train", 4), ("dev", 3), ("test", 5), ("val", 4))):
+        write(tmp_path / split, {f"{'ab'[i % 2]}/{i}.png": photo(100 * number + i) for i in range(each)})
+    write(tmp_path / "val", {"a/copy.png": jpeg(photo(1))})
+    found = copies(curvaudit.inspect(tmp_path, against=":splits"))
+    assert found == [("CA401", {"b/1.png", "val: a/copy.png"}, "recompressed")]
+
+
+@pytest.mark.parametrize("darker_first", [False, True])
+def test_a_picture_three_times_as_bright_is_no_copy_from_either_side(photos, darker_first):
+    dark = photo(0).point(lambda value: value * 0.3)
+    write(photos, {"a/00.png": dark, "b/bright.png": photo(0)} if darker_first else {"a/dark.png": dark})
+    assert copies(curvaudit.inspect(photos)) == []
+
+
+_ALIKE = {
+    "distance": 0.0, "detail": 1.0, "worst": 0.0, "scale": (0.0, 0.0), "shift": (0.0, 0.0), "gain": 1.0,
+    "structure": 1.0, "colour": 0.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "last", "beyond"),
+    [
+        ("distance", 0.2, 0.21),
+        ("detail", 0.8, 0.79),
+        ("worst", 8.0, 8.1),
+        ("gain", 2.19, 2.21),
+        ("gain", 1 / 2.19, 1 / 2.21),
+        ("scale", (0.0, -0.17), (0.0, -0.18)),
+        ("scale", (0.17, 0.0), (0.18, 0.0)),
+        ("shift", (0.0, -1.6), (0.0, -1.7)),
+        ("shift", (1.6, 0.0), (1.7, 0.0)),
+    ],
+)
+def test_how_far_a_copy_may_be_from_its_picture(name, last, beyond):
+    def same(**changed) -> bool:
+        fit = {which: np.array([value]) for which, value in {**_ALIKE, **changed}.items()}
+        return bool(matching._same(registration.Fit(**fit))[0])
+
+    assert same() and same(**{name: last}) and not same(**{name: beyond})
+
+
+def test_thumbnails_of_another_program_that_are_too_large_are_not_decoded():
+    def png(side: int) -> bytes:
+        buffer = io.BytesIO()
+        Image.new("RGB", (side, 20)).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    assert set(matching._small({0: png(512), 1: png(513)})) == {0}

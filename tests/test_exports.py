@@ -12,6 +12,8 @@ import pytest
 
 from curvaudit import exports
 from curvaudit.errors import CurvauditError
+from curvaudit.exports import tiles
+from curvaudit.exports.verdict import verdict
 from curvaudit.images import MAX_PIXELS
 from curvaudit.records import (
     Caveat,
@@ -287,3 +289,23 @@ def test_save_writes_all_files_and_replaces_older_ones(tmp_path):
     assert {path.name for path in folder.iterdir()} == {"index.html", "ranking.csv", "findings.json"}
     with pytest.raises(CurvauditError, match="cannot be written"):
         save(a_report(), folder / "index.html" / "below")
+
+
+def test_a_warning_alone_keeps_the_verdict_from_being_fine():
+    warned = a_report(findings=(), caveats=(Caveat("warning", "The scan was interrupted."),))
+    told = verdict(warned, {})
+    assert told.severity == "warning" and "limits" in told.sentence
+
+
+def test_pictures_of_findings_come_before_the_rest_of_the_sheet(monkeypatch):
+    report = a_report()
+    monkeypatch.setattr(tiles, "_FIRST", 2)
+    first: list[int] = []
+    monkeypatch.setattr(tiles, "embedded", lambda report, rows, order: first.extend(order) or {})
+    made = tiles.Tiles(report)
+    for row in report.order.tolist():
+        made.of(row)
+    made.pictures()
+    named = {sample.index for finding in report.findings for sample in finding.samples if sample.index is not None}
+    late = named - set(report.order[:2].tolist())
+    assert late and first[:2] == report.order[:2].tolist() and set(first[2 : 2 + len(late)]) == late

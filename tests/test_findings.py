@@ -9,6 +9,7 @@ from PIL import Image, ImageEnhance
 
 from curvaudit import findings, images, portraits
 from curvaudit.copies import hashing, matching
+from curvaudit.derived import caveats, suggestion
 from curvaudit.derived.memorization import memorizable
 from curvaudit.findings.interface import Evidence
 from curvaudit.records import Samples, Skipped, TrainingCurves, TrainingInfo
@@ -342,3 +343,35 @@ def test_a_run_without_signatures_says_what_its_search_misses():
         what = replace(whole, samples=replace(whole.samples, signature=given))
         told = [caveat.message for caveat in findings.limits(what) if "signatures" in caveat.message]
         assert len(told) == said and all("cropped, mirrored and turned" in message for message in told)
+
+
+def test_what_cannot_be_memorized_is_not_missed():
+    last, can = np.array([True, False, False] + [True] * 600), np.array([True, True, False] + [True] * 600)
+    (caveat,) = caveats.of_training(training(), last, can)
+    assert "1 of the 602 samples that can be memorized is still" in caveat.message
+    assert caveats.of_training(training(), last, last) == ()
+
+
+@pytest.mark.parametrize(
+    "memorized",
+    [
+        [0.1, 0.5, 0.6, 0.7, 0.8, 0.9],  # not before the plain epochs: those do not judge
+        [0.1, 0.7, 0.99, 0.995, 1.0, 1.0],  # nearly
+    ],
+)
+def test_labels_are_judged_after_the_warm_up_and_before_the_plain_epochs(memorized):
+    recipe = {"epochs": 6, "plain_epochs": 2, "curvature_from": 2}
+    assert suggestion.judging_epochs(np.array(memorized), recipe).tolist() == [1, 2, 3]
+
+
+def test_groups_come_by_their_first_picture():
+    pictures, labels = [*PLAIN], [*LABELS]
+    pictures[150], pictures[2] = pictures[0], pictures[1]
+    labels[150], labels[2] = labels[0], labels[1]
+    assert found(evidence(pictures, labels), "CA111") == [("CA111", {0, 150}), ("CA111", {1, 2})]
+
+
+def test_a_picture_that_is_small_on_one_side_is_small():
+    pictures = [photo(1, 64).resize((60, 12)), photo(2, 64), photo(3, 64)]
+    said = [caveat.message for caveat in findings.limits(evidence(pictures, [0, 1, 0]))]
+    assert any(message.startswith("1 pictures are smaller") for message in said)

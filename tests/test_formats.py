@@ -1,5 +1,6 @@
 """Every format of one data set: same samples, same labels, same ranking."""
 
+import json
 import subprocess
 import sys
 import tarfile
@@ -7,6 +8,7 @@ import tarfile
 import numpy as np
 import pytest
 from formats import add, listing, write_csv, write_jsonl, write_npz, write_parquet, write_tar
+from PIL import Image
 
 import curvaudit
 from curvaudit import inventory, sources
@@ -505,3 +507,21 @@ def test_a_label_of_its_own_ending_without_a_picture_is_a_loss(tmp_path, image_f
             add(archive, name, content)
     source = sources.load(str(tmp_path / "a.tar"), SourceOptions(label_column="breed"))
     assert {item.id: item.kind for item in source.skipped} == {"6": "unreadable", "7": "ignored"}
+
+
+def test_classes_of_all_splits_together_stay_in_the_order_of_the_source(tmp_path):
+    for number in range(4):
+        Image.new("L", (16, 16), 50 * number).save(tmp_path / f"{number}.png")
+    rows = [{"path": f"{n}.png", "label": (2, 10)[n % 2], "split": ("train", "test")[n // 2]} for n in range(4)]
+    (tmp_path / "l.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    joined = sources.load_all(tmp_path / "l.jsonl", SourceOptions())
+    assert joined.classes == ("2", "10") and joined.labels.tolist() == [0, 1, 0, 1]
+
+
+def test_ids_of_an_npz_go_by_its_splits(tmp_path):
+    pictures = np.random.default_rng(3).integers(0, 255, (3, 16, 16), np.uint8)
+    train = {"train_images": pictures, "train_labels": [0, 1, 0], "train_ids": ["x", "y", "z"]}
+    test = {"test_images": pictures[:2], "test_labels": [0, 1], "test_ids": ["u", "v"]}
+    np.savez(tmp_path / "a.npz", **train, **test)
+    assert sources.load(tmp_path / "a.npz").ids == ("x", "y", "z")
+    assert sources.load(tmp_path / "a.npz", SourceOptions(split="test")).ids == ("u", "v")

@@ -3,6 +3,7 @@
 import sqlite3
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -306,3 +307,16 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("os.path.expanduser", lambda path: path)
     assert hash_cache.default_folder() is None
+
+
+def test_a_flipped_byte_of_a_kept_thumbnail_is_noticed(tmp_path):
+    picture, known = photo(1, 80), b"k" * 16
+    (portrait,) = portraits.finished([portraits.sketch(picture, every_thumbnail=True)])
+    with hash_cache.HashCache(tmp_path, print) as cache:
+        cache.add(known, replace(portrait, thumbnail=images.thumbnail(picture)))
+    with sqlite3.connect(tmp_path / hash_cache.FILE) as database:
+        (thumbnail,) = database.execute("SELECT thumbnail FROM portraits").fetchone()
+        flipped = thumbnail[:-20] + bytes([thumbnail[-20] ^ 1]) + thumbnail[-19:]
+        database.execute("UPDATE portraits SET thumbnail = ?", (flipped,))
+    with hash_cache.HashCache(tmp_path, print) as cache:
+        assert cache.find(known) is None

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from made import draw_folder
 from PIL import Image
 
 import curvaudit
@@ -274,3 +275,21 @@ def test_classes_of_others_are_numbered_as_by_searching_the_list(seed):
     mine, elsewhere = inspecting._together(stock, others)
     assert mine is stock.samples and elsewhere is not None
     assert elsewhere.classes == tuple(classes) and elsewhere.labels.tolist() == labels
+
+
+def test_rows_without_a_split_are_told_once(tmp_path):
+    classes = ("circle", "square", "stripe")
+    draw_folder(tmp_path / "p", classes, each=4)
+    rows = [f"p/{c}/{n:03d}.png,{c},{s}" for c in classes for n, s in enumerate(("train", "train", "test", ""))]
+    (tmp_path / "l.csv").write_text("\n".join(["path,label,split", *rows]))
+    report = curvaudit.inspect(tmp_path / "l.csv", against=inspecting.ALL_SPLITS)
+    assert [item.id for item in report.skipped if item.kind == "doubtful"] == ["line 5", "line 9", "line 13"]
+
+
+def test_the_columns_asked_for_are_those_of_the_audited_source_alone(tmp_path):
+    classes = ("circle", "square", "stripe")
+    draw_folder(tmp_path / "p", classes, each=4)
+    rows = [f"p/{c}/{n:03d}.png,{c}" for c in classes for n in range(4)]
+    (tmp_path / "l.csv").write_text("\n".join(["where,what", *rows]))
+    report = curvaudit.inspect(tmp_path / "l.csv", image_column="where", label_column="what", against=tmp_path / "p")
+    assert sum(finding.rule.id == "CA401" for finding in report.findings) == 12

@@ -13,7 +13,7 @@ from test_duplicates import photo, write
 
 import curvaudit
 from curvaudit import exports, hash_cache, pixels
-from curvaudit.anonymizing import anonymized
+from curvaudit.anonymizing import _without_names, anonymized
 from curvaudit.cli import main
 from curvaudit.records import EpochDone, Skipped
 
@@ -167,3 +167,8 @@ def test_without_a_cache_nothing_is_kept(photos, tmp_path, monkeypatch):
         main()
     assert not left.value.code
     assert {path.name for path in tmp_path.iterdir()} == before | {"bare.h5"}
+
+
+@pytest.mark.parametrize("path", ["scans\\smith.png", "scans/smith.png"])
+def test_a_reason_that_names_a_path_of_any_system_is_withheld(path):
+    assert _without_names(f"cannot read {path}") == "withheld, it names a path"

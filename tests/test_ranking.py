@@ -2,6 +2,7 @@
 
 import tracemalloc
 
+import h5py
 import numpy as np
 import pytest
 from made import write_run
@@ -280,3 +281,11 @@ def test_what_a_report_may_show_is_kept(tmp_path, monkeypatch):
     assert {40, 41} <= rows  # near copies
     assert 30 in rows  # not memorized
     assert len(rows) < 20
+
+
+def test_a_logged_class_that_does_not_exist_is_no_prediction(tmp_path):
+    write_run(tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        file["trainings/0/measures/prediction"][1] = 7  # of three classes
+    known = curvaudit.report(tmp_path / "run.h5").trajectories
+    assert (known.prediction[1] == -1).all() and known.prediction[0].min() >= 0

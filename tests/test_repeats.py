@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -127,3 +128,9 @@ def test_a_repeat_that_is_not_finished_does_not_rank(image_folder, tmp_path):
         curvaudit.scan(image_folder, out, repeats=3, resume=True, **SMALL)
     finished = curvaudit.scan(image_folder, out, repeats=2, resume=True, **SMALL)
     assert curvaudit.report(finished).stability.seeds == (0, 1)
+
+
+def test_trainings_that_were_not_begun_are_missing(run):
+    config = {"weight_decay": [0.0, 0.1], "repeats": 3}
+    one = replace(run, info=replace(run.info, config=config), trainings=run.trainings[:1])
+    assert one.trainings[0].finished and one.missing == 5

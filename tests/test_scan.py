@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from made import draw_splits
 from PIL import Image
 
 import curvaudit
@@ -298,3 +299,88 @@ def test_scans_in_threads_do_not_draw_from_each_others_generator(image_folder, t
     for name in names[1:]:
         for measure, values in scores(tmp_path / name).items():
             np.testing.assert_array_equal(values, expected[measure], err_msg=measure)
+
+
+def _stop_after(epoch: int):
+    def stop(event):
+        if isinstance(event, EpochDone) and event.epoch == epoch:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def test_a_checkpoint_of_later_epochs_beside_a_run_without_any_is_of_another_run(image_folder, tmp_path):
+    curvaudit.scan(image_folder, tmp_path / "whole.h5", **SMALL)
+    out = tmp_path / "run.h5"
+    with pytest.raises(KeyboardInterrupt):
+        curvaudit.scan(image_folder, out, on_event=_stop_after(2), **SMALL)
+    checkpoint = tmp_path / "run.h5.checkpoint"
+    old = checkpoint.read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        curvaudit.scan(image_folder, out, overwrite=True, on_event=_stop_before_training, **SMALL)
+    checkpoint.write_bytes(old)
+    curvaudit.scan(image_folder, out, resume=True, **SMALL)
+    assert_same(scores(tmp_path / "whole.h5"), scores(out))
+
+
+def test_an_older_copy_of_a_run_beside_a_newer_checkpoint_is_not_resumed(image_folder, tmp_path):
+    out = tmp_path / "run.h5"
+    with pytest.raises(KeyboardInterrupt):
+        curvaudit.scan(image_folder, out, on_event=_stop_after(1), **SMALL)
+    older = out.read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        curvaudit.scan(image_folder, out, resume=True, on_event=_stop_after(3), **SMALL)
+    out.write_bytes(older)
+    with pytest.raises(CurvauditError, match="checkpoint"):
+        curvaudit.scan(image_folder, out, resume=True, **SMALL)
+    assert out.read_bytes() == older
+
+
+def test_a_checkpoint_of_the_training_before_is_not_taken_for_the_next_one(tmp_path):
+    """One epoch each: by its number it could be of either."""
+
+    class Pairs:
+        classes = ("dark", "light")
+
+        def __len__(self):
+            return 120
+
+        def __getitem__(self, index):
+            pixels = np.random.default_rng(index).integers(10, 70, (8, 8)) + 150 * (index % 2)
+            return Image.fromarray(pixels.astype(np.uint8)), index % 2
+
+    given = {"preset": "paper-mnist", "epochs": 1, "probes": 1, "width": 8, "batch_size": 4, "device": "cpu"}
+    both = curvaudit.scan(Pairs(), tmp_path / "both.h5", repeats=2, **given)
+    alone = curvaudit.scan(Pairs(), tmp_path / "alone.h5", seed=1, **given)
+    np.testing.assert_array_equal(both.measure(1, "loss"), alone.measure(0, "loss"))
+
+
+def test_the_usual_gradient_is_that_of_all_epochs_before(image_folder, tmp_path, monkeypatch):
+    from curvaudit.scores import measure as module
+
+    usual, measure = [], module.measure
+    monkeypatch.setattr(module, "measure", lambda *a, **b: usual.append(b["usual_gradient"]) or measure(*a, **b))
+    run = curvaudit.scan(image_folder, tmp_path / "run.h5", curvature_every=1, **SMALL)
+    means = run.measure(0, "gradient").astype(float).mean(axis=1)
+    assert usual[:3] == [None, pytest.approx(means[0]), pytest.approx(means[:2].mean())]
+
+
+def test_probes_of_the_validation_split_are_of_rows_that_no_sample_has(tmp_path, monkeypatch):
+    from curvaudit.scores import measure as module
+
+    seen, measure = [], module.measure
+    monkeypatch.setattr(module, "measure", lambda *a, **b: seen.append((b["first_row"], len(a[2]))) or measure(*a, **b))
+    curvaudit.scan(draw_splits(tmp_path), tmp_path / "run.h5", validation="val", epochs=1, width=4, device="cpu")
+    (first, count), (second, _) = seen[:2]
+    assert first == 0 and second >= count > 0
+
+
+def test_a_validation_split_in_colour_beside_grey_training_pictures_is_measured(tmp_path):
+    for split, shape in (("train", (8, 8)), ("val", (8, 8, 3))):
+        for number, name in enumerate("ab"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for i in range(8):
+                pixels = np.random.default_rng([len(split), number, i]).integers(0, 255, shape)
+                Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / split / name / f"{i}.png")
+    run = curvaudit.scan(tmp_path, tmp_path / "run.h5", validation="val", epochs=1, width=4, device="cpu")
+    assert np.isfinite(run.trainings[0].curves.val_loss).all()

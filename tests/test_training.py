@@ -1,6 +1,7 @@
 """Model, schedule and augmentation."""
 
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from curvaudit.errors import CurvauditError
 from curvaudit.scan_settings import ScanSettings, with_overrides
 from curvaudit.training import device as choices
 from curvaudit.training.augment import augment
+from curvaudit.training.batch_norm import calibrate
 from curvaudit.training.loop import build_optimizer, train
 from curvaudit.training.model import ResNet18, build_model
 from curvaudit.training.presets import PRESETS, named
 from curvaudit.training.steps import RecordedSteps, Steps, _Recording
+from curvaudit.training_run import binding
 
 
 def test_width_64_with_the_large_stem_is_torchvisions_resnet18():
@@ -328,3 +331,47 @@ def test_recorded_steps_leave_the_gradients_of_steps(monkeypatch, case):
     assert (made, list(recorded.recordings), cuda.tries) == CASES[case]
     assert cuda.graphs == len(made) == len(recorded.graphs)
     assert cuda.current_stream() is here
+
+
+def _grey_network():
+    mean, std = torch.tensor([0.5]), torch.tensor([0.25])
+    return build_model(classes=2, channels=1, resolution=8, width=4, mean=mean, std=std, seed=0)
+
+
+@pytest.mark.parametrize(("count", "bright"), [(90, 60), (128, 64)])
+def test_normalization_is_calibrated_on_all_pictures_though_classes_lie_in_blocks(count, bright):
+    """Each batch must hold some of every class, or the variances are those within a class."""
+    model = _grey_network()
+    pixels = torch.randint(0, 100, (count, 1, 8, 8), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    pixels[bright:] += 150
+    calibrate(model, pixels, 64, torch.device("cpu"))
+    with torch.no_grad():
+        found = model.network.conv1((pixels.float() / 255 - 0.5) / 0.25)  # (N, C, 8, 8)
+    torch.testing.assert_close(model.network.bn1.running_mean, found.mean((0, 2, 3)), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(model.network.bn1.running_var, found.var((0, 2, 3)), rtol=2e-2, atol=1e-4)
+
+
+def test_the_loss_of_an_epoch_is_a_mean_also_where_samples_are_rehearsed():
+    recipe = named("fast", 100, 1)
+    pixels = torch.randint(0, 256, (100, 1, 8, 8), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    model = _grey_network()
+    for parameter in model.parameters():
+        torch.nn.init.zeros_(parameter)  # every loss is log 2, and stays so at a rate of 0
+    still = replace(recipe, extension_rate=0.0, learning_rate=0.0, plain_rate=0.0)
+    epochs = train(
+        model,
+        build_optimizer(model, still, 0.0),
+        pixels,
+        torch.arange(100) % 2,
+        still,
+        seed=0,
+        first_epoch=recipe.epochs + 1,
+        device=torch.device("cpu"),
+        still_wrong=lambda: np.array([5, 17]),
+    )
+    assert next(epochs).train_loss == pytest.approx(np.log(2), rel=1e-5)
+
+
+def test_where_the_source_lies_and_why_a_setting_was_chosen_do_not_bind_a_scan():
+    config = {"source": "a", "data_dir": "x", "seed": 1, "width_reason": "y", "recipe": {"epochs": 2}}
+    assert binding(config) == {"seed": 1, "recipe.epochs": 2}
