@@ -12,6 +12,8 @@ import curvaudit
 from curvaudit import inventory, sources, store
 from curvaudit.cli import main
 from curvaudit.copies import matching, neighbours, registration, signatures
+from curvaudit.exports import html
+from curvaudit.exports.tiles import Tiles
 from curvaudit.records import RunInfo
 
 
@@ -320,3 +322,13 @@ def test_thumbnails_of_another_program_that_are_too_large_are_not_decoded():
         return buffer.getvalue()
 
     assert set(matching._small({0: png(512), 1: png(513)})) == {0}
+
+
+def test_the_page_shows_every_label_of_a_conflict_however_many_copies_carry_one(tmp_path):
+    copy = photo(1)
+    write(tmp_path, {f"apple/{i:02d}.png": copy for i in range(30)} | {"zebra/x.png": copy, "zebra/y.png": photo(2)})
+    report = curvaudit.inspect(tmp_path)
+    (conflict,) = (finding for finding in report.findings if finding.rule.id == "CA101")
+    shown = html._shown(Tiles(report), conflict)
+    assert len(shown.tiles) == html._GROUP and shown.hidden == 31 - html._GROUP
+    assert [tile.label for tile in shown.tiles].count("zebra") == 1

@@ -150,6 +150,44 @@ def test_review_by_keyboard_survives_reload_and_undo(page):
     assert "decided: fine" in page.find("#tiles .pic[data-row='0']").get_attribute("aria-label")
 
 
+def test_review_begins_with_the_first_undecided_as_they_are_sorted(page):
+    Select(page.find("#sort")).select_by_visible_text("margin")
+    shown = page.shown()
+    assert shown != sorted(shown)
+    page.click("#start")
+    assert page.focused() == shown[0]
+    page.keys("2")
+    page.run("document.activeElement.blur()")
+    page.keys(Keys.ARROW_RIGHT)
+    assert page.focused() == shown[1]
+    page.find("#by-id").send_keys("no picture is called so")
+    page.click("#start")  # nothing to begin with
+    assert page.shown() == []
+
+
+def test_undo_and_the_large_view_leave_the_reviewer_among_the_findings(page):
+    picture = page.find(".found .pic[data-row]")
+    page.run("for (let box = arguments[0].closest('details'); box; box = box.parentElement.closest('details')) "
+             "box.open = true; arguments[0].focus()", picture)  # fmt: skip
+    row, inside = page.focused(), "return document.activeElement.closest('.found') !== null"
+    page.keys("2", "u")
+    assert page.focused() == row and page.run(inside) and page.kept() == {}
+    page.keys(Keys.ENTER, "2", Keys.ESCAPE)
+    page.wait(lambda: not page.run("return document.getElementById('detail').open"))
+    assert page.run(inside) and list(page.kept()) == [row]
+
+
+def test_a_link_followed_twice_opens_what_was_folded_meanwhile(page):
+    link = page.find("a[href^='#CA']")
+    rule = link.get_attribute("href").rpartition("#")[2]
+    folded = f"const box = document.getElementById('{rule}').closest('details'); box.open = false; return box.open"
+    page.run("arguments[0].click()", link)
+    page.wait(lambda: page.run("return location.hash") == f"#{rule}")
+    assert page.run(folded) is False
+    page.run("arguments[0].click()", link)
+    page.wait(lambda: page.run(f"return document.getElementById('{rule}').closest('details').open"))
+
+
 def test_the_label_picker_filters_and_escape_decides_nothing(page):
     page.click("#start")
     page.keys("1", Keys.ESCAPE)

@@ -151,8 +151,12 @@ def _section(report: Report, tiles: Tiles, rule: str) -> Section:
 
 
 def _shown(tiles: Tiles, finding: Finding) -> Shown:
-    rows = [sample.index for sample in finding.samples if sample.index is not None]
-    made = [tiles.of(row, f"{finding.rule.id}-") for row in rows[:_GROUP]]
+    named = [(sample.index, sample.label) for sample in finding.samples if sample.index is not None]
+    rows = [row for row, _ in named]
+    # Every label of a conflict is seen, however many copies carry another one.
+    first = {label: row for row, label in reversed(named)}.values()
+    chosen = set(sorted(rows, key=lambda row: row not in first)[:_GROUP])
+    made = [tiles.of(row, f"{finding.rule.id}-") for row in rows if row in chosen]
     return Shown(finding, made, len(rows) - len(made), distance_in_words(finding))
 
 

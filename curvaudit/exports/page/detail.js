@@ -75,7 +75,9 @@ function neighbours(sample) {
 
 function copies(sample) {
   return sample.findings.filter((finding) => finding.size > 1).map((finding) => {
-    const others = finding.rows.filter((row) => row !== sample.row).slice(0, COPIES - 1).map((row) => samples.get(row));
+    // Those under another label first: among many copies they are what matters.
+    const others = finding.rows.filter((row) => row !== sample.row && samples.has(row)).map((row) => samples.get(row))
+      .sort((a, b) => (a.label === sample.label) - (b.label === sample.label)).slice(0, COPIES - 1);
     const shown = [sample, ...others].map((one) => {
       const figure = tileLike(one);
       if (one.label !== sample.label) figure.classList.add("differs");

@@ -31,9 +31,12 @@ function decideHere(decision) {
 }
 
 function undoHere() {
+  const here = pictureIn(document.activeElement.closest(GROUPS));
   const row = undo();
+  if (sheet && byId("by-decision").value) filter();
   if (row === undefined || !samples.has(row)) return;
   if (detail.open) showDetail(row, !around.includes(row));
+  else if (here(row) && !tileOf(here(row)).hidden) go(here(row));
   else if (pictureOf(row)) {
     if (tileOf(pictureOf(row)).hidden) clearFilter();
     go(pictureOf(row));
@@ -54,7 +57,7 @@ function pressed(event) {
   else if (detail.open && (key === "ArrowLeft" || key === "ArrowRight")) step(key === "ArrowLeft" ? -1 : 1);
   else if (picture && (key === "Enter" || key === " ")) open(picture);
   else if (picture && !detail.open && /^(Arrow|Home$|End$)/.test(key)) go(beside(picture, key));
-  else if (event.target === document.body && key === "ArrowRight" && sheet) go(firstUndecided() || tiles[0].querySelector(".pic"));
+  else if (event.target === document.body && key === "ArrowRight" && sheet) begin();
   else return;
   event.preventDefault();
 }
@@ -104,9 +107,9 @@ byId("detail-close").addEventListener("click", () => detail.close());
 byId("help-close").addEventListener("click", () => byId("help").close());
 detail.addEventListener("close", () => {
   // Back to where the reviewer now is, not to where the view was opened.
-  const picture = around.includes(shownRow) && sheetRows.includes(shownRow) && pictureOf(shownRow);
+  const picture = around.includes(shownRow) && pictureIn(document.activeElement.closest(GROUPS))(shownRow);
   if (sheet && byId("by-decision").value) filter();
-  if (picture && !tileOf(picture).hidden && document.activeElement.closest?.(".sheet")) go(picture);
+  if (picture && !tileOf(picture).hidden) go(picture);
 });
 
 if (sheet) {
@@ -119,7 +122,7 @@ if (sheet) {
     if (byId("sort")) sort();
     sheet.className = "sheet";
   }));
-  byId("start").addEventListener("click", () => go(firstUndecided() || tiles[0].querySelector(".pic")));
+  byId("start").addEventListener("click", begin);
   byId("undo").addEventListener("click", undoHere);
   byId("save-json").addEventListener("click", () => download("decisions.json", "application/json", JSON.stringify(asDocument(), null, 1) + "\n"));
   byId("save-csv").addEventListener("click", () => download("decisions.csv", "text/csv", asCsv()));
@@ -146,8 +149,15 @@ window.addEventListener("storage", (event) => {
   recall();
   for (const row of samples.keys()) mark(row);
   showProgress();
+  if (sheet && byId("by-decision").value) filter();
+  if (detail.open) showDetail(shownRow, shownRow !== origin);
 });
 window.addEventListener("hashchange", reveal);
+// A link to where the page is already changes no hash.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a");
+  if (link && location.hash && link.hash === location.hash) reveal();
+});
 // Paper cannot open a section; what stands folded would be missing from a print.
 window.addEventListener("beforeprint", () => {
   for (const box of document.querySelectorAll("main > details")) box.open = true;

@@ -93,7 +93,7 @@ byId("picker-text").addEventListener("input", offer);
 byId("picker-text").addEventListener("keydown", (event) => {
   if (event.key === "ArrowDown") highlight(chosen + 1);
   else if (event.key === "ArrowUp") highlight(chosen - 1);
-  else if (event.key === "Enter") take(chosen);
+  else if (event.key === "Enter" && !event.isComposing) take(chosen);
   else return;
   event.preventDefault();
 });

@@ -9,7 +9,8 @@ const FILTERS = ["by-label", "by-rule", "by-decision", "by-id"];
 const rowOf = (picture) => Number(picture.dataset.row);
 const tileOf = (picture) => picture.closest("figure") || picture;
 const picturesIn = (group) => Array.from(group.querySelectorAll(".pic[data-row]")).filter((one) => !tileOf(one).hidden);
-const pictureOf = (row) => sheet && sheet.querySelector('.pic[data-row="' + row + '"]');
+const pictureIn = (group) => (row) => group && group.querySelector('.pic[data-row="' + row + '"]');
+const pictureOf = pictureIn(sheet);
 
 // A picture becomes a button that opens the large view.
 function enliven(picture, stop) {
@@ -141,9 +142,11 @@ function go(picture) {
   tileOf(picture).scrollIntoView({ block: "nearest", behavior: "instant" });
 }
 
-function firstUndecided() {
-  return tiles.filter((tile) => !tile.hidden && !decisions.has(Number(tile.dataset.row)))
-    .map((tile) => tile.querySelector(".pic"))[0];
+// To the first undecided picture as they are sorted now; where all are decided to the first one.
+function begin() {
+  const shown = picturesIn(sheet);
+  const picture = shown.find((one) => !decisions.has(rowOf(one))) || shown[0];
+  if (picture) go(picture);
 }
 
 function tileLike(sample, brief = false) {
