@@ -5,6 +5,7 @@ import os
 import re
 import tracemalloc
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -391,6 +392,13 @@ def test_an_existing_file_is_replaced_only_when_asked(path):
     store.create(path, INFO, SAMPLES, (), THUMBNAILS, overwrite=True)
     assert curvaudit.open_run(path).trainings == ()
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_threads_make_run_files_at_the_same_time(tmp_path):
+    paths = [tmp_path / f"{number}.h5" for number in range(200)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda path: store.create(path, INFO, SAMPLES, SKIPPED, THUMBNAILS), paths))
+    assert all(len(curvaudit.open_run(path).samples) == N for path in paths)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -40,9 +41,10 @@ def reason(error: BaseException) -> str:
 
 def empty_file() -> bytes:
     """A run file with nothing in it, made in memory: HDF5 must not meet a full disk, see `reserve`."""
-    with h5py.File("empty", "w", driver="core", backing_store=False, libver=LIBRARY) as file:
-        file.flush()
-        return bytes(file.id.get_file_image())
+    content = io.BytesIO()  # not HDF5's own files in memory: two of one name cannot be open at once, in two threads
+    with h5py.File(content, "w", libver=LIBRARY):
+        pass
+    return content.getvalue()
 
 
 def reserve(path: Path, room: int) -> None:
