@@ -36,6 +36,9 @@ class Row:
     to_training: float  # processor time, ratio to the bare training of the same pictures
     to_training_low: float
     to_training_high: float
+    wall_to_training: float  # wall time, the same; with several threads the one that counts, as waiting threads spin
+    wall_to_training_low: float
+    wall_to_training_high: float
     to_reference: float  # how many times faster than the reference way; NaN where it does not apply
     to_reference_low: float
     to_reference_high: float
@@ -59,6 +62,8 @@ def row_of(
     own = [cost.processor / phase.pictures for cost in costs]
     base = [cost.processor / training.pictures for cost in all_costs[training.name]]
     ratios = [one / other for one, other in zip(own, base, strict=True)]
+    there = [cost.wall / training.pictures for cost in all_costs[training.name]]
+    walls = [cost.wall / phase.pictures / other for cost, other in zip(costs, there, strict=True)]
     gains = [float("nan")]
     if yard is not None:
         there = [cost.processor / yard.pictures for cost in all_costs[yard.name]]
@@ -77,6 +82,9 @@ def row_of(
         to_training=statistics.median(ratios),
         to_training_low=min(ratios),
         to_training_high=max(ratios),
+        wall_to_training=statistics.median(walls),
+        wall_to_training_low=min(walls),
+        wall_to_training_high=max(walls),
         to_reference=statistics.median(gains),
         to_reference_low=min(gains),
         to_reference_high=max(gains),
@@ -101,8 +109,8 @@ def _markdown(rows: Sequence[Row], notes: Sequence[str]) -> str:
         described(),
         "",
         "| width | phase | pictures | µs a picture, wall | µs, processor [range] | pictures/s "
-        "| in bare trainings [range] | times the reference way [range] | peak, MB |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| in bare trainings, processor [range] | wall [range] | times the reference way [range] | peak, MB |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         gain = "–"
@@ -112,7 +120,8 @@ def _markdown(rows: Sequence[Row], notes: Sequence[str]) -> str:
             f"| {row.width} | {row.phase} | {row.pictures} | {row.wall_us:.0f} "
             f"| {row.processor_us:.0f} [{row.processor_us_low:.0f} – {row.processor_us_high:.0f}] "
             f"| {row.pictures_per_second:.0f} "
-            f"| {row.to_training:.2f} [{row.to_training_low:.2f} – {row.to_training_high:.2f}] | {gain} "
+            f"| {row.to_training:.2f} [{row.to_training_low:.2f} – {row.to_training_high:.2f}] "
+            f"| {row.wall_to_training:.2f} [{row.wall_to_training_low:.2f} – {row.wall_to_training_high:.2f}] | {gain} "
             f"| {row.peak_mb:.0f} |"
         )
     return "\n".join([*lines, "", *(f"* {note}" for note in notes), ""])

@@ -19,7 +19,7 @@ from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, Skipped
 from .scan_settings import ScanSettings, with_overrides
 from .sources import Source
 from .training.processes import Processes
-from .training_run import Pixels, Work
+from .work import Pixels, Work
 
 if TYPE_CHECKING:
     import torch
@@ -202,7 +202,7 @@ def _require_another_split(stock: inventory.Inventory, other: inventory.Inventor
 
 
 def _about(job: Job, stock: inventory.Inventory, other: inventory.Inventory | None, plan: _Plan) -> RunInfo:
-    """What the run file says of itself; `training_run.binding` names what of it binds a resumed scan."""
+    """What the run file says of itself; `work.binding` names what of it binds a resumed scan."""
     import torch
 
     from .scores.measure import step_bears_rounding

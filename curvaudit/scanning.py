@@ -20,7 +20,8 @@ from .scan_settings import ScanSettings, settings_from
 from .teamwork import brief, followed
 from .training.processes import Processes, joined, local_device
 from .training.surroundings import as_torch_starts
-from .training_run import Training, Work, binding, flat
+from .training_run import Training
+from .work import Work, binding, flat
 
 DEFAULT_RUN = "curvaudit.h5"
 

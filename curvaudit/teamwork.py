@@ -14,7 +14,7 @@ from .errors import CurvauditError
 from .records import RunInfo
 from .scan_settings import ScanSettings, with_overrides
 from .training.processes import Processes
-from .training_run import Pixels, Work
+from .work import Pixels, Work
 
 
 def brief(work: Work) -> None:

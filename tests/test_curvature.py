@@ -200,15 +200,17 @@ def test_unmeasured_epochs_are_left_out_of_the_mean():
 
 @pytest.mark.parametrize("above", [0, 1, 3, 7, 12, 13])
 @pytest.mark.parametrize("batch_size", [1, 3, 5, 13])
-def test_gradients_are_taken_where_the_loss_is_above_the_bound_and_stay_the_same(above, batch_size):
-    """Whether a batch is differentiated at once or its few are collected must not show."""
+@pytest.mark.parametrize("mostly_above", [True, False])
+def test_gradients_are_taken_where_the_loss_is_above_the_bound_and_stay_the_same(above, batch_size, mostly_above):
+    """Whether batches are differentiated at once or the few are collected must not show."""
     model, pixels, labels = resnet_case()
     whole = measure(model, pixels, labels, build(ScoreSettings(probes=2)), epoch=1, batch_size=5, device=CPU)
     steps = [0, *np.sort(whole["loss"]).tolist(), 1e9]
     bound = (steps[13 - above] + steps[14 - above]) / 2
     told: list[int] = []
     some = build(ScoreSettings(probes=2, least_loss=bound))
-    found = measure(model, pixels, labels, some, epoch=1, batch_size=batch_size, device=CPU, on_batch=told.append)
+    case = {"epoch": 1, "batch_size": batch_size, "device": CPU, "mostly_above": mostly_above}
+    found = measure(model, pixels, labels, some, on_batch=told.append, **case)
     np.testing.assert_allclose(found["loss"], whole["loss"], rtol=1e-5)
     quiet = whole["loss"] < bound
     assert quiet.sum() == 13 - above and sum(told) == 13
@@ -274,9 +276,10 @@ def test_few_above_the_bound_are_differentiated_in_full_batches():
     )
     sizes = []
     counted = replace(score, measure=lambda batch: (sizes.append(len(batch.labels)), score.measure(batch))[1])
-    order = np.argsort(loss)  # the three above the bound stand at the end, each in a batch of its own
-    measure(model, pixels[order], labels[order], (counted,), epoch=1, batch_size=2, device=CPU)
-    assert sizes == [2, 1]
+    spread = np.argsort(loss)[[0, 10, 1, 11, 2, 12, *range(3, 10)]]  # of the three above it each in another batch
+    case = {"epoch": 1, "batch_size": 2, "device": CPU, "mostly_above": False}
+    measure(model, pixels[spread], labels[spread], (counted,), **case)
+    assert sorted(sizes) == [1, 2]
 
 
 @pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="this torch has no newer switches")

@@ -17,7 +17,7 @@ from curvaudit.training.loop import build_optimizer, train
 from curvaudit.training.model import ResNet18, build_model
 from curvaudit.training.presets import PRESETS, named
 from curvaudit.training.steps import RecordedSteps, Steps, _Recording
-from curvaudit.training_run import binding
+from curvaudit.work import binding
 
 
 def test_width_64_with_the_large_stem_is_torchvisions_resnet18():

@@ -1,7 +1,6 @@
 """One pass over the data that measures every score: one forward, one clean gradient, n probes.
 
-Where few samples of a batch are above the bound on the loss (`Score.least_loss`), gradients and probes
-of the next batch wait until there is a full batch of those that need them.
+Where few samples are above the bound on the loss (`Score.least_loss`), theirs is a pass of its own.
 """
 
 from __future__ import annotations
@@ -17,14 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .interface import Batch, Score
+from .threads import Gate, side_by_side
 
 _SWITCHING = threading.Lock()
 # Smallest h of which TF32 and bf16 leave the ranking alone: with the step the difference of two gradients shrinks to
 # rounding.
 _ROUNDED_FROM = 1e-3
-# Share of a batch above the bound on the loss from which gradients are taken in the pass that is needed anyway.
-# Below it, a second forward pass for the few, collected to full batches, is cheaper than a backward pass for all.
-_AT_ONCE = 0.5
 
 
 @contextmanager
@@ -92,6 +89,8 @@ def measure(
     device: torch.device,
     first_row: int = 0,
     usual_gradient: float | None = None,
+    mostly_above: bool = True,
+    gate: Gate | None = None,
     on_batch: Callable[[int], None] | None = None,
 ) -> dict[str, np.ndarray]:
     """Measure `scores` on every sample with the network as it is.
@@ -106,6 +105,12 @@ def measure(
         Sample row of `pixels[0]`: probes depend on it.
     usual_gradient:
         Mean ‖∂L/∂x‖² of all samples in the epochs measured before, by which probes are dealt out; None: no such epoch.
+    mostly_above:
+        Whether most samples are expected above the bound on the loss (`Score.least_loss`): gradients are then taken in
+        the pass that is needed anyway. Else a second forward pass for the few, collected to full batches, is cheaper
+        than a backward pass for all. What is measured is the same.
+    gate:
+        What each batch has to pass; None: nothing.
     on_batch:
         Called with the number of samples finished.
 
@@ -143,27 +148,29 @@ def measure(
                 if len(rows):
                     values[score.name][rows] = score.measure(mine).float()
 
-        waiting = torch.empty(0, dtype=torch.int64)  # places that are above the bound and have no gradient yet
-        at_once = bool(further)
-        for start in range(0, len(labels), batch_size):
-            places = torch.arange(start, min(start + batch_size, len(labels)))
+        def first(places: Tensor) -> Tensor:
+            """Measure a batch as far as one pass tells; the places that are left for another one."""
+            at_once = bool(further) and (mostly_above or least <= 0)
             batch = batch_of(places, at_once)
             keep(forward, batch, places)
-            if further:
-                # Not `>`: without a bound every sample is measured, one whose loss is 0 or NaN, too.
-                above = (~(batch.loss < least)).nonzero().squeeze(1)  # (P,)
-                if at_once and len(above):
-                    keep(further, batch.part(above), places[above.cpu()])
-                elif len(above):
-                    waiting = torch.cat([waiting, places[above.cpu()]])
-                    if len(waiting) >= batch_size:
-                        now, waiting = waiting[:batch_size], waiting[batch_size:]
-                        keep(further, batch_of(now, True), now)
-                at_once = len(above) >= _AT_ONCE * len(places)
+            # Not `>`: without a bound every sample is measured, one whose loss is 0 or NaN, too.
+            above = (~(batch.loss < least)).nonzero().squeeze(1)  # (P,)
+            left = places[above.cpu()] if further else places[:0]
+            if at_once and len(above):
+                keep(further, batch.part(above), left)
+            return left[:0] if at_once else left
+
+        def second(places: Tensor) -> None:
+            keep(further, batch_of(places, True), places)
+
+        def told(places: Tensor) -> None:
             if on_batch is not None:
                 on_batch(len(places))
-        if len(waiting):
-            keep(further, batch_of(waiting, True), waiting)
+
+        left = side_by_side(first, torch.split(torch.arange(len(labels)), batch_size), device, gate=gate, on_done=told)
+        above = torch.cat(left)  # places that are above the bound and have no gradient yet
+        if len(above):
+            side_by_side(second, torch.split(above, batch_size), device, gate=gate)
         return {name: found.cpu().numpy() for name, found in values.items()}
 
 

@@ -5,12 +5,15 @@ Pictures that lie close in it look alike to the network, whatever their labels s
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..scores.measure import as_images
 from ..scores.probes import rademacher
+from ..scores.threads import Gate, side_by_side
 from .recipe import WARM, Recipe
 
 DIMENSIONS = 64  # of what is kept; docs/evidence.md has what fewer and more would give
@@ -30,13 +33,13 @@ def logged_in(recipe: Recipe) -> int:
     return max(1, round(WARM * recipe.epochs))
 
 
-@torch.no_grad()
 def features(
     model: nn.Module,
     pixels: Tensor,
     *,
     batch_size: int,
     device: torch.device,
+    gate: Gate | None = None,
 ) -> np.ndarray:
     """Input of the last linear layer, (N, D) float16, D at most 64.
 
@@ -50,23 +53,22 @@ def features(
     pixels:
         (N, C, H, W) uint8.
     """
-    last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+    name, last = [named for named in model.named_modules() if isinstance(named[1], nn.Linear)][-1]
     size = min(DIMENSIONS, last.in_features)
     projection = None
     if size < last.in_features:
         rows = torch.arange(last.in_features)
         projection = (rademacher(_KEY, rows, 0, 0, (size,)) / size**0.5).to(device)  # (F, D)
-    found = np.empty((len(pixels), size), np.float16)
-    caught: list[Tensor] = []
-    hook = last.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
-    try:
-        for start in range(0, len(pixels), batch_size):
-            part = pixels[start : start + batch_size]
-            model(as_images(part, device))
-            values = caught.pop().float()  # (B, F)
-            if projection is not None:
-                values = values @ projection  # (B, D)
-            found[start : start + len(part)] = values.clamp(-_LARGEST, _LARGEST).cpu().numpy()
-    finally:
-        hook.remove()
-    return found
+    body = copy.deepcopy(model)
+    body.set_submodule(name, nn.Identity())
+
+    @torch.no_grad()
+    def of(part: Tensor) -> np.ndarray:
+        values = body(as_images(part, device)).float()  # (B, F)
+        if projection is not None:
+            values = values @ projection  # (B, D)
+        found: np.ndarray = values.clamp(-_LARGEST, _LARGEST).cpu().numpy()
+        return found
+
+    parts = side_by_side(of, torch.split(pixels, batch_size), device, gate=gate)
+    return np.concatenate(parts).astype(np.float16)

@@ -18,6 +18,9 @@ def as_torch_starts() -> Iterator[None]:
     """
     import torch
 
+    from ..scores.threads import torch_threads
+
+    torch_threads()
     elsewhere = torch.get_default_device().type != "cpu"
     dtype, cudnn = torch.get_default_dtype(), torch.backends.cudnn
     kept = cudnn.deterministic, cudnn.benchmark
