@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from .. import images
 from ..errors import CurvauditError
 from ..records import Skipped
 from . import splits
+from .doubts import doubts, some
 from .interface import SourceOptions
 from .leftovers import is_output
 from .naming import as_text, made_unique
@@ -36,8 +36,6 @@ _CLUTTER_FOLDERS = {
     "$recycle.bin": "Windows recycle bin",
     "system volume information": "Windows system folder",
 }
-_FOLD = re.compile(r"(fold|split|part|batch|chunk)[-_ ]?\d+", re.IGNORECASE)
-_SHOWN = 3  # names
 _HINT = "Labels come from folder names: put the pictures into class/image.jpg."
 
 
@@ -118,7 +116,9 @@ def load(spec: str | Path, options: SourceOptions) -> FolderSource:
         else:
             folders.append(entry)
     _require_classes(root, folders, listing, options.least_classes)
-    _doubt(folders, listing)
+    inside = {as_text(entry.name): [as_text(name) for name in _folders(Path(entry.path))] for entry in folders}
+    for name, why in doubts(inside):
+        listing.doubt(name, why)
     classes = made_unique([as_text(folder.name) for folder in folders])
     for label, (name, folder) in enumerate(zip(classes, folders, strict=True)):
         _list_class(Path(folder.path), name, label, listing)
@@ -179,22 +179,11 @@ def _choose_split(given: Path, wanted: str | None, listing: _Listing) -> tuple[s
         if entry.name in named:
             continue
         identity = f"../{as_text(entry.name)}"
-        if entry.name in folders and (same := sorted(_folders(given / entry.name) & classes)):
-            listing.doubt(identity, f"no split is called so, but it holds {_some(same)}: it was not searched")
+        if entry.name in folders and (same := sorted(map(as_text, _folders(given / entry.name) & classes))):
+            listing.doubt(identity, f"no split is called so, but it holds {some(same)}: it was not searched")
         else:
             listing.leave(identity, entry.path, "beside the splits, not inside a class folder")
     return chosen, given / chosen
-
-
-def _doubt(folders: list[os.DirEntry[str]], listing: _Listing) -> None:
-    """Say where splits or folds may have been taken for classes: all copies would carry the same label."""
-    inside = {entry.name: _folders(Path(entry.path)) for entry in folders}
-    alike = len(inside) > 1 and len(set(map(frozenset, inside.values()))) == 1
-    folds = alike and all(_FOLD.fullmatch(name) for name in inside)
-    for name, inner in inside.items():
-        if len(inner) > 1 and (folds or name.lower() in splits.SPLITS):
-            what = "a fold" if folds else "a split"
-            listing.doubt(as_text(name), f"taken for a class, but it holds {_some(sorted(inner))}, as {what} does")
 
 
 def _is_no_class(name: str) -> bool:
@@ -207,12 +196,6 @@ def _folders(folder: Path) -> set[str]:
         return {entry.name for entry in _entries(folder) if os.path.isdir(entry.path) and not _is_no_class(entry.name)}
     except CurvauditError:
         return set()
-
-
-def _some(names: list[str]) -> str:
-    """Names of folders for a sentence."""
-    shown = ", ".join(as_text(name) for name in names[:_SHOWN])
-    return f"the folders {shown}{', …' if len(names) > _SHOWN else ''}" if len(names) > 1 else f"the folder {shown}"
 
 
 def _require_classes(root: Path, folders: list[os.DirEntry[str]], listing: _Listing, least: int) -> None:

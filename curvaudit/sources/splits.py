@@ -59,6 +59,16 @@ def meaning(name: str) -> str:
     return SPLITS.get(lower, lower)
 
 
+def in_folder_name(name: str) -> tuple[str, str] | None:
+    """(split, what is left of the name) of a folder called like one, as `seg_train` or `Test Set`; None of others."""
+    for word in re.finditer(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name):
+        said = word.group().lower().removesuffix("set")
+        if said in SPLITS:
+            rest = name[: word.start()] + name[word.end() :]
+            return SPLITS[said], re.sub(r"[\W_]+", " ", rest).strip().lower()
+    return None
+
+
 def in_file_name(stem: str) -> str | None:
     """The split that a file's name begins with, as in `train-00000-of-00002`; None if with none."""
     first = re.split(r"[-_.]", stem, maxsplit=1)[0].lower()
