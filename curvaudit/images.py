@@ -35,6 +35,8 @@ _BOMB = " (more than --max-pixels allows, a guard against decompression bombs)"
 _LIMITS: list[float | None] = []  # of those who are in `pixel_limit`, after what was before
 _LIMITS_LOCK = threading.Lock()
 
+APPLE_DOUBLE = (b"\x00\x05\x16\x07", b"\x00\x05\x16\x00")  # what files with the metadata of others begin with
+
 # Pillow knows these by name only, or starts Ghostscript to draw them.
 _NOT_PICTURES = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
 _SIGNATURES = (
@@ -222,7 +224,7 @@ def _decode(stream: BinaryIO, size: int) -> Image.Image:
     if size == 0:
         raise UnreadableImage("empty file (0 bytes)")
     head = stream.read(512)
-    if head.startswith((b"\x00\x05\x16\x07", b"\x00\x05\x16\x00")):
+    if head.startswith(APPLE_DOUBLE):
         raise UnreadableImage('not an image (AppleDouble metadata, a macOS "._" file)')
     stream.seek(0)
     with _as_unreadable(head, size), _quiet_pillow():
@@ -295,9 +297,10 @@ def _what_instead(head: bytes) -> str:
         return "not an image (text)"
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
-            return f"cut short: begins like {name}, but its header is incomplete or damaged"
+            other = ", or of a kind that Pillow does not read" if name == "TIFF" else ""
+            return f"begins like {name}, but is cut short or damaged{other}"
     if _is_webp(head):
-        return "cut short: begins like WebP, but its header is incomplete or damaged"
+        return "begins like WebP, but is cut short or damaged"
     return "not an image, or of a format that Pillow does not read"
 
 

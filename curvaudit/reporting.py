@@ -34,6 +34,7 @@ from .records import (
 from .whole_file import write_whole
 
 DEFAULT_FOLDER = "curvaudit-report"
+_NEARLY_ALL = 0.95  # share of the samples that could be memorized
 
 
 def report(
@@ -197,11 +198,21 @@ class _Labels:
 def _judged(run: store.Run, group: Sequence[TrainingInfo], damage: ReadableParts) -> _Labels:
     can = memorizable(run.samples)
     correct = np.stack([damage.correct(one) for one in group])  # (R, N)
-    suggestions = [damage.suggest(one, can & right) for one, right in zip(group, correct, strict=True)]
+    suggestions = [damage.suggest(one, _may_be_judged(can, right)) for one, right in zip(group, correct, strict=True)]
     nothing = np.full(len(can), -1, np.int32)
     suggested = _agreed([nothing if one is None else one for one in suggestions])
     judged = any(one is not None for one in suggestions)
     return _Labels(can, correct.mean(axis=0) > 0.5, suggested, judged)
+
+
+def _may_be_judged(can: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Samples (N,) of which a training may doubt the label: all it memorized, and the rest where that is nearly all.
+
+    What resists to the end while everything else is learned is the likeliest wrong label of all; a network that has
+    learned little to the end resists much.
+    """
+    nearly_all = can.any() and right[can].mean() >= _NEARLY_ALL
+    return can if nearly_all else can & right
 
 
 def _agreed(suggested: Sequence[np.ndarray]) -> np.ndarray:

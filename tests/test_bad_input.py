@@ -62,7 +62,7 @@ UNREADABLE = {
     "truncated.jpg": (encoded(noise(30, (64, 64)), "JPEG")[:900], "cut short"),
     "zero.jpg": (b"", "empty file"),
     "text.jpg": (b"see attachment\n", "text"),
-    "._x.jpg": (b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ", "AppleDouble"),
+    "apple.jpg": (b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ", "AppleDouble"),
 }
 
 

@@ -241,6 +241,17 @@ def test_junit_is_read_by_a_parser(result, places):
     assert len(messages) == len({finding.message for finding in result.violations})
 
 
+@pytest.mark.parametrize("format", ["text", "markdown"])
+def test_every_label_of_a_conflict_is_shown_however_many_copies_carry_one(format):
+    names = [f"picture{number}x.png" for number in range(40)]
+    report = made_report(names)
+    refs = [SampleRef(name, row, "zebra" if row == 30 else "horse") for row, name in enumerate(names)]
+    conflict = dataclasses.replace(report.findings[0], samples=tuple(refs), message="The same picture stands 40 times.")
+    result = curvaudit.check(dataclasses.replace(report, findings=(conflict,)))
+    shown = FORMATS[format](result, Places()).decode()
+    assert "picture30x" in shown and "picture0x" in shown and "picture29x" not in shown and " more" in shown
+
+
 @pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
 def test_markdown_shows_names_and_acts_on_none(result):
     source = FORMATS["markdown"](result, Places()).decode()

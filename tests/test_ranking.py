@@ -259,6 +259,28 @@ def test_a_label_is_doubted_at_odds_of_twenty_to_one(tmp_path, margin, expected)
     assert (suggestion.suggest(run, 0, np.zeros(13, bool)) == -1).all()
 
 
+@pytest.mark.parametrize(("resisting", "named"), [(1, True), (2, True), (3, False), (10, False)])
+def test_what_resists_to_the_end_is_doubted_where_nearly_all_else_was_learned(tmp_path, resisting, named):
+    what = samples([row % 3 for row in range(40)], contents=range(40))
+    prediction = np.tile(what.labels.astype(float), (10, 1))
+    prediction[:, :resisting] = (what.labels[:resisting] + 1) % 3
+    correct = prediction == what.labels
+    run = a_run(
+        tmp_path / "run.h5",
+        what,
+        prediction=prediction,
+        correct=correct,
+        margin=np.where(correct, 8.0, -8.0),
+        curvature=np.ones((10, 40)),
+        loss=np.ones((10, 40)),
+    )
+    found = {
+        finding.samples[0].index: finding for finding in curvaudit.report(run).findings if finding.rule.id == "CA201"
+    }
+    assert set(found) == (set(range(resisting)) if named else set())
+    assert all("to the end the network saw" in finding.message for finding in found.values())
+
+
 # --- gallery -------------------------------------------------------------------------
 
 

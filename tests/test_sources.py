@@ -121,6 +121,14 @@ def test_hidden_folders_are_no_classes_but_are_listed(tmp_path):
     assert all(item.reason and item.kind == "ignored" for item in source.skipped)
 
 
+def test_what_macos_leaves_beside_a_file_is_no_picture_but_a_picture_of_such_a_name_is(tmp_path):
+    put(tmp_path, "a/1.png", "b/1.png", "b/._2.png")
+    (tmp_path / "a" / "._1.png").write_bytes(b"\0\5\x16\7" + bytes(200))
+    source = load(tmp_path)
+    assert source.ids == ("a/1.png", "b/._2.png", "b/1.png")
+    assert [(item.id, item.kind) for item in source.skipped] == [("a/._1.png", "ignored")]
+
+
 @pytest.mark.parametrize(
     ("folders", "doubtful"),
     [

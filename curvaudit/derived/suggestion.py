@@ -31,8 +31,7 @@ def suggest(run: store.Run, training: int, eligible: np.ndarray) -> np.ndarray |
     Parameters
     ----------
     eligible:
-        (N,) bool, samples that may be judged: memorized in the end, and not contradicted by
-        an identical picture.
+        (N,) bool, samples that may be judged.
 
     Notes
     -----

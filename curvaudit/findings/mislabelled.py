@@ -1,4 +1,4 @@
-"""CA201: memorized, but the network kept preferring one other class before."""
+"""CA201: the network kept preferring one other class, until it memorized the sample or to the end."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def find(evidence: Evidence) -> list[Finding]:
     found = []
     for row in evidence.most_resisted(np.flatnonzero(evidence.suggested >= 0)):
         better = evidence.samples.classes[int(evidence.suggested[row])]
+        until = "until it was memorized" if evidence.final_correct[row] else "to the end"
         found.append(
             evidence.finding(
                 "CA201",
-                f"{evidence.samples.ids[row]} is labelled {evidence.label(row)}; "
-                f"until it was memorized the network saw {better}.",
+                f"{evidence.samples.ids[row]} is labelled {evidence.label(row)}; {until} the network saw {better}.",
                 [row],
                 {"suggested_label": better},
             )

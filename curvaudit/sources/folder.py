@@ -249,12 +249,22 @@ def _list_class(top: Path, name: str, label: int, listing: _Listing) -> None:
                 listing.ignore(inner[0], reason)
             elif os.path.exists(entry.path) and not os.path.isfile(entry.path):
                 listing.ignore(inner[0], "neither a file nor a folder")  # a pipe would block for ever
+            elif entry.name.startswith("._") and _is_apple_double(entry.path):
+                listing.ignore(inner[0], "metadata that macOS left beside a file")
             else:
                 found.append(inner)
     for identity, path in sorted(found, key=lambda item: item[0]):
         listing.ids.append(identity)
         listing.labels.append(label)
         listing.paths.append(path)
+
+
+def _is_apple_double(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) in images.APPLE_DOUBLE
+    except OSError:
+        return False
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -10,6 +10,7 @@ from ...rules import RULES
 from . import wording
 
 MOST = 20  # findings of one rule that are written out
+MOST_PICTURES = 5  # pictures of one finding
 LONGEST = 400  # characters of a message; a step summary holds 1 MiB
 _SIGN = {0: "✅", 1: "❌", 2: "⚠️"}
 
@@ -37,8 +38,8 @@ def render(result: CheckResult, places: Places) -> bytes:
 def _section(rule: str, items: list[Judged]) -> list[str]:
     lines = [f"<details open><summary>{rule} {RULES[rule].name}</summary>", ""]
     for item in items[:MOST]:
-        names = ", ".join(_code(sample.id) for sample in item.finding.samples[:5])
-        more = len(item.finding.samples) - 5
+        names = ", ".join(_code(sample.id) for sample in wording.pictures(item.finding, MOST_PICTURES))
+        more = len(item.finding.samples) - MOST_PICTURES
         said = f" ({names}{f' and {more:,} more' if more > 0 else ''})" if len(item.finding.samples) > 1 else ""
         lines.append(f"- {_text(item.finding.message)}{said} {_code(item.finding.fingerprint)}")
     if len(items) > MOST:

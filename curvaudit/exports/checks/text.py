@@ -39,7 +39,7 @@ def _finding(finding: Finding) -> list[str]:
     # A mark before each name: a log of GitHub obeys lines that begin with `::`, spaces or not.
     said = [f"  - {finding.message} [{finding.fingerprint}]"]
     if len(finding.samples) > 1:
-        for sample in finding.samples[:MOST_PICTURES]:
+        for sample in wording.pictures(finding, MOST_PICTURES):
             said.append(f"    · {sample.id}{f' ({sample.label})' if sample.label is not None else ''}")
         if len(finding.samples) > MOST_PICTURES:
             said.append(f"    … and {len(finding.samples) - MOST_PICTURES:,} more")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ...policy.outcome import CheckResult, Judged, Status
+from ...records import Finding, SampleRef
 from ...rules import RULES
 
 _SHOWN = 5  # names of what is not there
@@ -40,6 +41,13 @@ def by_rule(items: tuple[Judged, ...]) -> dict[str, list[Judged]]:
     for item in sorted(items, key=lambda item: item.finding.rule.id):
         found.setdefault(item.finding.rule.id, []).append(item)
     return found
+
+
+def pictures(finding: Finding, most: int) -> list[SampleRef]:
+    """Up to so many samples of a finding, one of each label first: the copy under the other label is what matters."""
+    first = {sample.label: place for place, sample in reversed(list(enumerate(finding.samples)))}.values()
+    order = sorted(range(len(finding.samples)), key=lambda place: (place not in first, place))
+    return [finding.samples[place] for place in sorted(order[:most])]
 
 
 def asides(result: CheckResult) -> list[str]:
