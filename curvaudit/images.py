@@ -26,6 +26,7 @@ MAX_PIXELS = 178_956_970  # of one picture, as Pillow's own limit; 537 MB decode
 LARGEST_SIDE = 65_535  # px; widths and heights are stored as uint16
 THUMBNAIL_SIDE = 96  # px
 _WEBP_QUALITY = 82
+_WHITE = 250  # from here on a picture shows nothing on a white page
 _PREVIEW_SIDE = 256  # px
 _PREVIEW_QUALITY = 70  # about 7 kB a photograph
 
@@ -56,8 +57,8 @@ def decode(data: bytes | Path) -> Image.Image:
     """Decode a picture completely: first frame, EXIF orientation applied, mode "L" or "RGB".
 
     Palettes, CMYK, LAB, 1-bit, 16-bit and float pictures are converted; transparency is laid
-    over white; grey stays "L". Colour profiles and other metadata are dropped. Safe to call
-    from several threads.
+    over white, or over black where all that is drawn is white; grey stays "L". Colour profiles
+    and other metadata are dropped. Safe to call from several threads.
 
     Raises
     ------
@@ -402,12 +403,15 @@ def _to_grey_or_rgb(image: Image.Image) -> Image.Image:
 
 
 def _over_white(image: Image.Image) -> Image.Image:
-    """ "LA" to "L", "RGBA" to "RGB"."""
+    """ "LA" to "L", "RGBA" to "RGB"; a white drawing, of which nothing would be seen, is laid over black."""
     alpha = image.getchannel("A")
     colour = image.convert("L" if image.mode == "LA" else "RGB")
-    ground = Image.new(colour.mode, image.size, "white")
-    ground.paste(colour, mask=alpha)
-    return ground
+    laid = Image.new(colour.mode, image.size, "white")
+    laid.paste(colour, mask=alpha)
+    if len(set(alpha.getextrema())) > 1 and np.min(laid.getextrema()) >= _WHITE:
+        laid.paste("black", (0, 0, *image.size))
+        laid.paste(colour, mask=alpha)
+    return laid
 
 
 def _lab_to_rgb(image: Image.Image) -> Image.Image:

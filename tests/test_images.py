@@ -102,7 +102,23 @@ def test_transparent_colours_of_pictures_without_alpha():
     colour = images.decode(encoded(Image.fromarray(CORNERS), "PNG", transparency=RED))
     assert corners(colour) == [WHITE, GREEN, BLUE, WHITE]
     bits = Image.fromarray(np.eye(8, dtype=bool).repeat(2, 0).repeat(2, 1))
-    assert images.decode(encoded(bits, "PNG", transparency=0)).getextrema() == (255, 255)
+    assert images.decode(encoded(bits, "PNG", transparency=1)).getextrema() == (0, 255)
+    assert images.decode(encoded(bits, "PNG", transparency=0)).getextrema() == (0, 255)  # white on nothing
+
+
+@pytest.mark.parametrize(("mode", "white", "other"), [("RGBA", (255, 255, 255), (9, 9, 200)), ("LA", (253,), (9,))])
+def test_a_white_drawing_on_nothing_is_seen(mode, white, other):
+    shape = np.zeros((16, 16, 1), np.uint8)
+    shape[4:9, 3:12] = 255
+
+    def drawn(colour, alpha):
+        pixels = np.broadcast_to(np.array(colour, np.uint8), (16, 16, len(colour)))
+        return images.decode(encoded(Image.fromarray(np.concatenate([pixels, alpha], 2), mode), "PNG"))
+
+    assert np.array_equal(np.asarray(drawn(white, shape).convert("L")) > 128, shape[..., 0] > 0)
+    assert drawn(other, shape).getpixel((0, 0)) in (255, (255, 255, 255))  # as ever: over white
+    assert np.min(drawn(white, np.full_like(shape, 255)).getextrema()) >= 253  # opaque: white it is
+    assert np.min(drawn(white, np.full_like(shape, 0)).getextrema()) == 255  # and nothing at all
 
 
 def test_one_bit_pictures_are_black_and_white():
