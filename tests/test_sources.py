@@ -121,6 +121,14 @@ def test_hidden_folders_are_no_classes_but_are_listed(tmp_path):
     assert all(item.reason and item.kind == "ignored" for item in source.skipped)
 
 
+def test_a_list_beside_the_pictures_is_pointed_to(tmp_path):
+    put(tmp_path, "1.png")
+    (tmp_path / "metadata.csv").write_text("file_name,label")
+    with pytest.raises(CurvauditError) as refused:
+        load(tmp_path)
+    assert f"give {tmp_path}/metadata.csv instead" in refused.value.hint
+
+
 def test_what_macos_leaves_beside_a_file_is_no_picture_but_a_picture_of_such_a_name_is(tmp_path):
     put(tmp_path, "a/1.png", "b/1.png", "b/._2.png")
     (tmp_path / "a" / "._1.png").write_bytes(b"\0\5\x16\7" + bytes(200))

@@ -36,6 +36,7 @@ _CLUTTER_FOLDERS = {
     "$recycle.bin": "Windows recycle bin",
     "system volume information": "Windows system folder",
 }
+_LISTS = {".csv", ".tsv", ".jsonl", ".parquet"}
 _HINT = "Labels come from folder names: put the pictures into class/image.jpg."
 
 
@@ -203,7 +204,9 @@ def _require_classes(root: Path, folders: list[os.DirEntry[str]], listing: _List
     if not folders:
         if not listing.skipped:
             raise CurvauditError(f"The folder {shown} is empty.", _HINT)
-        raise CurvauditError(f"{shown} holds files, but no class folders.", _HINT)
+        lists = [item.id for item in listing.skipped if Path(item.id).suffix.lower() in _LISTS]
+        other = f" If {lists[0]} names pictures and labels, give {shown}/{lists[0]} instead." if lists else ""
+        raise CurvauditError(f"{shown} holds files, but no class folders.", _HINT + other)
     if len(folders) == 1:
         only = as_text(folders[0].name)
         inner = bool(_folders(Path(folders[0].path)))
