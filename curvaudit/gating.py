@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from fnmatch import fnmatchcase
+from types import NoneType
 
+from .errors import require
 from .policy import baseline as baselines
 from .policy.baseline import Baseline
 from .policy.definition import Ignored, Policy
 from .policy.outcome import CheckResult, Gap, Judged, Status
-from .policy.settings import fail_on as parse_fail_on
+from .policy.settings import parse
 from .records import Finding, Report
 from .rules import NEEDS_COMPARISON, NEEDS_TRAINING, unanswered
 
@@ -33,7 +34,8 @@ def check(
         As `report` or `inspect` made it.
     fail_on:
         What violates the policy: rules (ids or names), or a severity from which on all do, or
-        `none`. None: what `policy` says, which is every rule of severity error by default.
+        `none`. None: what `policy` says, which is every rule of severity error by default. An empty
+        collection is an error, as on the command line.
     policy:
         See `read_policy`; None: the default. Unlike the command, this looks for no file.
     baseline:
@@ -48,13 +50,15 @@ def check(
     Raises
     ------
     CurvauditError
-        A rule that does not exist: a policy with a typing error would pass for ever. A baseline
-        that cannot be read.
+        A rule that does not exist, or that `policy` switches off: such a policy would pass for ever.
+        A baseline that cannot be read.
     """
-    policy = policy or Policy()
-    if fail_on is not None:
-        names = ((fail_on,) if isinstance(fail_on, str) else tuple(fail_on)) or ("none",)
-        policy = replace(policy, fail_on=parse_fail_on(names))
+    require("report", report, Report, "Give what `report` or `inspect` returns.")
+    require("policy", policy, (Policy, NoneType), "Give what `read_policy` returns.")
+    # By the one reader of policies, without fail_on too: a policy made by hand may contradict itself as well.
+    named = list(fail_on) if isinstance(fail_on, Collection) and not isinstance(fail_on, str) else fail_on
+    told = {} if named is None else {"fail-on": named}
+    policy = parse(told, "check()", policy)
     known = _known(policy.baseline if baseline is None else baseline)
     judged, gone = _judge(report, policy, known)
     unchecked = unanswered(report)

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import threading
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from xml.etree import ElementTree
@@ -504,7 +505,7 @@ def test_two_versions_by_their_runs(place, tmp_path, monkeypatch, capsys):
 def test_check_in_python(place):
     report = curvaudit.report(place / "conflicting.h5")
     assert curvaudit.check(report, fail_on={"CA302"}).passed
-    assert curvaudit.check(report, fail_on=set()).passed
+    assert curvaudit.check(report, fail_on="none").passed
     result = curvaudit.check(report, fail_on={"CA101"})
     assert not result.passed and result.complete and result.exit_code == 1
     assert [finding.rule.id for finding in result.violations] == ["CA101"]
@@ -515,6 +516,20 @@ def test_check_in_python(place):
         curvaudit.check(report, fail_on={"CA999"})
     partial = curvaudit.check(curvaudit.report(place / "partial.h5"), fail_on={"CA302"})
     assert partial.passed and not partial.complete and not partial.clean and partial.exit_code == 2
+
+
+def test_check_in_python_refuses_what_the_command_refuses(place):
+    """Each of these would pass whatever is found."""
+    report = curvaudit.report(place / "conflicting.h5")
+    off = Policy(fail_on=FailOn(None), rules={"CA101": RulePolicy("off")})
+    for policy, fail_on, says in (
+        (off, {"CA101"}, "CA101 is switched off"),
+        (replace(off, fail_on=FailOn(None, frozenset({"CA101"}))), None, "CA101 is switched off"),
+        (None, [], "nothing is named"),
+        (None, 5, "fail-on = 5"),
+    ):
+        with pytest.raises(curvaudit.CurvauditError, match=says):
+            curvaudit.check(report, fail_on, policy)
 
 
 @pytest.fixture

@@ -427,6 +427,8 @@ FROM_PYTHON: list[tuple[Callable[[], object], str]] = [
     (lambda: curvaudit.calibrate("small", "calibrated", validation="test"), "validation"),
     (lambda: curvaudit.calibrate("small", "calibrated", weight_decay=(0, 1e-4)), "--weight-decay"),
     (lambda: without_pandas(), "pandas"),
+    (lambda: curvaudit.check("run.h5"), "report cannot be of the type str"),
+    (lambda: curvaudit.check(curvaudit.report("run.h5"), policy={}), "policy cannot be of the type dict"),
     (lambda: curvaudit.reproduce("spiral", "spiral", beauty=1), "'beauty'"),
     (lambda: one_of_several(lambda: local_device("cuda")), "Process 99 on this machine has no GPU"),
     (lambda: one_of_several(lambda: joined("cpu").__enter__()), "2 processes cannot reach each other: no route"),
