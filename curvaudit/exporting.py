@@ -10,8 +10,9 @@ from . import decisions as decided
 from . import exports, sources, store
 from .errors import CurvauditError, nearest
 from .exports import fixed_csv
+from .replacing import keep_apart
 from .reporting import report as make_report
-from .whole_file import keep_apart, write_whole
+from .whole_file import write_whole
 
 FIXED = "csv-fixed"
 TARGETS = {**{name: file for name, (file, _) in exports.OTHER_PROGRAMS.items()}, FIXED: "fixed.csv"}

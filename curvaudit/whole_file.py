@@ -3,29 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from contextlib import suppress
-from mimetypes import guess_type
 from pathlib import Path
 
 from .errors import CurvauditError
-
-
-def keep_apart(outputs: Iterable[Path | None], inputs: Iterable[str | os.PathLike[str] | None]) -> None:
-    """Say, before any work, that an output would replace what is read.
-
-    Raises
-    ------
-    CurvauditError
-        One of `outputs` is the same file as one of `inputs`, or a picture, which may be one of the data set; None and
-        what is no file stand for nothing.
-    """
-    read = [given for given in inputs if given is not None and os.path.isfile(given)]
-    for output in outputs:
-        if output is not None and output.is_file() and any(os.path.samefile(output, given) for given in read):
-            raise CurvauditError(f"{output} is read here: it is not replaced.", "Name another file to write.")
-        if output is not None and output.is_file() and (guess_type(output.name)[0] or "").startswith("image/"):
-            raise CurvauditError(f"{output} is a picture: it is not replaced.", "Name another file to write.")
 
 
 def write_whole(path: Path, content: bytes, hint: str) -> None:

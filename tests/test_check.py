@@ -331,6 +331,16 @@ def test_a_policy_file_is_found_upwards_and_flags_win(place, tmp_path, monkeypat
     assert code == 2 and "fail-onn" in err and "Did you mean fail-on?" in err and "curvaudit.toml" in err
 
 
+@pytest.mark.parametrize("name", ["curvaudit.toml", "known.json"])
+def test_what_the_policy_names_is_not_replaced(name, place, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("curvaudit.toml").write_text('baseline = "known.json"')
+    Path("known.json").write_text('{"schema": "curvaudit-baseline/1", "accepted": []}')
+    before = Path(name).read_text()
+    code, _, err = run(monkeypatch, capsys, place / "clean.h5", "--format", f"json={name}")
+    assert code == 2 and f"{name} is read here" in err and Path(name).read_text() == before
+
+
 def test_a_baseline_accepts_what_is_known_and_fails_on_what_is_new(place, tmp_path, monkeypatch, capsys):
     source = tmp_path / "data"
     shutil.copytree(place / "conflicting", source)

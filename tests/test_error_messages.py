@@ -268,6 +268,9 @@ TABLE: list[tuple[list[str], str]] = [
     (scan("small", "--resume", "-o", "run.h5", "--width", "4"), "other settings"),
     (["check", "run.h5", "--format", "json=run.h5"], "run.h5 is read here"),
     (["check", "small", "--format", "json=file.jpg"], "file.jpg is a picture"),
+    (["check", "small", "--format", "json=run.h5"], "run.h5 is a run file"),
+    (["compare", "small", "small", "--format", "json", "-o", "cut.h5"], "cut.h5 is a run file"),
+    (["export", "run.h5", "--to", "cleanlab", "-o", "cut.h5", "--overwrite"], "cut.h5 is a run file"),
     # report, info
     (["report"], "curvaudit.h5"),
     (["report", "text.h5"], "text.h5"),

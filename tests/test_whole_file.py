@@ -3,7 +3,8 @@
 import pytest
 
 from curvaudit.errors import CurvauditError
-from curvaudit.whole_file import keep_apart, write_whole
+from curvaudit.replacing import keep_apart
+from curvaudit.whole_file import write_whole
 
 
 @pytest.mark.parametrize("name", ["file/x.json", "nowhere/x.json", "folder", "n" * 300])
@@ -26,3 +27,8 @@ def test_what_is_read_is_not_written(tmp_path):
     keep_apart([tmp_path / "002.jpg"], [])
     with pytest.raises(CurvauditError, match=r"001\.JPG is a picture"):
         keep_apart([tmp_path / "001.JPG"], [str(tmp_path)])
+    (tmp_path / "cut.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(CurvauditError, match=r"cut\.h5 is a run file"):
+        keep_apart([tmp_path / "cut.h5"], [])
+    with pytest.raises(CurvauditError, match=r"later\.json is read here"):
+        keep_apart([tmp_path / "later.json"], [str(tmp_path / "." / "later.json")])

@@ -93,8 +93,8 @@ def check(
     from .. import checking
     from ..exports.checks import FORMATS, text
     from ..policy.settings import from_flags
+    from ..replacing import keep_apart
     from ..targets import Target
-    from ..whole_file import keep_apart
     from .display import Display
 
     flags = from_flags(
@@ -109,7 +109,7 @@ def check(
     )
     settled = _policy(policy, no_policy, flags)
     wanted = checking.outputs(format or ())
-    keep_apart((output.file for output in wanted), [target, against, policy, *(baseline or ())])
+    keep_apart((output.file for output in wanted), [target, against, settled.origin or None, *settled.baseline])
     what = Target(
         target,
         split=split,

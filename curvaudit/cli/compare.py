@@ -48,7 +48,7 @@ def compare(
     """
     from .. import comparing
     from ..exports.comparisons import FORMATS, text
-    from ..whole_file import keep_apart
+    from ..replacing import keep_apart
     from .display import Display
 
     if format not in FORMATS:
