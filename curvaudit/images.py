@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,7 +34,8 @@ _PREVIEW_QUALITY = 70  # about 7 kB a photograph
 _MOMENTS = np.stack([np.arange(256), np.arange(256) ** 2], axis=1)  # (256, 2) of an 8-bit value
 _BOMB = " (more than --max-pixels allows, a guard against decompression bombs)"
 
-_LIMITS: list[float | None] = []  # of those who are in `pixel_limit`, after what was before
+_MINE: ContextVar[float | None] = ContextVar("pixel limit", default=None)
+_LIMITS: list[Any] = []  # of all who are in `pixel_limit`, after what was before
 _LIMITS_LOCK = threading.Lock()
 
 APPLE_DOUBLE = (b"\x00\x05\x16\x07", b"\x00\x05\x16\x00")  # what files with the metadata of others begin with
@@ -97,11 +99,31 @@ def allowed(width: int, height: int) -> bool:
     return Image.MAX_IMAGE_PIXELS is None or width * height <= 2 * Image.MAX_IMAGE_PIXELS
 
 
+class _Limit(float):
+    """Pillow's number while some are in `pixel_limit`: compared with pixels, it is that of whoever asks.
+
+    Pillow knows one for the whole process, and its decoders ask for it in many places. Threads that are in no
+    `pixel_limit`, as those of a data set of others, get the smallest, which is also what it is as a number.
+    """
+
+    @property
+    def _mine(self) -> float:
+        mine = _MINE.get()
+        return float(self) if mine is None else mine
+
+    def __rmul__(self, factor: float) -> float:
+        return factor * self._mine
+
+    def __lt__(self, pixels: float) -> bool:
+        return self._mine < pixels
+
+
 @contextmanager
 def pixel_limit(pixels: int) -> Iterator[None]:
     """Meanwhile refuse to decode pictures of more pixels (decompression bombs).
 
-    Holds for every thread, and for data sets of others that open pictures with Pillow.
+    Holds for this context, for data sets of others that open pictures with Pillow in it, and for threads to which it is
+    handed on (`contextvars`). Several may be in it at once, each with its own number.
     """
     # Pillow warns above its number and raises above twice that; half a pixel makes odd limits exact.
     mine = pixels / 2
@@ -109,14 +131,25 @@ def pixel_limit(pixels: int) -> Iterator[None]:
         if not _LIMITS:
             _LIMITS.append(Image.MAX_IMAGE_PIXELS)  # the program's own
         _LIMITS.append(mine)
-        Image.MAX_IMAGE_PIXELS = mine  # type: ignore[assignment]
+        _tell_pillow()
+    before = _MINE.set(mine)
     try:
         yield
     finally:
+        _MINE.reset(before)
         # Threads may leave in another order than they came: the last one restores what was before the first.
         with _LIMITS_LOCK:
             _LIMITS.remove(mine)
-            Image.MAX_IMAGE_PIXELS = _LIMITS.pop() if len(_LIMITS) == 1 else _LIMITS[-1]  # type: ignore[assignment]
+            _tell_pillow()
+
+
+def _tell_pillow() -> None:
+    before, *limits = _LIMITS
+    if limits:
+        Image.MAX_IMAGE_PIXELS = _Limit(min(limits))  # type: ignore[assignment]
+    else:
+        Image.MAX_IMAGE_PIXELS = before
+        _LIMITS.clear()
 
 
 def from_anything(value: Any) -> Image.Image:

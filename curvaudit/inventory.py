@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TypeVar
@@ -330,7 +331,13 @@ def _in_parallel(
     before_leaving: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[int, _T]]:
     """(index, function(index)) in order, a bounded block at a time."""
-    pool = ThreadPoolExecutor(max(1, workers))
+    context = copy_context()  # that of the caller, with its limit of pixels
+
+    def adopt() -> None:
+        for variable, value in context.items():
+            variable.set(value)
+
+    pool = ThreadPoolExecutor(max(1, workers), initializer=adopt)
     try:
         for start in range(0, count, at_once):
             block = range(start, min(start + at_once, count))

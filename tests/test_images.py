@@ -2,8 +2,10 @@
 
 import io
 import struct
+import threading
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -287,17 +289,43 @@ def test_the_network_sees_the_whole_picture():
     assert images.to_array(Image.fromarray(CORNERS), None, 1).shape == (1, 16, 24)
 
 
-def test_threads_that_limit_pixels_leave_in_any_order_and_restore_what_was():
+def test_threads_that_limit_pixels_each_have_their_own_limit_and_restore_what_was():
     before = Image.MAX_IMAGE_PIXELS
-    one, other = images.pixel_limit(100), images.pixel_limit(400)
-    one.__enter__()
-    assert images.allowed(10, 10) and not images.allowed(10, 11)
-    other.__enter__()
-    assert images.allowed(20, 20) and not images.allowed(20, 21)
-    one.__exit__(None, None, None)
-    assert images.allowed(20, 20) and not images.allowed(20, 21)
-    other.__exit__(None, None, None)
+    small, large = encoded(Image.new("RGB", (10, 10)), "GIF"), encoded(Image.new("RGB", (20, 20)), "GIF")
+    together, left = threading.Barrier(2), threading.Event()
+
+    def decodes() -> tuple[bool, bool]:
+        found = []
+        for data in (small, large):
+            try:
+                images.decode(data)
+                found.append(True)
+            except UnreadableImage as error:
+                assert "20×20" in str(error)
+                found.append(False)
+        return tuple(found)
+
+    def limited(pixels: int) -> list[object]:
+        with images.pixel_limit(pixels):
+            together.wait(9)
+            found = [decodes(), images.allowed(10, 10), images.allowed(20, 20)]
+            together.wait(9)
+            if pixels == 400:  # the last to leave, though not the last to come
+                left.wait(9)
+                found.append(decodes())
+        if pixels == 100:
+            left.set()
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(limited, (100, 400))
+    assert one == [(True, False), True, False]
+    assert other == [(True, True), True, True, (True, True)]
     assert before == Image.MAX_IMAGE_PIXELS
-    with images.pixel_limit(100), images.pixel_limit(400):
-        pass
-    assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_threads_of_others_have_the_smallest_limit():
+    """As those of a data set that opens its pictures with Pillow."""
+    with images.pixel_limit(400), images.pixel_limit(100), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(images.allowed, 10, 10).result() and not pool.submit(images.allowed, 10, 11).result()
+    assert type(Image.MAX_IMAGE_PIXELS) is int
