@@ -41,15 +41,3 @@ def nearest(name: str, known: Collection[str]) -> str:
     """The hint for a name that does not exist."""
     close = get_close_matches(name.lower(), known, 1, 0.5)
     return f"Did you mean {close[0]}?" if close else f"Choose from {', '.join(known)}."
-
-
-def require(name: str, value: object, kinds: type | tuple[type, ...], hint: str) -> None:
-    """Refuse, at the door of a public function, what would fail somewhere inside.
-
-    Raises
-    ------
-    CurvauditError
-        `value`, the argument `name`, is of none of `kinds`.
-    """
-    if not isinstance(value, kinds):
-        raise CurvauditError(f"{name} cannot be of the type {type(value).__name__}.", hint)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from types import NoneType
 
-from .errors import require
+from .arguments import require
 from .policy import baseline as baselines
 from .policy.baseline import Baseline
 from .policy.definition import Ignored, Policy

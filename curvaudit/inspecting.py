@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from . import clock, findings, hash_cache, images, inventory, provenance, sources
+from .arguments import flag, whole
 from .derived.memorization import memorizable
 from .errors import CurvauditError
 from .findings.interface import Evidence, joined
 from .records import Caveat, Event, Report, RunInfo, Samples, Skipped
-from .scan_settings import require_whole
 
 ALL_SPLITS = ":splits"
 
@@ -71,10 +71,10 @@ def inspect(
     CurvauditError
         There is no such source, or not a single picture of it can be read.
     """
-    for option, value in (("--workers", workers), ("--max-pixels", max_pixels)):
-        require_whole(option, value)
-        if value is not None and value < 1:
-            raise CurvauditError(f"{option} {value} is too small.", "The least is 1.")
+    if workers is not None:
+        whole("--workers", workers, 1)
+    whole("--max-pixels", max_pixels, 1)
+    flag("every_thumbnail", every_thumbnail)
     options = sources.SourceOptions(
         split=split,
         data_dir=data_dir,
@@ -107,8 +107,8 @@ def _inspect(
     take: Callable[[sources.Source], inventory.Inventory],
     every_thumbnail: bool,
 ) -> Report:
-    whole = options.split == ALL_SPLITS
-    loaded = sources.load_all(source, replace(options, split=None)) if whole else sources.load(source, options)
+    together = options.split == ALL_SPLITS
+    loaded = sources.load_all(source, replace(options, split=None)) if together else sources.load(source, options)
     stock = take(loaded)
     others, lost = _others(source, against, options, take)
     skipped = stock.skipped + lost
@@ -174,7 +174,7 @@ def _others(
     if against is None:
         return [], ()
     found = []
-    elsewhere = against != ALL_SPLITS
+    elsewhere = not (isinstance(against, str) and against == ALL_SPLITS)  # arrays compare item by item
     if elsewhere:
         # The names of columns are those of the audited source; another one has its own.
         source, options = against, replace(options, split=None, image_column=None, label_column=None)

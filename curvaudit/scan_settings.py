@@ -6,10 +6,9 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from . import images, sources
+from . import arguments, images, sources
 from .errors import CurvauditError
 from .training import limits, presets
 
@@ -57,18 +56,7 @@ class ScanSettings:
 
     def check(self) -> None:
         """Raises CurvauditError for a value that cannot mean anything."""
-        for name, value, low in (
-            ("--epochs", self.epochs, 1),
-            ("--batch-size", self.batch_size, 2),
-            ("--curvature-every", self.curvature_every, 1),
-            ("--probes", self.probes, 1),
-            ("--workers", self.workers, 1),
-            ("--seed", self.seed, 0),
-            ("--repeats", self.repeats, 1),
-            ("--max-pixels", self.max_pixels, 1),
-        ):
-            if value is not None and value < low:
-                raise CurvauditError(f"{name} {value} is too small.", f"The least is {low}.")
+        self.source_options()
         limits.resolution(self.resolution)
         limits.width(self.width)
         limits.precision(self.precision)
@@ -101,51 +89,41 @@ def settings_from(given: Mapping[str, Any]) -> ScanSettings:
             f"scan() has no setting {unknown[0]!r}.",
             f"It knows {', '.join(ScanSettings.__dataclass_fields__)}.",
         )
-    values = dict(given)
-    for name in ("weight_decay", "seed", "repeats"):
-        if name in values and values[name] is None:
-            raise CurvauditError(f"{name} is None.", "Give a value, or leave it out.")
-    for name in _WHOLE & set(values):
-        require_whole(name, values[name])
-    for name in _TEXT & set(values):
-        if not isinstance(values[name], str | None):
-            raise CurvauditError(f"{name} {values[name]!r} is no text.", "Give a text, or leave it out.")
-    if values.get("data_dir") is not None:
-        values["data_dir"] = os.fspath(values["data_dir"])
-    for name in ("lr", "step"):
-        if not (values.get(name) is None or _is_number(values[name])):
-            raise CurvauditError(f"{name} {values[name]!r} is not a number.", "Give a positive number.")
-    if (decay := values.get("weight_decay")) is not None:
-        each = (decay,) if _is_number(decay) or isinstance(decay, str) else tuple(decay)
-        if not all(_is_number(value) for value in each):
-            raise CurvauditError(f"weight_decay {decay!r} is not one number or several.", "For example (0, 1e-4).")
-        values["weight_decay"] = tuple(float(value) for value in each)
-    for name in ("resolution", "width", "device"):
-        if name in values:
-            values[name] = str(values[name])
-    settings = ScanSettings(**values)
+    settings = ScanSettings(**{name: _checked(name, value) for name, value in given.items()})
     settings.check()
     return settings
 
 
-_TEXT = frozenset({"split", "validation", "image_column", "label_column", "preset", "precision"})
-_WHOLE = frozenset({"epochs", "batch_size", "seed", "repeats", "curvature_every", "probes", "workers", "max_pixels"})
+_LEAST = {
+    "epochs": 1, "batch_size": 2, "curvature_every": 1, "probes": 1, "workers": 1, "seed": 0, "repeats": 1,
+    "max_pixels": 1,
+}  # fmt: skip
 
 
-def require_whole(name: str, value: Any) -> None:
-    """Raises CurvauditError for what is neither None nor a whole number; 2.5 epochs would be trained, "3" fail late."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
-        raise CurvauditError(f"{name} {value!r} is not a whole number.", "Give a whole number.")
+def _checked(name: str, value: Any) -> Any:
+    """The value of one setting, of the type that the field has."""
+    said = f"--{name.replace('_', '-')}"
+    if value is None and ScanSettings.__dataclass_fields__[name].default is None:
+        return None
+    if name in _LEAST:
+        return arguments.whole(said, value, _LEAST[name])
+    if name == "augment":
+        return arguments.flag(said, value)
+    if name in ("lr", "step"):
+        return arguments.number(said, value)
+    if name == "weight_decay":
+        return arguments.numbers(said, value)
+    if name in ("resolution", "width", "device"):
+        return str(value)
+    if name in ("validation", "preset", "precision"):
+        return arguments.text(said, value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else value  # of the source, which checks it
 
 
 def require_seeds(seed: int, count: int) -> None:
     """Raises CurvauditError where the seeds `seed`, `seed` + 1, … of `count` trainings leave 64 bits."""
     if seed + count > 2**63:
         raise CurvauditError(f"--seed {seed} is too large.", "The largest seed of a training is 2^63 - 1.")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def with_overrides(recipe: Recipe, settings: ScanSettings) -> Recipe:

@@ -570,24 +570,24 @@ ELSEWHERE = {
         "{run.path} cannot be resumed: the pictures",
     ): "test_scan.py::test_resume_of_another_configuration_or_source_is_refused",
     (
-        "scan_settings",
+        "arguments",
+        "{name} {value!r} is no text",
+    ): "test_scan_options.py::test_settings_of_another_type_are_told_before_anything_is_read",
+    (
+        "arguments",
+        "{name} {value!r} is neither",
+    ): "test_scan_options.py::test_settings_of_another_type_are_told_before_anything_is_read",
+    (
+        "arguments",
+        "{name} {value!r} is not a number",
+    ): "test_scan_options.py::test_settings_of_another_type_are_told_before_anything_is_read",
+    (
+        "arguments",
         "{name} {value!r} is not a whole",
     ): "test_scan_options.py::test_settings_of_another_type_are_told_before_anything_is_read",
     (
-        "scan_settings",
-        "{name} is None",
-    ): "test_scan_options.py::test_settings_of_another_type_are_told_before_anything_is_read",
-    (
-        "scan_settings",
-        "{name} {values[name]!r} is no text",
-    ): "test_scan_options.py::test_settings_of_another_type_are_told_before_anything_is_read",
-    (
-        "scan_settings",
-        "{name} {values[name]!r} is not a number",
-    ): "test_scan_options.py::test_settings_of_another_type_are_told_before_anything_is_read",
-    (
-        "scan_settings",
-        "weight_decay {decay!r}",
+        "arguments",
+        "{name} {value!r} is not one number",
     ): "test_scan_options.py::test_settings_of_another_type_are_told_before_anything_is_read",
     ("store.run", "{self.path} has no training"): "test_store.py::test_what_a_run_does_not_hold_is_no_damage",
     ("store.run", "{self.path} has no score"): "test_store.py::test_what_a_run_does_not_hold_is_no_damage",

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -108,11 +109,18 @@ def test_paper_presets_scan_with_ten_probes(preset, every, augmentation, image_f
         ({"seed": True}, "seed True"),
         ({"workers": "2"}, "workers '2'"),
         ({"lr": "x"}, "lr 'x' is not a number"),
-        ({"weight_decay": "0,1e-4"}, "weight_decay '0,1e-4'"),
-        ({"weight_decay": (0, "x")}, "weight_decay"),
-        ({"weight_decay": None}, "weight_decay is None"),
-        ({"seed": None}, "seed is None"),
-        ({"repeats": None}, "repeats is None"),
+        ({"weight_decay": "0,1e-4"}, "weight-decay '0,1e-4' is not a number"),
+        ({"weight_decay": (0, "x")}, "weight-decay 'x'"),
+        ({"weight_decay": None}, "weight-decay None"),
+        ({"weight_decay": True}, "weight-decay True"),
+        ({"seed": None}, "seed None"),
+        ({"repeats": None}, "repeats None"),
+        ({"step": None}, "step None is not a number"),
+        ({"max_pixels": None}, "max-pixels None"),
+        ({"augment": 0}, "augment 0 is neither True nor False"),
+        ({"augment": "no"}, "augment 'no'"),
+        ({"download": "no"}, "download 'no'"),
+        ({"data_dir": 5}, "data-dir cannot be of the type int"),
         ({"split": 3}, "split 3 is no text"),
         ({"preset": ["fast"]}, "preset \\['fast'\\] is no text"),
         ({"seed": 2**63 - 1, "repeats": 2}, "--seed 9223372036854775807 is too large"),
@@ -121,9 +129,21 @@ def test_paper_presets_scan_with_ten_probes(preset, every, augmentation, image_f
 def test_settings_of_another_type_are_told_before_anything_is_read(tmp_path, given, message):
     with pytest.raises(CurvauditError, match=message):
         curvaudit.scan(tmp_path / "nowhere", tmp_path / "run.h5", **given)
-    if "workers" in given:
+    if given.keys() & {"workers", "split", "download", "data_dir", "max_pixels"}:
         with pytest.raises(CurvauditError, match=message):
             curvaudit.inspect(tmp_path / "nowhere", **given)
+
+
+def test_numbers_and_truth_of_numpy_are_as_good(image_folder, tmp_path):
+    given = {
+        "epochs": np.int64(1), "augment": np.bool_(False), "weight_decay": np.array([1e-4]), "lr": Fraction(1, 100),
+        "step": np.float32(0.5), "seed": np.uint8(3), "download": np.bool_(False),
+    }  # fmt: skip
+    run = curvaudit.scan(image_folder, tmp_path / "run.h5", width=4, device="cpu", **given)
+    (training,) = run.trainings
+    assert (run.info.config["epochs"], training.seed, training.weight_decay) == (1, 3, 1e-4)
+    assert training.recipe["augmentation"] == "none" and run.info.config["augment"] is False
+    assert (run.info.config["lr"], run.info.config["step"]) == (0.01, 0.5)
 
 
 def test_settings_override_a_preset(image_folder, tmp_path):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from types import NoneType
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from ..arguments import flag, require, text
 from ..records import Skipped
 
 if TYPE_CHECKING:
@@ -14,7 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SourceOptions:
-    """The parts of the command line that concern where pictures come from."""
+    """The parts of the command line that concern where pictures come from.
+
+    Raises
+    ------
+    CurvauditError
+        One of them is of another type.
+    """
 
     split: str | None = None  # None: the source's training split
     data_dir: str | None = None  # where torchvision's standard sets lie
@@ -22,6 +31,14 @@ class SourceOptions:
     image_column: str | None = None  # None: found by name or type
     label_column: str | None = None
     least_classes: int = 2  # copies can be looked for in one class, a training needs two
+
+    def __post_init__(self) -> None:
+        for name, value in (("--split", self.split), ("--image-column", self.image_column),
+                            ("--label-column", self.label_column)):  # fmt: skip
+            if value is not None:
+                text(name, value)
+        require("--data-dir", self.data_dir, (str, os.PathLike, NoneType), "Name a folder.")
+        flag("--download", self.download)
 
 
 @runtime_checkable
