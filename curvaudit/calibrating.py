@@ -15,6 +15,7 @@ from .calibration import Calibration
 from .calibration_trial import RUNS, SOURCE_SETTINGS, TOP, Done, Trials, run_path
 from .errors import CurvauditError
 from .exports import calibrations
+from .home import expanded
 from .records import Event, Notice, Samples
 from .scan_settings import ScanSettings, require_seeds, settings_from
 from .trials import confident, planting, record
@@ -92,7 +93,7 @@ def calibrate(
         raise CurvauditError("--resume and --overwrite exclude each other.", "Give one of them.")
     if noise not in planting.NOISES:
         raise CurvauditError(f"--noise {noise!r} is not known.", f"Choose one of {', '.join(planting.NOISES)}.")
-    folder = Path(out)
+    folder = expanded(out)
     if baselines is None:
         baselines = _installed(on_event)
     elif baselines:

@@ -11,6 +11,7 @@ from pathlib import Path
 from .errors import CurvauditError, nearest
 from .exports.checks import FORMATS, SHARABLE
 from .gating import check
+from .home import expanded
 from .inspecting import ALL_SPLITS
 from .policy import baseline as baselines
 from .policy.definition import Policy
@@ -87,7 +88,7 @@ def outputs(texts: Iterable[str]) -> tuple[Output, ...]:
             raise CurvauditError(f"There is no format {name!r}.", nearest(name, FORMATS))
         if equals and not file:
             raise CurvauditError(f"--format {text} names no file.", f"Write --format {name}=FILE.")
-        found.append(Output(name, Path(file) if file else None))
+        found.append(Output(name, expanded(file) if file else None))
     files = [output.file for output in found if output.file is not None]
     if len(set(files)) < len(files):
         raise CurvauditError("Two formats go to the same file.", "Name one file for each.")

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from . import ordering, store
+from .arguments import text, whole
 from .comparison import Comparison, Pair, Picture, Rise, Side
-from .errors import CurvauditError, DamagedRun
+from .errors import DamagedRun
 from .exports.comparisons import FORMATS
+from .home import expanded
 from .inspecting import ALL_SPLITS
 from .records import Event, Finding, Report
 from .rules import CONFLICTS
@@ -72,8 +74,8 @@ def compare(
     CurvauditError
         One of the two cannot be read, or a setting says nothing about either.
     """
-    if top < 1:
-        raise CurvauditError(f"--top {top} is too small.", "Give a number from 1 up.")
+    top = whole("--top", top, 1)
+    text("--rank-by", rank_by)
     flags: dict[str, Any] = {
         "split": split,
         "data_dir": data_dir,
@@ -82,7 +84,7 @@ def compare(
         "label_column": label_column,
         "max_pixels": max_pixels,
     }
-    targets = [Target(one, workers=workers, cache=None if cache is None else Path(cache)) for one in (old, new)]
+    targets = [Target(one, workers=workers, cache=None if cache is None else expanded(cache)) for one in (old, new)]
     ranked = all(target.is_run for target in targets)
     if ranked:
         reports = [replace(target, **flags).report(on_event, rank_by=rank_by) for target in targets]

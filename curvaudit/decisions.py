@@ -8,11 +8,11 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, cast
 
 from .csv_fields import fields_up_to
 from .errors import CurvauditError
+from .home import expanded
 from .records import Samples
 from .spreadsheet import as_given
 
@@ -41,7 +41,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Decision, ...]:
     CurvauditError
         The file is missing, or is no decisions file.
     """
-    path = Path(path)
+    path = expanded(path)
     try:
         # Not read_text: it makes a line feed of a carriage return, which may stand in an id.
         text = path.read_bytes().decode("utf-8-sig")

@@ -37,7 +37,7 @@ class UnreadableImage(Exception):
     """
 
 
-def nearest(name: str, known: Collection[str]) -> str:
+def nearest(name: object, known: Collection[str]) -> str:
     """The hint for a name that does not exist."""
-    close = get_close_matches(name.lower(), known, 1, 0.5)
+    close = get_close_matches(str(name).lower(), known, 1, 0.5)
     return f"Did you mean {close[0]}?" if close else f"Choose from {', '.join(known)}."

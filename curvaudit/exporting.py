@@ -8,8 +8,10 @@ from pathlib import Path
 
 from . import decisions as decided
 from . import exports, sources, store
+from .arguments import flag, text
 from .errors import CurvauditError, nearest
 from .exports import fixed_csv
+from .home import expanded
 from .replacing import keep_apart
 from .reporting import report as make_report
 from .whole_file import write_whole
@@ -65,6 +67,8 @@ def export(
         No such target, the run or the decisions cannot be read, decisions of another data set, or
         the file exists or cannot be written.
     """
+    text("--to", to)
+    overwrite = flag("overwrite", overwrite)
     if to not in TARGETS:
         raise CurvauditError(f"curvaudit does not export to {to!r}.", nearest(to, TARGETS))
     if (decisions is not None) != (to == FIXED):
@@ -72,11 +76,11 @@ def export(
             f"--to {FIXED} and --decisions belong together.",
             f"Write: curvaudit export RUN.h5 --to {FIXED} --decisions decisions.json",
         )
-    path = Path(out if out is not None else TARGETS[to])
+    path = expanded(TARGETS[to] if out is None else out)
     if path.exists() and not overwrite:
         raise CurvauditError(f"{path} exists already.", "Use --overwrite to replace it, or -o for another file.")
-    opened = run if isinstance(run, store.Run) else store.open_run(run)
-    keep_apart([path], [opened.path, decisions])
+    opened = store.opened(run)
+    keep_apart([path], [opened.file, decisions])
     if decisions is not None:
         samples = opened.samples
         fixed = fixed_csv.render(samples, decided.by_row(decided.read(decisions), samples, decisions))

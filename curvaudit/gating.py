@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from types import NoneType
 
@@ -77,7 +77,7 @@ def check(
 def _known(given: Baseline | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> Baseline:
     if isinstance(given, Baseline):
         return given
-    return baselines.read_all((given,) if isinstance(given, str | os.PathLike) else given)
+    return baselines.read_all(given if isinstance(given, Iterable) and not isinstance(given, str) else (given,))
 
 
 def _judge(report: Report, policy: Policy, known: Baseline) -> tuple[tuple[Judged, ...], int]:

@@ -1,10 +1,11 @@
-"""`~` in the paths that users name."""
+"""The paths that users name: every one goes through here, be it of a source, an output or a cache."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from .arguments import require
 from .errors import CurvauditError
 
 
@@ -14,8 +15,11 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     CurvauditError
-        There is nobody of that name, or no home folder.
+        It is no path, or no file can have that name; there is nobody of that name, or no home folder.
     """
+    require("A path", path, (str, os.PathLike), "Give a text or a pathlib.Path.")
+    if "\0" in os.fspath(path):
+        raise CurvauditError(f"{os.fspath(path)!r} is no path: it holds a NUL character.", "Give another name.")
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

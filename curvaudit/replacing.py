@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import store
 from .errors import CurvauditError
+from .home import expanded
 
 
 def keep_apart(outputs: Iterable[Path | None], inputs: Iterable[str | os.PathLike[str] | None]) -> None:
@@ -25,7 +26,7 @@ def keep_apart(outputs: Iterable[Path | None], inputs: Iterable[str | os.PathLik
         One of `outputs` is the same file as one of `inputs`, is a run file (hours of work), or a picture, which may be
         one of the data set. None stands for nothing.
     """
-    read = [os.path.expanduser(given) for given in inputs if given is not None]
+    read = [expanded(given) for given in inputs if given is not None]
     for output in outputs:
         if output is None:
             continue
@@ -37,7 +38,7 @@ def keep_apart(outputs: Iterable[Path | None], inputs: Iterable[str | os.PathLik
             raise CurvauditError(f"{output} is a picture: it is not replaced.", "Name another file to write.")
 
 
-def _same(output: Path, given: str) -> bool:
+def _same(output: Path, given: Path) -> bool:
     try:
         return os.path.samefile(output, given)
     except OSError:  # one is not there yet, as a baseline before it is made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from . import exports, findings, ordering, store
 from .anonymizing import anonymized
+from .arguments import flag, require, text, whole
 from .derived import caveats, ranking
 from .derived.damage import ReadableParts
 from .derived.memorization import memorizable
@@ -19,6 +20,7 @@ from .derived.stability import averaged, repeats, stability
 from .derived.trajectory import trajectories
 from .errors import CurvauditError, DamagedRun, nearest
 from .findings.interface import Evidence
+from .home import expanded
 from .records import (
     EXTREMES,
     SEVERITIES,
@@ -82,10 +84,11 @@ def report(
     CurvauditError
         The run cannot be read, has no finished epoch, or lacks the score.
     """
-    if top < 1:
-        raise CurvauditError(f"--top {top} is too small.", "Give a number from 1 up.")
-    if not isinstance(run, store.Run):
-        run = store.open_run(Path(run))
+    top = whole("--top", top, 1)
+    text("--rank-by", rank_by)
+    training = None if training is None else whole("--training", training, 0)
+    thumbnails, anonymize = flag("thumbnails", thumbnails), flag("anonymize", anonymize)
+    run = store.opened(run)
     chosen = _choose(run, training)
     if anonymize:
         run = anonymized(run)
@@ -267,7 +270,7 @@ def _shown(
 def save(
     report: Report,
     folder: str | os.PathLike[str] = DEFAULT_FOLDER,
-    formats: Sequence[str] = exports.DEFAULT_FORMATS,
+    formats: str | Iterable[str] = exports.DEFAULT_FORMATS,
 ) -> Path:
     """Write `index.html`, `ranking.csv` and `findings.json` into `folder`.
 
@@ -278,7 +281,7 @@ def save(
     folder:
         Made where it is missing; files of these names in it are replaced.
     formats:
-        Which of html, csv, json and parquet (`ranking.parquet`: the table of the CSV with types).
+        One or several of html, csv, json and parquet (`ranking.parquet`: the table of the CSV with types).
 
     Returns
     -------
@@ -289,7 +292,8 @@ def save(
     CurvauditError
         The folder cannot be written, there is no such format, or parquet needs pyarrow.
     """
-    target, hint = Path(folder), "Choose another folder with -o."
+    require("report", report, Report, "Give what `report` or `inspect` returns.")
+    target, hint = expanded(folder), "Choose another folder with -o."
     files = exports.render_all(report, formats)
     try:
         target.mkdir(parents=True, exist_ok=True)

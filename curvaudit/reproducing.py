@@ -17,6 +17,7 @@ from . import clock, experiments, plots, provenance
 from .errors import CurvauditError
 from .experiments.interface import ALWAYS, SCALES, Experiment, Settings
 from .exports import reproductions
+from .home import expanded
 from .records import Event
 from .reproduction import Reproduction
 from .scan_settings import require_seeds
@@ -71,7 +72,7 @@ def reproduce(
         and whatever reading and training raise.
     """
     chosen = experiments.named(experiment)
-    folder = Path(out) if out is not None else Path(DEFAULT_FOLDER) / experiment
+    folder = expanded(out) if out is not None else Path(DEFAULT_FOLDER) / experiment
     told = _told(chosen, folder, scale, on_event, settings)
     plots.require()
     earlier = _make_room(folder, overwrite)

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from . import gallery, hash_cache, images, inventory, locking, sources, store
+from .arguments import flag
 from .decoded import Decoded
 from .errors import CurvauditError
+from .home import expanded
 from .preparing import Job, Scratch, expected_resolution, prepare
 from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, Thumbnails
 from .scan_settings import ScanSettings, settings_from
@@ -73,7 +75,8 @@ def scan(
     """
     wanted = settings_from(settings)
     wanted = replace(wanted, device=local_device(wanted.device))
-    path = Path(out)
+    path = expanded(out)
+    resume, overwrite = flag("resume", resume), flag("overwrite", overwrite)
     with joined(wanted.device) as processes:
         if not processes.first:
             return _follow(path, wanted, processes)
@@ -81,7 +84,7 @@ def scan(
         _check_folder(path, resume, overwrite)
         with locking.locked(path), images.pixel_limit(wanted.max_pixels):
             _check_existing(path, resume, overwrite)
-            kept = None if cache is None else Path(cache)
+            kept = None if cache is None else expanded(cache)
             return _scan(Job(source, path, wanted, kept, processes, on_event), resume, overwrite)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from . import images, store
 from .errors import CurvauditError
+from .home import expanded
 from .inspecting import inspect
 from .records import Event, Report
 from .reporting import report
@@ -38,9 +39,11 @@ class Target:
         """True for a file that is HDF5, or that is named like one: a missing run is no data set."""
         if isinstance(self.name, store.Run):
             return True
-        if not isinstance(self.name, (str, os.PathLike)) or os.path.isdir(self.name):
+        if not isinstance(self.name, (str, os.PathLike)):
             return False
-        path = Path(self.name)
+        path = expanded(self.name)
+        if os.path.isdir(path):
+            return False
         return path.suffix.lower() in _RUN_SUFFIXES or store.looks_like_run(path, empty=False)
 
     def report(

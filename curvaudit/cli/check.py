@@ -92,6 +92,7 @@ def check(
     """Gate a data set: exit 0 clean, 1 the policy is violated, 2 could not check everything."""
     from .. import checking
     from ..exports.checks import FORMATS, text
+    from ..home import expanded
     from ..policy.settings import from_flags
     from ..replacing import keep_apart
     from ..targets import Target
@@ -129,7 +130,7 @@ def check(
     except KeyboardInterrupt:
         typer.echo("Interrupted: nothing was decided. Start again.", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    places = checking.find_places(result.report, root)
+    places = checking.find_places(result.report, expanded(root))
     for output in wanted:
         if output.file is not None:
             checking.write(result, output.format, output.file, places)

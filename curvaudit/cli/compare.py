@@ -48,11 +48,13 @@ def compare(
     """
     from .. import comparing
     from ..exports.comparisons import FORMATS, text
+    from ..home import expanded
     from ..replacing import keep_apart
     from .display import Display
 
     if format not in FORMATS:
         raise CurvauditError(f"--format {format!r} is not known.", f"Use {', '.join(FORMATS)}.")
+    out = None if out is None else expanded(out)
     keep_apart([out], [old, new])
     kept = cache_folder(cache, no_cache)
     try:

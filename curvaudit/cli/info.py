@@ -27,7 +27,7 @@ def info(run: Annotated[Path, typer.Argument(help="The run file.")] = Path(RUN_F
 
     opened = open_run(run)
     console = Console(highlight=False, soft_wrap=True)
-    size = f"{run.stat().st_size / 1e6:,.1f} MB"
+    size = f"{opened.file.stat().st_size / 1e6:,.1f} MB"
     console.print(Text(f"{safe(str(run))}: curvaudit run, format {opened.info.format_version}, {size}", "bold"))
     facts = Table.grid(padding=(0, 2))
     for name, said in _facts(opened):

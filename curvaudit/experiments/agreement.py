@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 
 from .. import plots
 from ..errors import CurvauditError
+from ..home import expanded
 from ..records import Notice
 from ..reproduction import Cell, Figure, Outcome, Table
 from ..sources.subset import ROW, draw
@@ -88,7 +89,7 @@ def read(settings: Settings, chosen: Chosen) -> Reference:
 
 def _array(file: str, key: str) -> np.ndarray:
     try:
-        with np.load(file, allow_pickle=False) as held:
+        with np.load(expanded(file), allow_pickle=False) as held:
             if not hasattr(held, "files"):
                 raise ValueError("not an .npz file")
             if key not in held.files:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,7 +80,7 @@ def opened(paths: Sequence[str]) -> list[Chosen]:
     CurvauditError
         A file cannot be read, or none has a finished epoch.
     """
-    runs = [store.open_run(Path(path)) for path in paths]
+    runs = [store.open_run(path) for path in paths]
     found = [Chosen(run, one) for run in runs for one in run.trainings if one.epochs]
     if not found:
         raise CurvauditError(f"{', '.join(paths)}: no finished epoch.", "Wait for the scan, or resume it.")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
+from ..arguments import require
 from ..errors import CurvauditError, nearest
 from ..records import Report
 from . import cleanlab_csv, fiftyone_json, findings_json, html, ranking_csv, ranking_parquet
@@ -26,7 +27,7 @@ OTHER_PROGRAMS: dict[str, tuple[str, Export]] = {
 }
 
 
-def render_all(report: Report, formats: Sequence[str] = DEFAULT_FORMATS) -> dict[str, bytes]:
+def render_all(report: Report, formats: str | Iterable[str] = DEFAULT_FORMATS) -> dict[str, bytes]:
     """The files of the report folder: file name -> content.
 
     Raises
@@ -34,6 +35,8 @@ def render_all(report: Report, formats: Sequence[str] = DEFAULT_FORMATS) -> dict
     CurvauditError
         No format, or one that does not exist; or a package that it needs is missing.
     """
+    require("formats", formats, Iterable, "Name one or several.")
+    formats = (formats,) if isinstance(formats, str) else tuple(formats)
     if not formats:
         raise CurvauditError("No format is named.", f"Choose from {', '.join(EXPORTS)}.")
     for name in formats:

@@ -17,6 +17,7 @@ from typing import Any
 
 from .. import decisions
 from ..errors import CurvauditError
+from ..home import expanded
 from ..records import Finding, Samples
 from ..utf8 import valid
 from ..whole_file import write_whole
@@ -70,7 +71,7 @@ def read(path: str | os.PathLike[str]) -> Baseline:
     CurvauditError
         The file is missing, or neither.
     """
-    path = Path(path)
+    path = expanded(path)
     content = _json(path)
     schema = None if content is None else content.get("schema")
     if content is None or schema == decisions.SCHEMA:
@@ -108,7 +109,7 @@ def write(path: str | os.PathLike[str], findings: Iterable[Finding]) -> None:
     CurvauditError
         There is another kind of file under that name, or it cannot be written.
     """
-    path = Path(path)
+    path = expanded(path)
     require_writable(path)
     entries = sorted(
         ({"fingerprint": f.fingerprint, "rule": f.rule.id, "message": valid(f.message)} for f in findings),
@@ -126,7 +127,7 @@ def require_writable(path: str | os.PathLike[str]) -> None:
     CurvauditError
         There is another kind of file under that name.
     """
-    path = Path(path)
+    path = expanded(path)
     if os.path.lexists(path) and not _is_baseline(path):
         raise CurvauditError(f"{path} is no baseline file and is left as it is.", "Name another file with --baseline.")
 

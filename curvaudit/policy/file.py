@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CurvauditError
+from ..home import expanded
 from .definition import Policy
 from .settings import parse
 
@@ -26,12 +27,12 @@ def read_policy(path: str | os.PathLike[str]) -> Policy:
     CurvauditError
         The file cannot be read, is no TOML, holds no policy, or a setting does not exist.
     """
-    path = Path(path)
+    path = expanded(path)
     settings = _settings(path)
     if settings is None:
         raise CurvauditError(f"{path} has no table [tool.curvaudit].", f"Write one, or name a {OWN}.")
     policy = parse(settings, str(path))
-    beside = tuple(str(path.parent / name) for name in policy.baseline)
+    beside = tuple(str(path.parent / expanded(name)) for name in policy.baseline)
     return replace(policy, baseline=beside, origin=str(path))
 
 

@@ -12,7 +12,7 @@ out is in `layout`, `texts`, `arrays`, `pictures` and `epochs`.
 from .changing import add_training, append_epoch, finish_training, set_previews, set_thumbnails
 from .creating import create
 from .layout import looks_like_run
-from .opening import open_run
+from .opening import open_run, opened
 from .run import Run
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "finish_training",
     "looks_like_run",
     "open_run",
+    "opened",
     "set_previews",
     "set_thumbnails",
 ]

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..copies import signatures
 from ..errors import CurvauditError, DamagedRun
+from ..home import expanded
 from ..records import MeasureInfo, RunInfo, Samples, Skipped, SkippedKind, TrainingCurves, TrainingInfo
 from .access import reading
 from .beside import check_belongs, waiting_epochs
@@ -35,7 +36,7 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     CurvauditError
         Missing, damaged, another program's file, or written by a newer curvaudit.
     """
-    path = Path(path)
+    path = expanded(path)
     for _ in range(ATTEMPTS):
         before = _identity(path)
         try:
@@ -48,6 +49,11 @@ def open_run(path: str | os.PathLike[str]) -> Run:
                 return run
         # Epochs beside it may have been taken in meanwhile.
     return _open_run(path)
+
+
+def opened(run: Run | str | os.PathLike[str]) -> Run:
+    """A run as it is, or `open_run` of its path."""
+    return run if isinstance(run, Run) else open_run(run)
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -85,6 +91,7 @@ def _open_run(path: Path) -> Run:
         _check_samples(samples, int(file.attrs["n_samples"]), int(file.attrs["n_classes"]))
         return Run(
             path=path,
+            file=Path(os.path.abspath(path)),
             info=RunInfo(
                 source=said(file, "source"),
                 source_fingerprint=said(file, "source_fingerprint"),

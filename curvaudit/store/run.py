@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from ..errors import CurvauditError, DamagedRun
@@ -20,7 +22,8 @@ from .layout import ATTEMPTS, COLUMNS, FEATURES
 class Run:
     """A run file as it stood when it was opened; the file itself is not held open."""
 
-    path: Path
+    path: Path  # as it was named; `file` is where it lies, wherever the program goes meanwhile
+    file: Path
     info: RunInfo
     samples: Samples
     skipped: tuple[Skipped, ...]
@@ -59,6 +62,11 @@ class Run:
         """
         return self._rows(training, name, 0, self.training(training).epochs, slice(None))
 
+    def _reading(self) -> AbstractContextManager[h5py.File]:
+        if not self.file.exists():
+            raise CurvauditError(f"The run file {self.path} is gone.", f"It was {self.file}. Open it where it is now.")
+        return reading(self.file)
+
     def _rows(self, training: int, name: str, first: int, last: int, columns: slice) -> np.ndarray:
         """Rows `first` to `last` of a score, (last − first, n) float32, from the run file and what waits beside it."""
         known = self.training(training).measures
@@ -68,14 +76,14 @@ class Run:
             )
         place = f"trainings/{training}/measures/{name}"
         for attempt in range(ATTEMPTS):
-            with reading(self.path) as file:
+            with self._reading() as file:
                 inside = committed(file[f"trainings/{training}"])
                 if inside >= last:
                     found: np.ndarray = file[place][first:last, columns]
                     return found
                 parts = [file[place][first : max(first, inside), columns]]
             for epoch in range(max(first, inside), last):
-                beside = place_beside(self.path, training, epoch + 1)
+                beside = place_beside(self.file, training, epoch + 1)
                 if not beside.exists() and attempt + 1 < ATTEMPTS:
                     break  # it has been taken in meanwhile
                 with reading(beside) as file:
@@ -113,24 +121,24 @@ class Run:
 
     def thumbnail_rows(self) -> np.ndarray:
         """Rows with a kept picture, ascending, (M,) int64."""
-        with reading(self.path) as file:
+        with self._reading() as file:
             return file["thumbnails/rows"][:] if "thumbnails" in file else np.zeros(0, np.int64)
 
     def _features_file(self, training: int) -> Path:
         """Where features are to be looked for: the last epoch beside the run file that brings some, or the run file."""
         group, epochs = f"trainings/{training}", self.training(training).epochs
         for attempt in range(ATTEMPTS):
-            with reading(self.path) as file:
+            with self._reading() as file:
                 inside = committed(file[group])
             for number in range(epochs, inside, -1):
-                beside = place_beside(self.path, training, number)
+                beside = place_beside(self.file, training, number)
                 if not beside.exists() and attempt + 1 < ATTEMPTS:
                     break  # it has been taken in meanwhile
                 with reading(beside) as file:
                     if "features" in file[group]:
                         return beside
             else:
-                return self.path
+                return self.file
         raise AssertionError
 
     def features_epoch(self, training: int) -> int | None:
@@ -171,7 +179,7 @@ class Run:
         return self._pictures("previews", rows)
 
     def _pictures(self, name: str, rows: Sequence[int]) -> dict[int, bytes]:
-        with reading(self.path) as file:
+        with self._reading() as file:
             if name not in file or len(rows) == 0:
                 return {}
             group = file[name]
