@@ -6,14 +6,14 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import clock, experiments, plots, provenance
+from . import arguments, clock, experiments, plots, provenance
 from .errors import CurvauditError
 from .experiments.interface import ALWAYS, SCALES, Experiment, Settings
 from .exports import reproductions
@@ -30,7 +30,8 @@ DEFAULT_FOLDER = "curvaudit-reproduction"
 _OPTIONS = {"from_runs": "--from"}
 _UNSAID = ("out", "on_event")
 _PERCENT = ("rates",)
-_SEVERAL = ("source", "from_runs", "noise", "rates")
+_SEVERAL = ("source", "from_runs", "noise")
+_LEAST = {"samples": 10, "seeds": 1, "epochs": 1, "seed": 0, "folds": 2, "workers": 1}
 
 
 def reproduce(
@@ -75,7 +76,7 @@ def reproduce(
     folder = expanded(out) if out is not None else Path(DEFAULT_FOLDER) / experiment
     told = _told(chosen, folder, scale, on_event, settings)
     plots.require()
-    earlier = _make_room(folder, overwrite)
+    earlier = _make_room(folder, arguments.flag("overwrite", overwrite))
     begun = clock.seconds()
     with as_torch_starts():
         outcome = chosen.run(told)
@@ -108,20 +109,17 @@ def _told(
     if scale not in SCALES:
         raise CurvauditError(f"--scale {scale!r} is not known.", f"Choose one of {', '.join(SCALES)}.")
     known = {field.name: field.default for field in fields(Settings)}
+    given: dict[str, Any] = {}
     for name, value in settings.items():
         if name not in known:
             raise CurvauditError(f"reproduce() has no setting {name!r}.", f"It knows {', '.join(known)}.")
-        if value != known[name] and name not in chosen.takes | ALWAYS:
+        given[name] = _checked(name, value, known[name])
+        if given[name] != known[name] and name not in chosen.takes | ALWAYS:
             takes = ", ".join(sorted(_flag(one) for one in chosen.takes))
             raise CurvauditError(
                 f"{_flag(name)} says nothing to the experiment {chosen.name}.", f"Leave it out. It takes {takes}."
             )
-    given = {name: _several(value) if name in _SEVERAL else value for name, value in settings.items()}
     told = Settings(out=folder, scale=scale, on_event=on_event, **given)
-    for name, low in (("samples", 10), ("seeds", 1), ("epochs", 1), ("seed", 0), ("folds", 2)):
-        value = getattr(told, name)
-        if value is not None and value < low:
-            raise CurvauditError(f"{_flag(name)} {value} is too small.", f"The least is {low}.")
     require_seeds(told.seed, told.seeds or 1)  # where that is a number of the experiment, it checks its own
     if any(not 0 < rate <= 0.5 for rate in told.rates or ()):
         raise CurvauditError("--rates: not all are above 0 and up to 50 percent.", "For example --rates 2,10.")
@@ -133,11 +131,25 @@ def _told(
     return told
 
 
-def _several(value: Any) -> Any:
-    """One as well as many."""
-    if value is None or isinstance(value, tuple):
-        return value
-    return (value,) if isinstance(value, str | float | os.PathLike) else tuple(value)
+def _checked(name: str, value: Any, default: Any) -> Any:
+    """The value of one setting, of the type that the field has: later it becomes JSON and a command."""
+    said = _flag(name)
+    if value is None and default is None:
+        return None
+    if name in _LEAST:
+        return arguments.whole(said, value, _LEAST[name])
+    if name in _PERCENT:
+        return arguments.numbers(said, value)
+    if name in ("download", "baselines"):
+        return arguments.flag(said, value)
+    if name in _SEVERAL:
+        one = isinstance(value, str | os.PathLike) or not isinstance(value, Iterable)
+        return tuple(_text(said, each) for each in ((value,) if one else value))
+    return str(value) if name in ("width", "resolution") else _text(said, value)
+
+
+def _text(said: str, value: Any) -> str:
+    return arguments.text(said, os.fspath(value) if isinstance(value, os.PathLike) else value)
 
 
 def _make_room(folder: Path, overwrite: bool) -> list[str]:

@@ -653,6 +653,40 @@ def test_bad_options_are_told(tmp_path, monkeypatch, capsys, arguments, message)
     assert not list(tmp_path.rglob("index.html"))
 
 
+def test_paths_and_numpy_are_as_good(tmp_path):
+    draw_folder(tmp_path / "data", ("a", "b"), each=12)
+    given = {"source": tmp_path / "data", "samples": np.int64(24), "data_dir": tmp_path, "download": np.bool_(False)}
+    made = curvaudit.reproduce("classes", tmp_path / "trained", **given, **TINY)
+    check_files(tmp_path / "trained", made)
+    assert f"--source {tmp_path / 'data'}" in made.command and made.settings["samples"] == 24
+    write_run(tmp_path / "run.h5")
+    np.savez(tmp_path / "memo.npz", good=np.linspace(0, 1, 90))
+    scores = Path(f"{tmp_path / 'memo.npz'}:good")
+    made = curvaudit.reproduce("agreement", tmp_path / "read", from_runs=tmp_path / "run.h5", scores=scores)
+    check_files(tmp_path / "read", made)
+    assert f"--from {tmp_path / 'run.h5'} --scores {scores}" in made.command
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"seeds": "2"}, "--seeds '2' is not a whole number"),
+        ({"epochs": 2.5}, "--epochs 2.5"),
+        ({"seed": None}, "--seed None"),
+        ({"source": 5}, "--source 5 is no text"),
+        ({"from_runs": [5]}, "--from 5 is no text"),
+        ({"noise": None}, "--noise None is no text"),
+        ({"rates": "10"}, "--rates '10' is not a number"),
+        ({"download": "no"}, "--download 'no' is neither"),
+        ({"overwrite": "no"}, "overwrite 'no' is neither"),
+    ],
+)
+def test_settings_of_another_type_are_told_before_any_training(given, says, tmp_path):
+    with pytest.raises(CurvauditError, match=says):
+        curvaudit.reproduce("corruption", tmp_path / "out", **given)
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_matplotlib_the_install_command_is_named(tmp_path, monkeypatch):
     def missing(module: str) -> None:
         raise ImportError(f"No module named {module!r}")
