@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import clock, images, inventory, provenance, sources
+from . import arguments, clock, images, inventory, provenance, sources
 from .calibration import Calibration
 from .calibration_trial import RUNS, SOURCE_SETTINGS, TOP, Done, Trials, run_path
 from .errors import CurvauditError
@@ -30,7 +30,7 @@ def calibrate(
     source: Any,
     out: str | os.PathLike[str] = DEFAULT_FOLDER,
     *,
-    rates: Sequence[float] = DEFAULT_RATES,
+    rates: float | Iterable[float] = DEFAULT_RATES,
     repeats: int = 1,
     folds: int = 3,
     baselines: bool | None = None,
@@ -88,7 +88,10 @@ def calibrate(
         Bad settings, a rate that plants no error, whatever `scan` raises, an earlier calibration in
         `out` (when resuming: one of other settings or pictures), or cleanlab is missing and was asked for.
     """
-    wanted = _check(settings, rates, repeats, folds)
+    rates = arguments.numbers("--rates", rates)
+    repeats, folds = arguments.whole("--repeats", repeats, 1), arguments.whole("--folds", folds, 2)
+    resume, overwrite = arguments.flag("resume", resume), arguments.flag("overwrite", overwrite)
+    wanted = _check(settings, rates, repeats)
     if resume and overwrite:
         raise CurvauditError("--resume and --overwrite exclude each other.", "Give one of them.")
     if noise not in planting.NOISES:
@@ -96,7 +99,7 @@ def calibrate(
     folder = expanded(out)
     if baselines is None:
         baselines = _installed(on_event)
-    elif baselines:
+    elif arguments.flag("baselines", baselines):
         confident.require()
     plans = [(rate, wanted.seed + number) for number in range(repeats) for rate in sorted(rates)]
     _make_room(folder, plans, resume, overwrite)
@@ -107,7 +110,7 @@ def calibrate(
         planted = plant_all(stock.samples, plans, noise)
         _check_planted(planted, plans, folds if baselines else None)
         result = _empty(loaded.name, stock, rates, repeats, folds if baselines else None, noise)
-        given = {name: value for name, value in settings.items() if name not in SOURCE_SETTINGS}
+        given = {name: getattr(wanted, name) for name in settings if name not in SOURCE_SETTINGS}
         trials = Trials(folder, stock, wanted, given, folds if baselines else None, workers, on_event)
         try:
             for number, ((rate, seed), errors) in enumerate(zip(plans, planted, strict=True), 1):
@@ -131,7 +134,7 @@ def plant_all(samples: Samples, plans: Sequence[tuple[float, int]], noise: plant
     return [planting.plant(samples.labels, rate, seed, partner) for rate, seed in plans]
 
 
-def _check(settings: Mapping[str, Any], rates: Sequence[float], repeats: int, folds: int) -> ScanSettings:
+def _check(settings: Mapping[str, Any], rates: Sequence[float], repeats: int) -> ScanSettings:
     if settings.get("validation") is not None:
         raise CurvauditError("A calibration has no validation split.", "Leave out validation.")
     wanted = settings_from(settings)
@@ -144,9 +147,6 @@ def _check(settings: Mapping[str, Any], rates: Sequence[float], repeats: int, fo
         )
     if len(set(rates)) < len(rates):
         raise CurvauditError("--rates names one rate twice.", "Give each rate once.")
-    for name, value, low in (("--repeats", repeats, 1), ("--folds", folds, 2)):
-        if value < low:
-            raise CurvauditError(f"{name} {value} is too small.", f"The least is {low}.")
     require_seeds(wanted.seed, repeats)
     return wanted
 

@@ -374,6 +374,13 @@ def test_without_cleanlab(tmp_path, monkeypatch):
         ({"repeats": 0}, "--repeats"),
         ({"repeats": 2, "seed": 2**63 - 1}, "--seed 9223372036854775807 is too large"),
         ({"folds": 1}, "--folds"),
+        ({"folds": 2.5}, "--folds 2.5 is not a whole number"),
+        ({"repeats": "2"}, "--repeats '2' is not a whole number"),
+        ({"rates": "0.1"}, "--rates '0.1' is not a number"),
+        ({"rates": ["0.1"]}, "--rates '0.1' is not a number"),
+        ({"rates": None}, "--rates None is not one number or several"),
+        ({"baselines": "no"}, "baselines 'no' is neither"),
+        ({"resume": 1}, "resume 1 is neither"),
         ({"weight_decay": (0.0, 1e-4)}, "one --weight-decay"),
         ({"validation": "test"}, "validation"),
         ({"colour": "red"}, "colour"),
@@ -382,6 +389,15 @@ def test_without_cleanlab(tmp_path, monkeypatch):
 def test_what_cannot_mean_anything_is_refused(given, says, tmp_path):
     with pytest.raises(CurvauditError, match=says):
         curvaudit.calibrate(few_digits(), tmp_path / "out", **{"baselines": False, **given})
+
+
+@pytest.mark.parametrize("rates", [0.1, np.float64(0.1), np.array([0.1]), [np.float32(0.1)], iter([0.1])])
+def test_rates_are_one_number_or_several_in_whatever_holds_them(rates, tmp_path):
+    given = {**SMALL, "weight_decay": iter([np.float64(0)]), "seed": np.int64(0)}
+    made = curvaudit.calibrate(
+        few_digits(40), tmp_path / "out", rates=rates, repeats=np.int64(1), baselines=False, **given
+    )
+    assert made.rates == pytest.approx((0.1,)) and len(made.trials) == 1
 
 
 def test_more_folds_than_pictures_of_a_class(tmp_path):
