@@ -133,6 +133,7 @@ def report(
         *caveats.of_training(chosen, labels.memorized, labels.memorizable),
         *findings.limits(evidence),
         *caveats.of_unscored(found, rank_by),
+        *caveats.of_equal(values, rank_by, order, top),
     )
     if not thumbnails:
         all_caveats += (Caveat("note", "The pictures were left out of this report on request (--no-thumbnails)."),)

@@ -84,6 +84,20 @@ def test_scores_that_are_no_numbers_are_counted_and_leave_the_check_incomplete(t
         assert curvaudit.check(report, policy=policy).exit_code == code
 
 
+@pytest.mark.parametrize(("flat", "severity"), [(45, None), (46, "note"), (81, "warning"), (90, "warning")])
+def test_a_ranking_that_is_mostly_that_of_the_loss_says_so(flat, severity, tmp_path):
+    write_run(tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        file["trainings/0/measures/curvature"][:, :flat] = 0
+    report = curvaudit.report(tmp_path / "run.h5", top=10)  # of the 81, one is among them
+    found = [caveat for caveat in report.caveats if "have the same curvature (0)" in caveat.message]
+    assert [caveat.severity for caveat in found] == ([] if severity is None else [severity])
+    assert not any(caveat.unchecked for caveat in found)
+    assert all(caveat.message.startswith(f"{flat} of 90") and "--rank-by loss" in caveat.message for caveat in found)
+    by_loss = curvaudit.report(tmp_path / "run.h5", rank_by="loss")
+    assert not any("have the same" in caveat.message for caveat in by_loss.caveats)
+
+
 def test_consensus_out_of_a_score_that_is_no_number_leaves_the_check_incomplete(tmp_path):
     write_run(tmp_path / "run.h5")
     with h5py.File(tmp_path / "run.h5", "r+") as file:

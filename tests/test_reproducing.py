@@ -350,8 +350,8 @@ def test_dynamics_says_how_curvature_went(curvature, turn):
     )  # fmt: skip
     assert dynamics._sentences(one) == [
         f"one: the mean curvature of the training set {turn} 87.5 % are memorized in the end.",
-        "one: the most memorized tenth is more sharply curved than the rest in 2 of 3 measured epochs (paper: in "
-        "each).",
+        "one: the most memorized tenth is more sharply curved than the rest in 2 of 3 epochs with a curvature above 0 "
+        "(paper: in each).",
         f"one: the mean curvature of pictures that were not trained on ends at 2, {2 / curvature[2]:,.3g} times that "
         "of the training set; that is 0.25 of its own peak (paper: it keeps rising).",
     ]
@@ -398,6 +398,25 @@ def test_among_pictures_of_no_curvature_the_lowest_loss_comes_last(run, tmp_path
         mine = np.flatnonzero(flat & (made.samples.labels == one.label))
         expected = mine[np.argsort(made.scores["loss"][mine], kind="stable")][: len(one.lowest)]
         assert one.lowest.tolist() == expected.tolist()
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_is_said_of_trends_between_zeros(run, tmp_path):
+    """Where all was learned before it was measured."""
+    shutil.copy(run.path, tmp_path / "flat.h5")
+    with h5py.File(tmp_path / "flat.h5", "r+") as file:
+        for training in file["trainings"].values():
+            training["measures/curvature"][:] = 0
+    given = {"from_runs": tmp_path / "flat.h5"}
+    memorized = scores(tmp_path, x=np.arange(90.0), same=np.ones(90))
+    for name, more, says in (
+        ("dynamics", {}, "the mean curvature of the training set is 0 wherever it was measured."),
+        ("classes", {}, "the curvature of every picture is 0; those at the right have the largest loss."),
+        ("agreement", {"scores": f"{memorized}:x"}, "curvature is 0 for every picture, which agrees with nothing."),
+        ("agreement", {"scores": f"{memorized}:same"}, "curvature is 0 for every picture, which agrees with nothing."),
+    ):
+        made = curvaudit.reproduce(name, tmp_path / name, overwrite=True, **given, **more)
+        assert {sentence.split(": ", 1)[1] for sentence in made.outcome.sentences} == {says}
 
 
 def test_classes_say_how_many_likelier_labels_stand_at_both_ends(run):

@@ -56,6 +56,30 @@ def of_unscored(found: Mapping[str, np.ndarray], rank_by: str) -> tuple[Caveat, 
     return (Caveat("error", message, "unscored"),)
 
 
+def of_equal(values: np.ndarray, rank_by: str, order: np.ndarray, top: int) -> tuple[Caveat, ...]:
+    """A ranking that for the most part is that of the loss: equal scores are in its order, see `ordering`.
+
+    A warning where they are among those that are looked at first.
+
+    Parameters
+    ----------
+    values:
+        (N,), the score that ranks.
+    order:
+        (N,) rows, from the most suspicious down; the first `top` are looked at.
+    """
+    found, counts = np.unique(values[np.isfinite(values)], return_counts=True)
+    if len(found) == 0 or 2 * (count := int(counts.max())) <= counts.sum():
+        return ()
+    commonest = found[counts.argmax()]
+    message = f"{count} of {counts.sum()} pictures have the same {rank_by} ({commonest:.3g}): the order among them is "
+    message += "that of the loss. Rank by another score (`--rank-by loss`)"
+    if rank_by == "curvature":
+        message += ", or scan again with fewer --epochs or --curvature-every 1: of what was learned before the first "
+        message += "measurement it is 0"
+    return (Caveat("warning" if (values[order[:top]] == commonest).any() else "note", f"{message}."),)
+
+
 def of_unjudged(chosen: TrainingInfo) -> tuple[Caveat, ...]:
     """Why there was no epoch that could judge labels."""
     if missing := sorted({"prediction", "margin"} - chosen.measures.keys()):

@@ -110,6 +110,11 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b) / length if length else float("nan")
 
 
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's; NaN where one is the same for all, which has no ranks, or was never measured."""
+    return float(spearmanr(a, b).statistic) if len(a) and np.ptp(a) and np.ptp(b) else float("nan")
+
+
 def agreement(chosen: Chosen, measure: str, reference: Reference) -> Agreement:
     """One pass over the epochs.
 
@@ -138,11 +143,9 @@ def agreement(chosen: Chosen, measure: str, reference: Reference) -> Agreement:
         each.append([cosine(now[part], reference.values[part]) for part in (reference.usable, reference.top)])
         cumulative.append([cosine(total[part], reference.values[part]) for part in (reference.usable, reference.top)])
     usable = total[reference.usable]
-    # The rank of what is everywhere the same says nothing, as does that of what was never measured.
-    correlation = spearmanr(usable, reference.values[reference.usable]).statistic if np.ptp(usable) else np.nan
     return Agreement(
         chosen, measure, np.array(epochs), np.array(each).reshape(-1, 2).T, np.array(cumulative).reshape(-1, 2).T,
-        float(correlation),
+        rank_correlation(usable, reference.values[reference.usable]),
     )  # fmt: skip
 
 
@@ -246,6 +249,9 @@ def _sentences(found: list[Agreement]) -> tuple[str, ...]:
     said = []
     for one in main:
         everything, top = one.cumulative[0, -1], one.cumulative[1, -1]
+        if not np.isfinite(everything):
+            said.append(f"{one.chosen.name}: curvature is 0 for every picture, which agrees with nothing.")
+            continue
         paper = _paper(one)
         beside = f" (paper: {paper[0]:.2f} and {paper[1]:.2f})" if paper else ""
         order = "higher, as in the paper" if top > everything else "NOT higher; on CIFAR-100 in the paper it is"
@@ -253,8 +259,9 @@ def _sentences(found: list[Agreement]) -> tuple[str, ...]:
             f"{one.chosen.name}: cosine {everything:.3f} for all, {top:.3f} for the most memorized{beside}; "
             f"the latter is {order}."
         )
-    with_decay = [one.cumulative[0, -1] for one in main if one.chosen.training.weight_decay > 0]
-    without = [one.cumulative[0, -1] for one in main if one.chosen.training.weight_decay == 0]
+    told = [one for one in main if np.isfinite(one.cumulative[0, -1])]
+    with_decay = [one.cumulative[0, -1] for one in told if one.chosen.training.weight_decay > 0]
+    without = [one.cumulative[0, -1] for one in told if one.chosen.training.weight_decay == 0]
     if with_decay and without:
         more = np.mean(with_decay) - np.mean(without)
         said.append(

@@ -76,6 +76,8 @@ def _flagged(made: Report, rows: np.ndarray) -> int:
 def _sentence(made: Report, found: list[Extremes], title: str) -> str:
     highest, lowest = (np.concatenate([getattr(one, end) for one in found]) for end in ("highest", "lowest"))
     values = made.scores["curvature"]
+    if not (values[highest] > 0).any():
+        return f"{title}: the curvature of every picture is 0; those at the right have the largest loss."
     high, low = float(np.median(values[highest])), float(np.median(values[lowest]))
     flagged = int((made.suggested >= 0).sum())
     return (

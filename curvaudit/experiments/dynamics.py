@@ -106,8 +106,10 @@ def run(settings: Settings) -> Outcome:
 
 
 def _sentences(one: Course) -> list[str]:
+    if not (one.curvature > 0).any():
+        return [f"{one.chosen.name}: the mean curvature of the training set is 0 wherever it was measured."]
     peak, last = one.peak, one.last
-    measured = np.isfinite(one.memorized) & np.isfinite(one.rest)
+    measured = one.memorized + one.rest > 0  # neither NaN, nor zeros, which are not above each other
     above = int((one.memorized[measured] > one.rest[measured]).sum())
     # The least before the peak: a network close to its random start may be curved everywhere.
     low = int(np.nanargmin(one.curvature[: peak + 1]))
@@ -126,9 +128,9 @@ def _sentences(one: Course) -> list[str]:
         f"{one.chosen.name}: the mean curvature of the training set {turn}: {points}; {100 * one.share[-1]:.1f} % "
         "are memorized in the end.",
         f"{one.chosen.name}: the most memorized tenth is more sharply curved than the rest in {above} of "
-        f"{int(measured.sum())} measured epochs (paper: in each).",
+        f"{int(measured.sum())} epochs with a curvature above 0 (paper: in each).",
     ]
-    if np.isfinite(one.held_out).any():
+    if (one.held_out > 0).any():
         end = np.flatnonzero(np.isfinite(one.held_out))[-1]
         said.append(
             f"{one.chosen.name}: the mean curvature of pictures that were not trained on ends at "

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from .. import ordering, plots, store
 from ..calibrating import plant_all
@@ -24,6 +23,7 @@ from ..sources.subset import draw
 from ..training import limits
 from ..trials import detection
 from . import paper, runs
+from .agreement import rank_correlation
 from .interface import SOURCES, Experiment, Settings
 
 _SMALL, _SMALL_EPOCHS = 1000, 20
@@ -128,7 +128,7 @@ def _table(found: list[Variant], wrong: np.ndarray, others: list[tuple[Cell, ...
     qualities = [detection.quality(wrong, one.values, min(100, len(wrong))) for one in found]
     rows: list[tuple[Cell, ...]] = []
     for one, quality in zip(found, qualities, strict=True):
-        likeness = float(spearmanr(base.values, one.values).statistic)
+        likeness = rank_correlation(base.values, one.values)
         rows.append(
             (one.name, likeness, quality.auroc, quality.auroc - qualities[0].auroc, quality.average_precision,
              None if one.seconds != one.seconds else round(one.seconds, 1))
