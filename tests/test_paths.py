@@ -34,6 +34,7 @@ def test_the_home_folder_is_known_in_python(home):
     curvaudit.scan("~/data", "~/scanned.h5", cache="~/cache", **TINY)
     assert curvaudit.open_run("~/scanned.h5").path == home / "scanned.h5" and (home / "cache").is_dir()
     assert curvaudit.save(report(), "~/report", "html") == home / "report" / "index.html"
+    assert curvaudit.save(report(), "~/report", iter(["csv", "json"])) == home / "report" / "ranking.csv"
     assert curvaudit.export("~/run.h5", "cleanlab", "~/out.csv").path == home / "out.csv"
     curvaudit.inspect("~/data", cache="~/inspected")
     curvaudit.compare("~/run.h5", "~/data", cache="~/compared")

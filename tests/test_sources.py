@@ -372,6 +372,7 @@ def test_a_tensor_dataset():
 def test_class_names_are_taken_where_they_fit():
     assert load(Listed((GREY, 0), (GREY, 1), classes=["cat", "dog", "owl"])).classes == ("cat", "dog", "owl")
     assert load(Listed((GREY, 0), (GREY, 5), classes=["cat", "dog"])).classes == ("0", "5")
+    assert load(Listed((GREY, 0), (GREY, 1), classes=2)).classes == ("0", "1")  # some data sets count them
     assert load(Listed((GREY, "b"), (GREY, "a"))).classes == ("a", "b")
     assert load(Listed((GREY, 0), (GREY, 1), classes=["cat", "cat"])).classes == ("cat", "cat (2)")
 

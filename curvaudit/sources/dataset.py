@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -164,7 +164,7 @@ def _classes_of(data: Any, labels: Sequence[Any]) -> tuple[tuple[str, ...], np.n
     given = getattr(data, "classes", None)
     raw = np.asarray(labels)
     numbers = np.issubdtype(raw.dtype, np.integer)
-    if given is not None and numbers and raw.min() >= 0 and raw.max() < len(given):
+    if isinstance(given, Collection) and numbers and raw.min() >= 0 and raw.max() < len(given):
         names = [str(item[0] if isinstance(item, tuple) else item) for item in given]
         return made_unique(names), raw.astype(np.int32)
     values, rows = np.unique(raw, return_inverse=True)
