@@ -138,12 +138,14 @@ def test_only_a_scan_says_that_epochs_are_kept(command, function, kept, error, t
     assert ("epochs are kept" in err) == kept
 
 
-def test_report_is_plain_in_a_pipe_silent_when_quiet_and_links_on_a_terminal(tmp_path, monkeypatch, capsys):
+def test_report_is_plain_in_a_pipe_brief_when_quiet_and_links_on_a_terminal(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_run(tmp_path / "run.h5")
     code, out, err = run(monkeypatch, capsys, "report", "run.h5")
     assert code == 0 and err == "" and "\x1b" not in out and "Page: curvaudit-report" in out and "CA101" in out
-    assert run(monkeypatch, capsys, "report", "run.h5", "--quiet") == (0, "", "")
+    code, out, err = run(monkeypatch, capsys, "report", "run.h5", "--quiet")
+    assert (code, out) == (0, "") and "warning: 90 pictures are few" in err
+    assert "error: 1 file could not be read" in err and "note:" not in err
     monkeypatch.setenv("FORCE_COLOR", "1")
     code, out, err = run(monkeypatch, capsys, "report", "run.h5")
     assert code == 0 and "looking for neighbours" in err

@@ -254,6 +254,8 @@ def test_exit_codes(photos, tmp_path, monkeypatch, capsys):
     (photos / "a" / "broken.png").write_bytes(b"\x89PNG broken")
     code, out, _ = run(monkeypatch, capsys, photos)
     assert code == 2 and "CA301" in out
+    code, out, err = run(monkeypatch, capsys, photos, "-q")
+    assert (code, out) == (2, "") and err.startswith("error: 1 file could not be read")
     for arguments in (["nowhere"], [photos, "--format", "xml"], [photos, "--against", "nowhere"]):
         code, out, err = run(monkeypatch, capsys, *arguments)
         assert code == 2 and out == "" and "Error" in err

@@ -49,7 +49,7 @@ def duplicates(
     from ..inspecting import ALL_SPLITS, inspect
     from ..reporting import save
     from .display import Display
-    from .findings_table import print_findings, print_groups
+    from .findings_table import print_findings, print_groups, print_warnings
 
     kept = cache_folder(cache, no_cache)
     with Display(quiet) as display:
@@ -67,6 +67,8 @@ def duplicates(
             on_event=display.show,
         )
     page = save(report, out) if out is not None else None
+    if quiet:
+        print_warnings(report)
     if format == "json":
         sys.stdout.write(findings_json.render(report).decode())
     elif not quiet:

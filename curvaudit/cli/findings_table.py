@@ -8,17 +8,25 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..records import Report
+from ..records import Caveat, Report
 from ..rules import RULES
 from .text import safe
 
 STYLE = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
+def print_warnings(report: Report) -> None:
+    """What is to be said where nothing else is: warnings and errors, among them why a check is not complete."""
+    console = Console(highlight=False, soft_wrap=True, stderr=True)
+    for caveat in report.caveats:
+        if caveat.severity != "note" or caveat.unchecked:
+            _print_caveat(console, caveat)
+
+
 def print_findings(console: Console, report: Report) -> None:
     """What must be known first, then the number of findings of each rule."""
     for caveat in report.caveats:
-        console.print(Text(f"{caveat.severity}: {safe(caveat.message)}", STYLE[caveat.severity]))
+        _print_caveat(console, caveat)
     counts = Counter(finding.rule.id for finding in report.findings)
     if counts:
         table = Table(box=None, pad_edge=False)
@@ -36,6 +44,10 @@ def print_findings(console: Console, report: Report) -> None:
         console.print(table)
     else:
         console.print("No findings.")
+
+
+def _print_caveat(console: Console, caveat: Caveat) -> None:
+    console.print(Text(f"{caveat.severity}: {safe(caveat.message)}", STYLE[caveat.severity]))
 
 
 _NAMED = ("CA301", "CA101", "CA102", "CA401", "CA111", "CA112")

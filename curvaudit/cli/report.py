@@ -40,7 +40,7 @@ def report(
     from ..reporting import report as make_report
     from ..reporting import save
     from .display import Display
-    from .findings_table import print_findings
+    from .findings_table import print_findings, print_warnings
 
     with Display(quiet, plain=False) as display:
         made = make_report(
@@ -55,6 +55,7 @@ def report(
         display.show(PhaseStarted("writing the report", 1, "page"))
         page = save(made, out, [name.strip() for name in formats.split(",") if name.strip()])
     if quiet:
+        print_warnings(made)
         return
     console = Console(highlight=False, soft_wrap=True)
     print_findings(console, made)
