@@ -113,6 +113,8 @@ def _fixed_notes(fixed: fixed_csv.Fixed, of_files: bool, of_manifest: bool) -> t
         if of_files
         else "The first column holds the source's ids, not paths of files: the file cannot be scanned as it is.",
     ]
+    if not fixed.kept:
+        notes.append("Nothing is left: every picture was dropped, and the file cannot be scanned.")
     if of_files and not of_manifest and fixed.escaped:  # a manifest had no other bytes to begin with
         count = len(fixed.escaped)
         # The run does not tell a byte from a name that is spelt so.

@@ -287,7 +287,7 @@ class Stability:
     worst: np.ndarray  # (N,) int64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no truth: a report equals itself alone
 class Report:
     """The whole audit, ready to be exported. No torch, no open files."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,7 +185,8 @@ def _values(run: store.Run, found: dict[str, np.ndarray], rank_by: str, damage: 
     if np.isnan(values).all():
         raise CurvauditError(
             f"{run.path}: {rank_by} was not measured, or was no number, in any finished epoch.",
-            "Resume the scan, or look at it by another score: `curvaudit report --rank-by loss`.",
+            "Resume the scan, or look at it by another score: "
+            f"`curvaudit report {shlex.quote(str(run.path))} --rank-by loss`.",
         )
     return values
 

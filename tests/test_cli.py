@@ -109,6 +109,15 @@ def test_out_of_memory_exits_2_and_says_what_to_try(allocate, monkeypatch, capsy
     assert "out of memory" in err and "--batch-size" in err and "Traceback" not in err
 
 
+@pytest.mark.parametrize("given", [["--weight-decay", "abc"], ["--cache", "x", "--no-cache"]])
+def test_of_several_processes_one_says_what_is_wrong(given, monkeypatch, capsys):
+    for rank, says in (("0", "Error: "), ("1", "")):
+        for name, value in (("WORLD_SIZE", "2"), ("MASTER_ADDR", "127.0.0.1"), ("RANK", rank)):
+            monkeypatch.setenv(name, value)
+        code, out, err = run(monkeypatch, capsys, "scan", "digits", *given)
+        assert (code, out) == (2, "") and err.startswith(says) and bool(err) == bool(says)
+
+
 def test_unknown_score_is_named_with_the_known_ones(image_folder, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, capsys, "scan", str(image_folder), *QUICK)[0] == 0

@@ -194,6 +194,12 @@ def test_decisions_are_applied_and_the_rest_is_left_as_it_is(run, tmp_path):
     assert again.classes == ("circle", "square", "triangle") and len(again.ids) == len(after)
 
 
+def test_a_file_without_any_picture_says_so(run, tmp_path):
+    decided = write_decisions(tmp_path / "d.json", run, *(decision(run, name, "drop") for name in run.samples.ids))
+    made = curvaudit.export(run.path, "csv-fixed", tmp_path / "f.csv", decisions=decided)
+    assert len(made.path.read_text().splitlines()) == 1 and any("Nothing is left" in note for note in made.notes)
+
+
 def test_decisions_saved_as_csv_are_the_same(run, tmp_path):
     entries = [decision(run, "images/circle/=copy, 1.png", "drop"), decision(run, "images/circle/003.png", "fine")]
     entries[1]["new_label"] = ""

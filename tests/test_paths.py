@@ -90,6 +90,11 @@ def test_a_name_that_no_file_can_have_is_told(call, home):
         call()
 
 
+def test_a_report_and_a_run_equal_themselves_alone(home):
+    for made, again in ((report(), report()), (curvaudit.open_run("~/run.h5"), curvaudit.open_run("~/run.h5"))):
+        assert made == made and made != again and len({made, again}) == 2
+
+
 def test_a_run_is_read_wherever_the_program_goes(home, monkeypatch):
     monkeypatch.chdir(home)
     run = curvaudit.open_run("run.h5")

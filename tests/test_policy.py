@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from typer.main import get_command
 
+from curvaudit.cli import app
 from curvaudit.errors import CurvauditError
 from curvaudit.exports.checks import FORMATS
 from curvaudit.policy.definition import Allowance, FailOn, Ignored, Policy, RulePolicy
@@ -159,6 +161,8 @@ def test_the_documentation_names_every_setting_and_flag():
     flags = {f"--{name.replace('_', '-')}" for name in re.findall(r"^    (\w+): Annotated", body, re.M)} - {"--target"}
     assert len(flags) > 15
     assert {flag for flag in flags if flag not in text} == set()
+    (option,) = (one for one in get_command(app).commands["check"].params if one.name == "accept_incomplete")
+    assert all(kind in option.help for kind in get_args(Unchecked))
     for word in (*get_args(Unchecked), *FORMATS, "fail-on", "accept-incomplete", "baseline", "severity", "allow"):
         assert f"`{word}`" in text or f".{word}`" in text, word
 

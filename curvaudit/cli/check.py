@@ -48,7 +48,7 @@ def check(
         list[str] | None,
         typer.Option(
             help="Do not exit with 2 for: unreadable, damaged, unfinished, unverified, unscored, unjudged, "
-            "untrained, uncompared. " + _EACH
+            "untrained, layout, uncompared. " + _EACH
         ),
     ] = None,
     baseline: Annotated[

@@ -70,8 +70,6 @@ def scan(
     from ..training.processes import launched
     from .display import Display
 
-    kept = cache_folder(cache, no_cache)
-    decays = numbers("--weight-decay", ",".join(weight_decay), "0,1e-4")
     terminate_like_interrupt()
     rank, _ = launched()
     with _silent(rank > 0), Display(quiet or rank > 0) as display, _interruptible(out, resume, rank > 0):
@@ -80,7 +78,7 @@ def scan(
             out,
             resume=resume,
             overwrite=overwrite,
-            cache=kept,
+            cache=cache_folder(cache, no_cache),
             on_event=display.show,
             split=split,
             data_dir=data_dir,
@@ -92,7 +90,7 @@ def scan(
             epochs=epochs,
             batch_size=batch_size,
             lr=lr,
-            weight_decay=decays,
+            weight_decay=numbers("--weight-decay", ",".join(weight_decay), "0,1e-4"),
             seed=seed,
             repeats=repeats,
             augment=augment,
@@ -142,8 +140,10 @@ def _interruptible(out: Path, resume: bool, follows: bool) -> Iterator[None]:
 
 def _identity(path: Path) -> tuple[int, int] | None:
     """What tells a file from another one of the same name; None where there is none."""
+    from ..home import expanded
+
     try:
-        found = path.stat()
+        found = expanded(path).stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino

@@ -141,6 +141,7 @@ def from_flags(
 
 
 def _rules(policy: Policy, tables: Any, where: str) -> Policy:
+    named: dict[str, str] = {}  # rule -> the table that set it
     for name, table in _table(tables, f"{where}: rules").items():
         own_where = f"{where}: rules.{name}"
         own = _table(table, own_where)
@@ -154,6 +155,10 @@ def _rules(policy: Policy, tables: Any, where: str) -> Policy:
             policy = replace(policy, ignore=_ignored(policy.ignore, own, own_where))
         else:
             rule = rule_id(name, where, (ALL,))
+            if (before := named.setdefault(rule, name)) != name:
+                raise CurvauditError(
+                    f"{where}: rules.{before} and rules.{name} are one rule.", "Write one table for it."
+                )
             policy = replace(
                 policy, rules={**policy.rules, rule: _rule(policy.rules.get(rule, RulePolicy()), own, own_where)}
             )

@@ -18,7 +18,7 @@ from .epochs import committed
 from .layout import ATTEMPTS, COLUMNS, FEATURES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # as a `Report`
 class Run:
     """A run file as it stood when it was opened; the file itself is not held open."""
 
