@@ -139,7 +139,7 @@ def pixel_limit(pixels: int) -> Iterator[None]:
         _MINE.reset(before)
         # Threads may leave in another order than they came: the last one restores what was before the first.
         with _LIMITS_LOCK:
-            _LIMITS.remove(mine)
+            del _LIMITS[_LIMITS.index(mine, 1)]
             _tell_pillow()
 
 

@@ -328,4 +328,6 @@ def test_threads_of_others_have_the_smallest_limit():
     """As those of a data set that opens its pictures with Pillow."""
     with images.pixel_limit(400), images.pixel_limit(100), ThreadPoolExecutor(1) as pool:
         assert pool.submit(images.allowed, 10, 10).result() and not pool.submit(images.allowed, 10, 11).result()
+    with images.pixel_limit(images.MAX_PIXELS):  # Pillow's own number, which is to stay
+        pass
     assert type(Image.MAX_IMAGE_PIXELS) is int
