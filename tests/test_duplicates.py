@@ -38,13 +38,16 @@ CHANGED = {
     "upside down": (lambda image: image.transpose(Image.Transpose.FLIP_TOP_BOTTOM), "upside down"),
     "turned left": (lambda image: image.transpose(Image.Transpose.ROTATE_90), "rotated 90"),
     "turned right": (lambda image: image.transpose(Image.Transpose.ROTATE_270), "rotated 90"),
+    "over the diagonal": (lambda image: image.transpose(Image.Transpose.TRANSPOSE), "mirrored diagonally"),
+    "over the other": (lambda image: image.transpose(Image.Transpose.TRANSVERSE), "mirrored diagonally"),
     "turned over": (lambda image: image.transpose(Image.Transpose.ROTATE_180), "rotated 180"),
-    "saved again": (jpeg, "recompressed"),
+    "saved again": (jpeg, "slightly changed"),
     "half the size": (lambda image: image.resize((20, 20), Image.Resampling.BICUBIC), "resized"),
     "twice the size": (lambda image: image.resize((80, 80), Image.Resampling.BICUBIC), "resized"),
     "brighter": (lambda image: image.point(lambda value: min(255, value * 1.2)), "brightness"),
     "darker": (lambda image: image.point(lambda value: value * 0.8), "brightness"),
     "cropped": (lambda image: image.crop((2, 2, 38, 38)), "cropped"),
+    "without colours": (lambda image: image.convert("L"), "in grey"),
     "cropped on one side": (lambda image: image.crop((2, 0, 40, 40)), "cropped"),
 }
 
@@ -117,7 +120,7 @@ def test_a_copy_in_other_colours_is_no_conflict_and_one_in_grey_is(photos):
     write(photos, {"a/yellow.png": tinted(photo(51), 9), "b/blue.png": tinted(photo(51), -9)})
     write(photos, {"a/brown.png": tinted(photo(52), 9), "b/grey.png": tinted(photo(52), 0)})
     assert sorted(copies(curvaudit.inspect(photos)), key=lambda one: one[0]) == [
-        ("CA102", {"a/brown.png", "b/grey.png"}, "recompressed"),
+        ("CA102", {"a/brown.png", "b/grey.png"}, "in grey"),
         ("CA112", {"a/warm.png", "a/cold.png"}, "recoloured"),
     ]
 
@@ -279,7 +282,7 @@ def test_a_recompressed_copy_is_found_in_the_last_of_several_splits(tmp_path):
         write(tmp_path / split, {f"{'ab'[i % 2]}/{i}.png": photo(100 * number + i) for i in range(each)})
     write(tmp_path / "val", {"a/copy.png": jpeg(photo(1))})
     found = copies(curvaudit.inspect(tmp_path, against=":splits"))
-    assert found == [("CA401", {"b/1.png", "val: a/copy.png"}, "recompressed")]
+    assert found == [("CA401", {"b/1.png", "val: a/copy.png"}, "slightly changed")]
 
 
 @pytest.mark.parametrize("darker_first", [False, True])
@@ -291,7 +294,7 @@ def test_a_picture_three_times_as_bright_is_no_copy_from_either_side(photos, dar
 
 _ALIKE = {
     "distance": 0.0, "detail": 1.0, "worst": 0.0, "scale": (0.0, 0.0), "shift": (0.0, 0.0), "gain": 1.0,
-    "structure": 1.0, "colour": 0.0,
+    "structure": 1.0, "colour": 0.0, "in_grey": False,
 }  # fmt: skip
 
 

@@ -100,7 +100,7 @@ def jpeg(image: Image.Image, quality: int = 70) -> Image.Image:
 
 
 ALTERED = {
-    "recompressed": jpeg,
+    "slightly changed": jpeg,
     "resized": lambda image: image.resize((32, 32), Image.Resampling.LANCZOS),
     "brightness": lambda image: ImageEnhance.Brightness(image).enhance(1.1),
     "contrast": lambda image: ImageEnhance.Contrast(image).enhance(0.8),

@@ -134,7 +134,7 @@ def _by_signature(signature: np.ndarray, chosen: np.ndarray) -> Candidates:
         near, beyond = distance[:, :_NEIGHBOURS], distance[:, _NEIGHBOURS:]
         i, j = np.nonzero((near <= _RADIUS) & ((near <= _STANDS_OUT * beyond) | (near <= _SURELY)))
         left, right = query[i], rows[i, j]
-        if not change.transpose and not change.crop:  # then the change undoes itself
+        if change.undoes_itself:
             left, right = np.minimum(left, right), np.maximum(left, right)
         stands_out = near[i, j] <= _STANDS_OUT * beyond[i, 0]
         parts.append(np.stack([left, right, np.full(len(left), number), near[i, j], ~stands_out], 1))
@@ -270,6 +270,8 @@ def _kind(samples: Samples, i: int, j: int, change: Change, fit: registration.Fi
         said.append("resized")
     if abs(np.log(fit.gain[place])) > _BRIGHTER:
         said.append("brightness")
+    if fit.in_grey[place]:
+        said.append("in grey")
     if fit.colour[place] > RECOLOURED:
         said.append("recoloured")
-    return ", ".join(said) or "recompressed"
+    return ", ".join(said) or "slightly changed"

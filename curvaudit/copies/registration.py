@@ -6,13 +6,12 @@ parameters of a crop, scale and shift of each axis, with gain and offset of the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 SIDE = 32  # px at which pictures are compared
-_MIDDLE = (SIDE - 1) / 2
-_FROM_MIDDLE = (np.arange(SIDE) - _MIDDLE).astype(np.float32)
 _LEVELS = ((1.5, 5), (0.6, 4))  # (blur in px, steps): coarse first
 _LARGEST_SCALE, _LARGEST_SHIFT = 0.25, 4.0  # px
 _PLAIN = 4.0  # grey levels
@@ -23,7 +22,7 @@ _COLOURLESS = 2.0  # grey levels of colour beside the grey
 class Fit:
     """How the second picture of each pair lies over the first. All arrays (P,)."""
 
-    distance: np.ndarray  # 1 − correlation of the RGB pixels where they overlap: 0 is the same picture
+    distance: np.ndarray  # 1 − correlation where they overlap, of the RGB pixels or, `in_grey`, of the grey ones
     detail: np.ndarray  # correlation of the fine structure there: 1 is the same picture
     worst: np.ndarray  # largest root mean square difference in a block of 8 × 8 px, grey levels of 255
     scale: np.ndarray  # (P, 2) y and x, 0 is none
@@ -31,6 +30,7 @@ class Fit:
     gain: np.ndarray  # brightness ratio, 1 is none
     structure: np.ndarray  # share of the blocks of 4 × 4 px that are not plain, in the plainer of the two
     colour: np.ndarray  # root mean square difference of the colours, grey levels; 0 where one of the two is in grey
+    in_grey: np.ndarray  # bool: one of the two has no colours and the other has
 
 
 def fit(first: np.ndarray, second: np.ndarray, scale: np.ndarray, coarse: np.ndarray) -> Fit:
@@ -48,7 +48,7 @@ def fit(first: np.ndarray, second: np.ndarray, scale: np.ndarray, coarse: np.nda
     start = np.zeros((len(first), 4), np.float32)
     start[:, 0] = start[:, 2] = scale
     first, second = (x.transpose(3, 0, 1, 2).astype(np.float32) for x in (first, second))  # (3, P, SIDE, SIDE)
-    moved = _registered(_grey(first), _grey(second), start)
+    moved = registered(grey(first), grey(second), start)
     fits = [_compare(first, second, start, coarse), _compare(first, second, moved, coarse)]
     better = fits[1].distance < fits[0].distance  # Gauss-Newton may run away
 
@@ -58,15 +58,27 @@ def fit(first: np.ndarray, second: np.ndarray, scale: np.ndarray, coarse: np.nda
     return Fit(*(pick(getattr(fits[0], name), getattr(fits[1], name)) for name in Fit.__dataclass_fields__))
 
 
-def _registered(first: np.ndarray, second: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """(P, 4) scale y, shift y, scale x, shift x such that `second`, so sampled, is nearest to `first`."""
-    count, found = len(first), start.copy()
-    largest = np.array([_LARGEST_SCALE, _LARGEST_SHIFT] * 2, np.float32)
-    for sigma, steps in _LEVELS:
-        goal, blurred = _blur(first, sigma), _blur(second, sigma)
+def registered(
+    first: np.ndarray, second: np.ndarray, start: np.ndarray, levels: Sequence[tuple[float, int]] = _LEVELS
+) -> np.ndarray:
+    """Scale y, shift y, scale x, shift x such that `second`, so sampled, is nearest to `first`, (P, 4).
+
+    Parameters
+    ----------
+    first, second:
+        (P, S, S) grey, 0 to 255.
+    start:
+        (P, 4) where to begin; shifts in px of S.
+    levels:
+        (blur in px, steps) one after another, coarse first.
+    """
+    count, found, from_middle = len(first), start.copy(), _from_middle(first.shape[-1])
+    largest = np.array([_LARGEST_SCALE, _LARGEST_SHIFT * first.shape[-1] / SIDE] * 2, np.float32)
+    for sigma, steps in levels:
+        goal, blurred = blur(first, sigma), blur(second, sigma)
         slope_y, slope_x = np.gradient(blurred, axis=1), np.gradient(blurred, axis=2)
         for _ in range(steps):
-            rows, columns, inside = _sampling(found)
+            rows, columns, inside = sampling(found, first.shape[-1])
             size = inside.sum(axis=(1, 2), keepdims=True)
             laid = rows @ blurred @ columns
             laid -= (laid * inside).sum(axis=(1, 2), keepdims=True) / size
@@ -75,7 +87,7 @@ def _registered(first: np.ndarray, second: np.ndarray, start: np.ndarray) -> np.
                 (laid**2 * inside).sum(axis=(1, 2), keepdims=True), 1e-3
             )
             down, across = gain * (rows @ slope_y @ columns), gain * (rows @ slope_x @ columns)
-            unknowns = (down * _FROM_MIDDLE[:, None], down, across * _FROM_MIDDLE, across, laid, np.ones_like(laid))
+            unknowns = (down * from_middle[:, None], down, across * from_middle, across, laid, np.ones_like(laid))
             jacobian = (np.stack(unknowns, axis=1) * inside[:, None]).reshape(count, 6, -1)
             error = (wanted - gain * laid).reshape(count, -1, 1)
             normal = jacobian @ jacobian.transpose(0, 2, 1) + np.eye(6, dtype=np.float32) * 1e-2
@@ -84,29 +96,39 @@ def _registered(first: np.ndarray, second: np.ndarray, start: np.ndarray) -> np.
     return found
 
 
-def _grey(pictures: np.ndarray) -> np.ndarray:
-    """(3, P, SIDE, SIDE) -> (P, SIDE, SIDE)"""
+def grey(pictures: np.ndarray) -> np.ndarray:
+    """(3, P, S, S) -> (P, S, S)"""
     return np.tensordot(np.array([0.299, 0.587, 0.114], np.float32), pictures, 1)
 
 
 def _compare(first: np.ndarray, second: np.ndarray, place: np.ndarray, coarse: np.ndarray) -> Fit:
-    rows, columns, inside = _sampling(place)
+    rows, columns, inside = sampling(place, SIDE)
     laid = rows @ second @ columns
     side_by_side = [np.concatenate(list(x), axis=2) for x in (first, laid)]  # colours count as much as shapes
-    alike, _ = _correlation(side_by_side[0], side_by_side[1], np.tile(inside, 3))
+    alike, _ = correlation(side_by_side[0], side_by_side[1], np.tile(inside, 3))
     coloured = first, laid
-    first, laid = _grey(first), _grey(laid)
+    colourless = np.stack([_colourless(x) for x in coloured])  # (2, P)
+    in_grey = colourless[0] != colourless[1]
+    first, laid = grey(first), grey(laid)
+    alike = np.where(in_grey, correlation(first, laid, inside)[0], alike)  # a copy has lost only the colours
     detail = np.empty(len(first))
     for which, (narrow, wide) in ((~coarse, (0.5, 2.0)), (coarse, (1.0, 3.0))):
-        one, two = (_blur(x[which], narrow) - _blur(x[which], wide) for x in (first, laid))
-        detail[which] = _correlation(one, two, inside[which])[0]
-    difference, gain = _difference(first, laid, inside)
-    difference = np.where(coarse[:, None, None], _blur(difference, 2.0), _blur(difference, 1.0)) * inside
+        one, two = (blur(x[which], narrow) - blur(x[which], wide) for x in (first, laid))
+        detail[which] = correlation(one, two, inside[which])[0]
+    foretold, seen, gain = explained(first, laid, inside)
+    difference = foretold - seen
+    difference = np.where(coarse[:, None, None], blur(difference, 2.0), blur(difference, 1.0)) * inside
     blocks = (difference**2).reshape(len(first), SIDE // 8, 8, SIDE // 8, 8).mean(axis=(2, 4))
     worst = np.sqrt(blocks.max(axis=(1, 2)))
     structure = np.minimum(_structure(first), _structure(laid))
     colour = _colour_difference(*coloured, gain, inside)
-    return Fit(1 - alike, detail, worst, place[:, [0, 2]], place[:, [1, 3]], gain, structure, colour)
+    return Fit(1 - alike, detail, worst, place[:, [0, 2]], place[:, [1, 3]], gain, structure, colour, in_grey)
+
+
+def _colourless(pictures: np.ndarray) -> np.ndarray:
+    """(3, P, S, S) -> (P,) bool"""
+    found: np.ndarray = np.sqrt(((pictures - grey(pictures)) ** 2).mean(axis=(0, 2, 3))) < _COLOURLESS
+    return found
 
 
 def _colour_difference(first: np.ndarray, laid: np.ndarray, gain: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -118,7 +140,7 @@ def _colour_difference(first: np.ndarray, laid: np.ndarray, gain: np.ndarray, in
     free = inside * (np.maximum(first, laid).max(axis=0) < 250)
     free = np.where(free.mean(axis=(1, 2), keepdims=True) > 0.2, free, inside)
     size = 3 * free.sum(axis=(1, 2))
-    one, two = (np.stack([_blur(channel, 2.0) for channel in x - _grey(x)]) for x in (first, laid))
+    one, two = (np.stack([blur(channel, 2.0) for channel in x - grey(x)]) for x in (first, laid))
 
     def strength(colours: np.ndarray) -> np.ndarray:
         found: np.ndarray = np.sqrt((colours**2 * free).sum(axis=(0, 2, 3)) / size)
@@ -136,23 +158,32 @@ def _structure(pictures: np.ndarray) -> np.ndarray:
     return found
 
 
-def _difference(first: np.ndarray, laid: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What gain and offset of the brightness do not explain, (P, SIDE, SIDE), and the gain, (P,).
+def explained(first: np.ndarray, laid: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The brighter picture as gain and offset foretell it from the darker one, as it is, and the gain.
 
-    A brightened picture is cut off at white: there the brighter one is foretold from the darker.
+    A brightened picture is cut off at white, and nothing can be foretold from there.
+
+    Parameters
+    ----------
+    first, laid, inside:
+        (P, S, S) grey, 0 to 255, and where they overlap.
+
+    Returns
+    -------
+    (P, S, S) twice and (P,)
     """
     free = inside * (np.maximum(first, laid) < 250)
     free = np.where(free.mean(axis=(1, 2), keepdims=True) > 0.2, free, inside)
     size = free.sum(axis=(1, 2), keepdims=True)
     middle, centre = ((x * free).sum(axis=(1, 2), keepdims=True) / size for x in (first, laid))
-    _, ratio = _correlation(_blur(first, 1.5), _blur(laid, 1.5), free)  # resizing takes contrast from the finest
+    _, ratio = correlation(blur(first, 1.5), blur(laid, 1.5), free)  # resizing takes contrast from the finest
     gain = ratio[:, None, None]  # laid = gain × first + …
-    there = np.clip(centre + gain * (first - middle), 0, 255) - laid
-    here = np.clip(middle + (laid - centre) / gain, 0, 255) - first
-    return np.where(gain > 1, there, here), ratio
+    there = np.clip(centre + gain * (first - middle), 0, 255)
+    here = np.clip(middle + (laid - centre) / gain, 0, 255)
+    return np.where(gain > 1, there, here), np.where(gain > 1, laid, first), ratio
 
 
-def _correlation(one: np.ndarray, two: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def correlation(one: np.ndarray, two: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Correlation where `inside`, and the ratio of the standard deviations, both (P,)."""
     size = inside.sum(axis=(1, 2), keepdims=True)
     one, two = ((x - (x * inside).sum(axis=(1, 2), keepdims=True) / size) * inside for x in (one, two))
@@ -162,32 +193,43 @@ def _correlation(one: np.ndarray, two: np.ndarray, inside: np.ndarray) -> tuple[
     )
 
 
-def _sampling(place: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Matrices that sample rows and columns, (P, SIDE, SIDE) each, and what they find inside, (P, SIDE, SIDE)."""
-    rows, inside_y = _interpolation(place[:, 0], place[:, 1])
-    columns, inside_x = _interpolation(place[:, 2], place[:, 3])
+def sampling(place: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Matrices that sample rows and columns, (P, side, side) each, and what they find inside, (P, side, side).
+
+    Parameters
+    ----------
+    place:
+        (P, 4), see `registered`.
+    """
+    rows, inside_y = _interpolation(place[:, 0], place[:, 1], side)
+    columns, inside_x = _interpolation(place[:, 2], place[:, 3], side)
     inside = (inside_y[:, :, None] & inside_x[:, None, :]).astype(np.float32)
     return rows, columns.transpose(0, 2, 1), inside
 
 
-def _interpolation(scale: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    position = _MIDDLE + (1 + scale)[:, None] * _FROM_MIDDLE + shift[:, None]  # (P, SIDE)
-    inside = (position >= -0.25) & (position <= SIDE - 0.75)
-    position = np.clip(position, 0, SIDE - 1)
-    lower = np.minimum(position.astype(np.int64), SIDE - 2)
+def _from_middle(side: int) -> np.ndarray:
+    return (np.arange(side) - (side - 1) / 2).astype(np.float32)
+
+
+def _interpolation(scale: np.ndarray, shift: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    position = (side - 1) / 2 + (1 + scale)[:, None] * _from_middle(side) + shift[:, None]  # (P, side)
+    inside = (position >= -0.25) & (position <= side - 0.75)
+    position = np.clip(position, 0, side - 1)
+    lower = np.minimum(position.astype(np.int64), side - 2)
     share = (position - lower).astype(np.float32)[..., None]
-    matrix = np.zeros((*position.shape, SIDE), np.float32)
+    matrix = np.zeros((*position.shape, side), np.float32)
     np.put_along_axis(matrix, lower[..., None], 1 - share, -1)
     np.put_along_axis(matrix, lower[..., None] + 1, share, -1)
     return matrix, inside
 
 
-def _blur(pictures: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian blur of (P, SIDE, SIDE), borders repeated: one small matrix for both axes."""
-    reach = np.arange(-SIDE, SIDE + 1)
+def blur(pictures: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur of (P, S, S), borders repeated: one small matrix for both axes."""
+    side = pictures.shape[-1]
+    reach = np.arange(-side, side + 1)
     kernel = np.exp(-(reach**2) / (2 * sigma**2))
-    matrix = np.zeros((SIDE, SIDE), np.float32)
-    for row in range(SIDE):
-        np.add.at(matrix[row], np.clip(row + reach, 0, SIDE - 1), (kernel / kernel.sum()).astype(np.float32))
+    matrix = np.zeros((side, side), np.float32)
+    for row in range(side):
+        np.add.at(matrix[row], np.clip(row + reach, 0, side - 1), (kernel / kernel.sum()).astype(np.float32))
     found: np.ndarray = matrix @ pictures @ matrix.T
     return found

@@ -32,6 +32,11 @@ class Change:
     flip_y: bool = False
     flip_x: bool = False
 
+    @property
+    def undoes_itself(self) -> bool:
+        """All but a crop and the quarter turn: the roles of the two pictures do not matter."""
+        return not self.crop and (not self.transpose or self.flip_y == self.flip_x)
+
     def apply(self, pixels: np.ndarray) -> np.ndarray:
         """Turned over, but not cropped: (P, H, W) -> (P, H, W) or (P, W, H)."""
         if self.transpose:
@@ -51,6 +56,8 @@ CHANGES = (
     Change("upside down", flip_y=True),
     Change("rotated 180", flip_y=True, flip_x=True),
     Change("rotated 90", transpose=True, flip_y=True),
+    Change("mirrored diagonally", transpose=True),
+    Change("mirrored diagonally", transpose=True, flip_y=True, flip_x=True),
 )
 
 
