@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from ..copies.matching import NearPairs
 from ..records import Finding
 from .interface import Evidence
+
+_NAMED = 3  # kinds of copies that a sentence lists
 
 
 def find(evidence: Evidence) -> list[Finding]:
@@ -53,8 +56,17 @@ def connected(near: NearPairs, positions: Iterable[int]) -> list[tuple[np.ndarra
 
 
 def kinds(near: NearPairs, members: np.ndarray) -> str:
-    """What was done to the copies of a group, in words."""
-    return "; ".join(sorted({near.kinds[member] for member in members.tolist()}))
+    """What was done to the copies of a group, in words: the commonest three."""
+    counted = Counter(near.kinds[member] for member in members.tolist())
+    ordered = sorted(counted, key=lambda kind: (-counted[kind], kind))
+    return "; ".join([*ordered[:_NAMED], *["…"] * (len(ordered) > _NAMED)])
+
+
+def every_pair(near: NearPairs, rows: np.ndarray, members: np.ndarray, contents: np.ndarray) -> bool:
+    """Whether each picture of a group is near-identical to each other one, not only linked through others."""
+    _, sizes = np.unique(contents[rows], return_counts=True)
+    same = int((sizes * (sizes - 1) // 2).sum())  # equal contents are no near-identical pair, but the same picture
+    return len(members) + same == len(rows) * (len(rows) - 1) // 2
 
 
 def measured(near: NearPairs, members: np.ndarray) -> dict[str, str | int | float]:
@@ -88,9 +100,12 @@ def _near_finding(evidence: Evidence, rows: np.ndarray, members: np.ndarray) -> 
     labels = sorted({evidence.label(int(row)) for row in rows})
     conflict = len(labels) > 1
     where = f"under the labels {listed(labels)}" if conflict else f"all under {labels[0]}"
+    # Frames of a slow film are a chain: each like the next, the first not like the last.
+    whole = every_pair(evidence.near, rows, members, evidence.samples.content_hash)
+    many = f"{len(rows)} near-identical pictures" if whole else f"{len(rows)} pictures linked by near-identical pairs"
     return evidence.finding(
         "CA102" if conflict else "CA112",
-        f"{len(rows)} near-identical pictures ({kinds(evidence.near, members)}), {where}.",
+        f"{many} ({kinds(evidence.near, members)}), {where}.",
         [int(row) for row in rows],
         measured(evidence.near, members),
     )
