@@ -6,14 +6,15 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 
 import curvaudit
 from curvaudit import inventory, sources, store
 from curvaudit.cli import main
-from curvaudit.copies import matching, neighbours, registration, signatures
+from curvaudit.copies import finer, matching, neighbours, registration, signatures
 from curvaudit.exports import html
 from curvaudit.exports.tiles import Tiles
+from curvaudit.findings import duplicates
 from curvaudit.records import RunInfo
 
 
@@ -108,6 +109,98 @@ def test_flat_pictures_and_look_alikes_match_nothing(photos):
         other = np.clip(0.6 * shape + 50 + noise.normal(0, 30, shape.shape), 0, 255)
         write(photos, {f"b/alike{number}.png": Image.fromarray(other.astype(np.uint8))})
     assert copies(curvaudit.inspect(photos)) == []
+
+
+def form(seed: int, size: tuple[int, int] = (240, 320)) -> Image.Image:
+    """Printed lines and boxes that all share, with entries of its own."""
+    random = np.random.default_rng(seed)
+    page = Image.new("RGB", size, (245, 245, 240))
+    draw = ImageDraw.Draw(page)
+    for line in range(10):
+        draw.rectangle([10, 12 + 30 * line, size[0] - 10, 34 + 30 * line], outline=(40, 40, 40))
+        draw.text((16, 17 + 30 * line), ("Name", "Street", "Town")[line % 3], fill=(20, 20, 20))
+        entry = "".join(random.choice(list("abcdefghij 0123456789"), 18))
+        draw.text((80, 17 + 30 * line), entry, fill=(30, 30, 60))
+    return page
+
+
+def vessels(seed: int) -> Image.Image:
+    """The back of an eye: the same disc in all, crossed by fine lines of its own."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:160, :160] - 80
+    disc = (np.hypot(x, y) < 75)[..., None] * np.array([180, 80, 40]) * (1 - 0.3 * np.hypot(x, y)[..., None] / 75)
+    disc[np.hypot(x - 36, y) < 11] = (240, 200, 130)
+    eye = Image.fromarray(disc.astype(np.uint8))
+    for _ in range(8):
+        angle, path = random.uniform(0, 6.28), [(116.0, 80.0)]
+        for _ in range(12):
+            angle += random.normal(0, 0.25)
+            path.append((path[-1][0] + 8 * np.cos(angle), path[-1][1] + 8 * np.sin(angle)))
+        ImageDraw.Draw(eye).line(path, fill=(110, 30, 20), width=2)
+    return eye
+
+
+@pytest.mark.parametrize("draw", [form, vessels])
+def test_pictures_on_one_template_are_no_copies_and_copies_of_them_are(draw, tmp_path, monkeypatch):
+    write(tmp_path, {f"{'ab'[seed % 2]}/{seed:02d}.png": draw(seed) for seed in range(24)})
+    assert copies(curvaudit.inspect(tmp_path)) == []
+    write(tmp_path, {"b/saved.png": jpeg(draw(0)), "b/turned.png": draw(2).transpose(Image.Transpose.ROTATE_180)})
+    assert [names for _, names, _ in copies(curvaudit.inspect(tmp_path))] == [
+        {"a/00.png", "b/saved.png"},
+        {"a/02.png", "b/turned.png"},
+    ]
+    monkeypatch.setattr(finer, "LEAST", 1000)
+    assert max(len(names) for _, names, _ in copies(curvaudit.inspect(tmp_path))) > 4, "at 32 px they are the same"
+
+
+def scene(seed: int, size: int = 200) -> Image.Image:
+    """A large photograph, with structure that only shows at 64 px and above."""
+    fine = np.random.default_rng(1000 + seed).integers(-30, 30, (size // 3, size // 3), np.int16)
+    fine = np.asarray(Image.fromarray((128 + fine).astype(np.uint8)).resize((size, size), 3), float) - 128
+    return Image.fromarray(np.clip(np.asarray(photo(seed, size), float) + fine[..., None], 0, 255).astype(np.uint8))
+
+
+LARGE = CHANGED | {
+    "half the size": (lambda image: image.resize((100, 100), Image.Resampling.LANCZOS), "resized"),
+    "a third of the size": (lambda image: image.resize((66, 66), Image.Resampling.LANCZOS), "resized"),
+    "twice the size": (lambda image: image.resize((400, 400), Image.Resampling.BICUBIC), "resized"),
+    "cropped": (lambda image: image.crop((10, 10, 190, 190)), "cropped"),
+    "cropped on one side": (lambda image: image.crop((10, 0, 200, 200)), "cropped"),
+    "less contrast": (lambda image: image.point(lambda value: 64 + value / 2), "brightness"),
+    "blurred": (lambda image: image.filter(ImageFilter.GaussianBlur(1)), "slightly changed"),
+}
+
+
+def test_every_kind_of_copy_of_large_pictures_is_found(tmp_path):
+    write(tmp_path, {f"a/{seed:02d}.png": scene(seed) for seed in range(30)})
+    write(tmp_path, {f"b/{seed:02d}.png": change(scene(seed)) for seed, (change, _) in enumerate(LARGE.values())})
+    assert {(min(names), kind) for _, names, kind in copies(curvaudit.inspect(tmp_path))} == {
+        (f"a/{seed:02d}.png", kind) for seed, (_, kind) in enumerate(LARGE.values())
+    }
+
+
+def test_a_text_at_twice_the_resolution_is_found_and_another_text_is_not(tmp_path):
+    write(tmp_path, {f"a/{seed:02d}.png": form(seed) for seed in range(12)})
+    write(tmp_path, {f"b/{seed:02d}.png": form(seed + 50).resize((480, 640), 3) for seed in range(12)})
+    write(tmp_path, {"b/double.png": form(3).resize((480, 640), 3)})
+    assert copies(curvaudit.inspect(tmp_path)) == [("CA102", {"a/03.png", "b/double.png"}, "resized")]
+
+
+def test_a_chain_is_not_called_a_group_of_near_identical_pictures(photos):
+    wide = photo(60, 120)
+    frames = {f"a/frame{place:02d}.png": wide.crop((place, 0, place + 60, 60)) for place in range(0, 21, 2)}
+    write(photos, frames)
+    (found,) = (one for one in curvaudit.inspect(photos).findings if one.rule.id == "CA112")
+    assert len(found.samples) == len(frames)
+    assert found.message == "11 pictures linked by near-identical pairs (cropped), all under a."
+
+
+def test_of_many_kinds_the_commonest_three_are_named():
+    names = ("resized", "cropped", "cropped", "mirrored", "mirrored", "brightness", "brightness", "in grey")
+    count = len(names)
+    near = matching.NearPairs(np.zeros((count, 2), int), np.zeros(count, int), np.zeros(count), names, 0)
+    assert duplicates.kinds(near, np.arange(count)) == "brightness; cropped; mirrored; …"
+    assert duplicates.kinds(near, np.arange(4)) == "cropped; mirrored; resized"
 
 
 def tinted(image: Image.Image, red: int) -> Image.Image:

@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from ..records import Samples
-from . import hashing, registration, signatures
+from . import finer, hashing, registration, signatures
 from .neighbours import Index
 from .signatures import CHANGES, UPRIGHT, Change
 
@@ -37,6 +37,12 @@ LARGEST_GAIN = 2.2  # of the brightness, either way; more lets patterns of two p
 LEAST_STRUCTURE = 0.3
 _SURELY_SAME = 1.5  # grey levels in the worst block: agrees so well that plainness does not matter
 _LARGEST_OF_MANY = 4.0  # the same for a pair that does not stand out
+# The same at 64 px, see `finer`. Planted copies of photographs reach 0.65, other letters on a form begin at 1.0,
+# other vessels of an eye at 0.8.
+LARGEST_UNLIKE = 0.7
+_LARGEST_UNLIKE_OF_MANY = 0.4
+_LARGEST_FINE_OF_MANY = 6.0  # grey levels in the worst block
+_CROWD = 4  # partners at 32 px of both pictures of a pair; more is a template, or a picture copied many times
 _LARGEST_CROP = 0.17  # scale; more is no slight crop, and lets simple shapes be laid over each other
 _LARGEST_SHIFT = 1.6  # px of registration.SIDE
 _NEIGHBOURS = 8  # of a picture that are compared on pixels
@@ -50,6 +56,7 @@ _CROPPED = 0.02  # of the side: scale or shift beyond is called a crop
 _THUMBNAILS = ("PNG", "WEBP", "JPEG")
 _LARGEST_THUMBNAIL = 512  # px, several times what a scan keeps
 _BLOCK = 512  # pairs at once: 512 × 6 × 32 × 32 × 4 B = 13 MB
+_FINE_BLOCK = 128  # 128 × 6 × 64 × 64 × 4 B = 13 MB
 _LOOKED_UP = 1 << 16  # signatures at once
 _THREADS = 8  # at most; each holds some tens of MB
 _BRIGHTER = 0.06  # gain beyond is called a change of brightness
@@ -78,6 +85,15 @@ class Candidates:
     change: np.ndarray  # (P,) index into CHANGES
     distance: np.ndarray  # (P,) of the signatures; 0 where there are none
     stands_out: np.ndarray  # (P,) bool: nearer than what merely looks alike in this set
+
+
+class _Matched(NamedTuple):
+    """Pairs that agree at 32 px after one change."""
+
+    pairs: np.ndarray  # (P, 2) rows
+    change: Change
+    fit: registration.Fit
+    stands_out: np.ndarray  # (P,) bool, see `Candidates`
 
 
 def has_content(samples: Samples) -> np.ndarray:
@@ -163,21 +179,25 @@ def near_pairs(
         See `candidates`.
     """
     found = candidates(samples, audited)
-    small = _small(pictures(np.unique(found.pairs).tolist()))
+    encoded = pictures(np.unique(found.pairs).tolist())
+    small = _small(encoded)
     known = np.array([i in small and j in small for i, j in found.pairs.tolist()], bool).reshape(-1)
     unverified = len(np.unique(np.sort(found.pairs[~known], axis=1), axis=0))
     pairs, change, stands_out = found.pairs[known], found.change[known], found.stands_out[known]
-    fits = []
+    fits: list[_Matched] = []
     for number, item in enumerate(CHANGES):
         mine = pairs[change == number]
         if len(mine):
-            largest = np.where(stands_out[change == number], LARGEST_DIFFERENCE, _LARGEST_OF_MANY)
-            fits.append((mine, item, _fit(samples, small, mine, item), largest))
+            stand_out = stands_out[change == number]
+            fit = _fit(samples, small, mine, item)
+            one_label = samples.labels[mine[:, 0]] == samples.labels[mine[:, 1]]
+            same = _same(fit) & (fit.worst <= np.where(stand_out, LARGEST_DIFFERENCE, _LARGEST_OF_MANY))
+            same &= one_label | (fit.colour <= RECOLOURED)
+            fits.append(_Matched(mine[same], item, _chosen(fit, same), stand_out[same]))
+    del small
     best: dict[tuple[int, int], tuple[float, float, str]] = {}
-    for mine, item, fit, largest in fits:
-        one_label = samples.labels[mine[:, 0]] == samples.labels[mine[:, 1]]
-        same = _same(fit) & (fit.worst <= largest) & (one_label | (fit.colour <= RECOLOURED))
-        for place in np.flatnonzero(same).tolist():
+    for (mine, item, fit, _), finer_same in zip(fits, _finer(fits, encoded), strict=True):
+        for place in np.flatnonzero(finer_same).tolist():
             i, j = mine[place].tolist()
             kind = _kind(samples, i, j, item, fit, place)
             entry = (-float(fit.detail[place]), max(0.0, float(fit.distance[place])), kind)
@@ -206,6 +226,46 @@ def _same(fit: registration.Fit) -> np.ndarray:
         & (np.abs(fit.shift).max(axis=1) <= _LARGEST_SHIFT)
     )
     return found
+
+
+def _finer(fits: Sequence[_Matched], encoded: Mapping[int, bytes]) -> list[np.ndarray]:
+    """(P,) bool of each: agree in what is small, too, or are too small themselves for a second look."""
+    if not fits:
+        return []
+    pairs = np.concatenate([one.pairs for one in fits])  # (all P, 2)
+    change = np.repeat(np.arange(len(fits)), [len(one.pairs) for one in fits])
+    place = np.concatenate([np.stack([one.fit.scale, one.fit.shift], 2).reshape(-1, 4) for one in fits])
+    distinct = np.unique(np.sort(pairs, axis=1), axis=0)
+    partners = np.bincount(distinct.ravel(), minlength=pairs.max(initial=0) + 1)
+    # In a form or a scan of one organ many are the same at 32 px. Then only what agrees much better is a copy.
+    many = ~np.concatenate([one.stands_out for one in fits]) | (partners[pairs].min(axis=1) > _CROWD)
+
+    def part(start: int) -> np.ndarray:
+        block = slice(start, start + _FINE_BLOCK)
+        seen = {row: _thumbnail(encoded[row], "L") for row in np.unique(pairs[block]).tolist()}
+        asked = np.array([all(finer.enough(seen[row].size) for row in pair) for pair in pairs[block].tolist()], bool)
+        same = np.ones(len(asked), bool)
+        if asked.any():
+            first, second = ([seen[row] for row in side] for side in pairs[block][asked][:, ::-1].T.tolist())
+            changes = [fits[number].change for number in change[block][asked]]
+            found = finer.look(first, second, changes, place[block][asked])
+            strict = many[block][asked]
+            same[asked] = found.unlike <= np.where(strict, _LARGEST_UNLIKE_OF_MANY, LARGEST_UNLIKE)
+            same[asked] &= ~strict | (found.worst <= _LARGEST_FINE_OF_MANY)
+        return same
+
+    parts = list(_on_all_cores(part, range(0, len(pairs), _FINE_BLOCK)))
+    together = np.concatenate([np.zeros(0, bool), *parts])
+    return np.split(together, np.cumsum([len(one.pairs) for one in fits])[:-1])
+
+
+def _thumbnail(content: bytes, mode: str) -> Image.Image:
+    with Image.open(io.BytesIO(content), formats=_THUMBNAILS) as image:
+        return image.convert(mode)
+
+
+def _chosen(fit: registration.Fit, which: np.ndarray) -> registration.Fit:
+    return registration.Fit(*(getattr(fit, name)[which] for name in registration.Fit.__dataclass_fields__))
 
 
 def _small(encoded: Mapping[int, bytes]) -> dict[int, np.ndarray]:
