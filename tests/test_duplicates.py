@@ -167,6 +167,7 @@ LARGE = CHANGED | {
     "cropped": (lambda image: image.crop((10, 10, 190, 190)), "cropped"),
     "cropped on one side": (lambda image: image.crop((10, 0, 200, 200)), "cropped"),
     "less contrast": (lambda image: image.point(lambda value: 64 + value / 2), "brightness"),
+    "turned a little": (lambda image: image.rotate(3, 3).crop((12, 12, 188, 188)), "cropped"),
     "blurred": (lambda image: image.filter(ImageFilter.GaussianBlur(1)), "slightly changed"),
 }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from . import registration
+from . import registration, turning
 from .signatures import Change
 
 SIDE = 64  # px
@@ -23,6 +23,8 @@ _BAND = (1.0, 3.0)  # px of blur between which structure counts; finer is noise 
 _FAINT = 4.0  # grey levels; noise, JPEG and the thumbnails' WebP change a block by this much
 _NOISE = 0.7  # px of blur that takes off single noisy pixels
 _BLOCK = 8  # px
+_SURELY = 0.4  # unlike; agrees so well that it need not be turned
+_LEAST_COMMON = 0.6  # share of a picture that the other must cover
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,23 @@ def look(
     one, two = (np.stack(side).astype(np.float32) for side in zip(*prepared, strict=True))  # (P, SIDE, SIDE)
     start = place.astype(np.float32) * np.array([1, SIDE / registration.SIDE] * 2, np.float32)
     moved = registration.registered(one, two, start, _LEVELS)
-    agreed = [_compared(one, two, where) for where in (start, moved)]
-    better = agreed[1].unlike < agreed[0].unlike
-    return Agreement(
-        np.where(better, agreed[1].unlike, agreed[0].unlike), np.where(better, agreed[1].worst, agreed[0].worst)
-    )
+    found = _compared(one, two, start)
+    found = _better(found, _compared(one, two, moved))
+    apart = np.flatnonzero(found.unlike > _SURELY)
+    if len(apart):
+        laid, inside = turning.laid_over(one[apart], two[apart], start[apart])
+        enough_left = inside.mean(axis=(1, 2)) > _LEAST_COMMON
+        turned = _agreement(one[apart], laid, inside)
+        turned = Agreement(np.where(enough_left, turned.unlike, np.inf), turned.worst)
+        both = _better(Agreement(found.unlike[apart], found.worst[apart]), turned)
+        found.unlike[apart], found.worst[apart] = both.unlike, both.worst
+    return found
+
+
+def _better(one: Agreement, other: Agreement) -> Agreement:
+    """The one that agrees more, pair for pair: Gauss-Newton may run away."""
+    which = other.unlike < one.unlike
+    return Agreement(np.where(which, other.unlike, one.unlike), np.where(which, other.worst, one.worst))
 
 
 def _prepared(first: Image.Image, second: Image.Image, change: Change) -> tuple[np.ndarray, np.ndarray]:
@@ -78,8 +92,12 @@ def _lowered(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
 
 def _compared(first: np.ndarray, second: np.ndarray, place: np.ndarray) -> Agreement:
     rows, columns, inside = registration.sampling(place, SIDE)
+    return _agreement(first, rows @ second @ columns, inside)
+
+
+def _agreement(first: np.ndarray, laid: np.ndarray, inside: np.ndarray) -> Agreement:
     inside = _without_edge(inside)
-    foretold, seen, _ = registration.explained(first, rows @ second @ columns, inside)
+    foretold, seen, _ = registration.explained(first, laid, inside)
     # Where they do not overlap there is no difference, and none bleeds in from there.
     foretold = inside * foretold + (1 - inside) * seen
     one, two = (registration.blur(x, _BAND[0]) - registration.blur(x, _BAND[1]) for x in (foretold, seen))

@@ -37,12 +37,12 @@ LARGEST_GAIN = 2.2  # of the brightness, either way; more lets patterns of two p
 LEAST_STRUCTURE = 0.3
 _SURELY_SAME = 1.5  # grey levels in the worst block: agrees so well that plainness does not matter
 _LARGEST_OF_MANY = 4.0  # the same for a pair that does not stand out
-# The same at 64 px, see `finer`. Planted copies of photographs reach 0.65, other letters on a form begin at 1.0,
-# other vessels of an eye at 0.8.
+# The same at 64 px, see `finer`: planted copies of photographs and pages stay below 0.65, other entries on a form begin
+# at 0.87, other vessels of an eye at 0.75. docs/duplicates.md has the margins.
 LARGEST_UNLIKE = 0.7
-_LARGEST_UNLIKE_OF_MANY = 0.4
+LARGEST_UNLIKE_OF_MANY = 0.4
 _LARGEST_FINE_OF_MANY = 6.0  # grey levels in the worst block
-_CROWD = 4  # partners at 32 px of both pictures of a pair; more is a template, or a picture copied many times
+_CROWD = 2  # partners at 32 px of both pictures of a pair that agree no better than that: they share a template
 _LARGEST_CROP = 0.17  # scale; more is no slight crop, and lets simple shapes be laid over each other
 _LARGEST_SHIFT = 1.6  # px of registration.SIDE
 _NEIGHBOURS = 8  # of a picture that are compared on pixels
@@ -235,28 +235,29 @@ def _finer(fits: Sequence[_Matched], encoded: Mapping[int, bytes]) -> list[np.nd
     pairs = np.concatenate([one.pairs for one in fits])  # (all P, 2)
     change = np.repeat(np.arange(len(fits)), [len(one.pairs) for one in fits])
     place = np.concatenate([np.stack([one.fit.scale, one.fit.shift], 2).reshape(-1, 4) for one in fits])
-    distinct = np.unique(np.sort(pairs, axis=1), axis=0)
-    partners = np.bincount(distinct.ravel(), minlength=pairs.max(initial=0) + 1)
-    # In a form or a scan of one organ many are the same at 32 px. Then only what agrees much better is a copy.
-    many = ~np.concatenate([one.stands_out for one in fits]) | (partners[pairs].min(axis=1) > _CROWD)
 
     def part(start: int) -> np.ndarray:
+        """(2, block) unlike and worst; 0 where there is nothing finer to see."""
         block = slice(start, start + _FINE_BLOCK)
         seen = {row: _thumbnail(encoded[row], "L") for row in np.unique(pairs[block]).tolist()}
         asked = np.array([all(finer.enough(seen[row].size) for row in pair) for pair in pairs[block].tolist()], bool)
-        same = np.ones(len(asked), bool)
+        measured = np.zeros((2, len(asked)))
         if asked.any():
             first, second = ([seen[row] for row in side] for side in pairs[block][asked][:, ::-1].T.tolist())
             changes = [fits[number].change for number in change[block][asked]]
             found = finer.look(first, second, changes, place[block][asked])
-            strict = many[block][asked]
-            same[asked] = found.unlike <= np.where(strict, _LARGEST_UNLIKE_OF_MANY, LARGEST_UNLIKE)
-            same[asked] &= ~strict | (found.worst <= _LARGEST_FINE_OF_MANY)
-        return same
+            measured[:, asked] = found.unlike, found.worst
+        return measured
 
     parts = list(_on_all_cores(part, range(0, len(pairs), _FINE_BLOCK)))
-    together = np.concatenate([np.zeros(0, bool), *parts])
-    return np.split(together, np.cumsum([len(one.pairs) for one in fits])[:-1])
+    unlike, worst = np.concatenate([np.zeros((2, 0)), *parts], axis=1)
+    # Among forms, or scans of one organ, many are the same at 32 px. Then only what agrees much better is a copy.
+    alike = np.unique(np.sort(pairs[unlike > LARGEST_UNLIKE_OF_MANY], axis=1), axis=0)
+    partners = np.bincount(alike.ravel(), minlength=pairs.max(initial=0) + 1)
+    many = ~np.concatenate([one.stands_out for one in fits]) | (partners[pairs].min(axis=1) > _CROWD)
+    agreed = (unlike <= LARGEST_UNLIKE_OF_MANY) & (worst <= _LARGEST_FINE_OF_MANY)
+    agreed |= ~many & (unlike <= LARGEST_UNLIKE)
+    return np.split(agreed, np.cumsum([len(one.pairs) for one in fits])[:-1])
 
 
 def _thumbnail(content: bytes, mode: str) -> Image.Image:
