@@ -49,6 +49,8 @@ KINDS = {
     "brightness -20 %": lambda image: brightness(image, 0.8),
     "crop 2 px each side": lambda image: image.crop((2, 2, 30, 30)),
     "crop 2 px one side": lambda image: image.crop((2, 0, 32, 32)),
+    "mirrored diagonally": lambda image: image.transpose(Image.Transpose.TRANSPOSE),
+    "in grey": lambda image: image.convert("L"),
     "rotated 90": lambda image: image.transpose(Image.Transpose.ROTATE_90),
 }
 

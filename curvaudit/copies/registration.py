@@ -107,8 +107,8 @@ def _compare(first: np.ndarray, second: np.ndarray, place: np.ndarray, coarse: n
     side_by_side = [np.concatenate(list(x), axis=2) for x in (first, laid)]  # colours count as much as shapes
     alike, _ = correlation(side_by_side[0], side_by_side[1], np.tile(inside, 3))
     coloured = first, laid
-    colourless = np.stack([_colourless(x) for x in coloured])  # (2, P)
-    in_grey = colourless[0] != colourless[1]
+    strength = np.sort([_colours(x) for x in coloured], axis=0)  # (2, P)
+    in_grey = (strength[0] < _COLOURLESS) & (strength[1] >= 2 * _COLOURLESS)  # JPEG takes the faintest ones, too
     first, laid = grey(first), grey(laid)
     alike = np.where(in_grey, correlation(first, laid, inside)[0], alike)  # a copy has lost only the colours
     detail = np.empty(len(first))
@@ -125,9 +125,9 @@ def _compare(first: np.ndarray, second: np.ndarray, place: np.ndarray, coarse: n
     return Fit(1 - alike, detail, worst, place[:, [0, 2]], place[:, [1, 3]], gain, structure, colour, in_grey)
 
 
-def _colourless(pictures: np.ndarray) -> np.ndarray:
-    """(3, P, S, S) -> (P,) bool"""
-    found: np.ndarray = np.sqrt(((pictures - grey(pictures)) ** 2).mean(axis=(0, 2, 3))) < _COLOURLESS
+def _colours(pictures: np.ndarray) -> np.ndarray:
+    """Root mean square of what is beside the grey, (3, P, S, S) -> (P,)."""
+    found: np.ndarray = np.sqrt(((pictures - grey(pictures)) ** 2).mean(axis=(0, 2, 3)))
     return found
 
 
