@@ -111,6 +111,20 @@ def test_flat_pictures_and_look_alikes_match_nothing(photos):
     assert copies(curvaudit.inspect(photos)) == []
 
 
+def test_equal_pictures_that_are_nearly_flat_are_copies_and_those_of_one_colour_are_not(photos):
+    sky = np.full((200, 200), 4, np.uint8)
+    sky[::60, 3::67] = 30  # stars: a standard deviation of 0.002
+    for name in ("a/sky.png", "b/sky.png"):
+        write(photos, {name: Image.fromarray(sky), name.replace("sky", "night"): Image.new("L", (200, 200), 4)})
+    report = curvaudit.inspect(photos)
+    assert copies(report) == [("CA101", {"a/sky.png", "b/sky.png"}, "exact")]
+    said = {finding.message for finding in report.findings if finding.rule.id == "CA302"}
+    assert {
+        "a/sky.png (a) is nearly one flat colour (200×200 px).",
+        "a/night.png (a) is one flat colour (200×200 px).",
+    } < said
+
+
 def form(seed: int, size: tuple[int, int] = (240, 320)) -> Image.Image:
     """Printed lines and boxes that all share, with entries of its own."""
     random = np.random.default_rng(seed)

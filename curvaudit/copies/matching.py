@@ -96,6 +96,12 @@ class _Matched(NamedTuple):
     stands_out: np.ndarray  # (P,) bool, see `Candidates`
 
 
+def is_telling(samples: Samples) -> np.ndarray:
+    """(N,) bool: equal ones are copies, not just of one colour or a single line of pixels."""
+    found: np.ndarray = (samples.contrast > 0) & (np.minimum(samples.width, samples.height) > 1)
+    return found
+
+
 def has_content(samples: Samples) -> np.ndarray:
     """(N,) bool: neither flat nor a single line of pixels."""
     found: np.ndarray = (samples.contrast >= FLAT) & (np.minimum(samples.width, samples.height) > 1)

@@ -16,7 +16,8 @@ def find(evidence: Evidence) -> list[Finding]:
     for row in np.flatnonzero(~evidence.has_content()).tolist():
         size = f"{samples.width[row]}×{samples.height[row]}"
         flat = samples.contrast[row] < FLAT
-        why = f"is one flat colour ({size} px)" if flat else f"is only {size} px"
+        nearly = "nearly " if samples.contrast[row] > 0 else ""
+        why = f"is {nearly}one flat colour ({size} px)" if flat else f"is only {size} px"
         found.append(
             evidence.finding(
                 "CA302",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..copies.matching import NearPairs
+from ..copies.matching import NearPairs, is_telling
 from ..records import Finding
 from .interface import Evidence
 
@@ -24,8 +24,8 @@ def find(evidence: Evidence) -> list[Finding]:
 
 
 def exact_groups(evidence: Evidence) -> list[np.ndarray]:
-    """Rows of each content that occurs more than once; flat pictures left out."""
-    rows = np.flatnonzero(evidence.has_content())
+    """Rows of each content that occurs more than once; pictures of one colour left out."""
+    rows = np.flatnonzero(is_telling(evidence.samples))
     return [rows[group] for group in equal(evidence.samples.content_hash[rows])]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..copies.matching import has_content
+from ..copies.matching import is_telling
 from ..records import Finding, SampleRef
 from ..rules import RULES
 from .duplicates import connected, equal, listed, measured
@@ -16,7 +16,7 @@ def find(evidence: Evidence) -> list[Finding]:
     if evidence.elsewhere is None:
         return []
     audited, near = len(evidence.samples), evidence.near
-    content = np.flatnonzero(has_content(evidence.pool))
+    content = np.flatnonzero(is_telling(evidence.pool))
     found = []
     for group in equal(evidence.pool.content_hash[content]):
         rows = content[group]
