@@ -152,12 +152,15 @@ class Trials:
 
     def run(self, rate: float, seed: int, errors: planting.Planted, keep_values: bool) -> Done:
         """Scan the labels with errors, or go on with their scan, and measure what found them."""
+        from .training.aside import in_turn
+
         watch = _Stopwatch(self.on_event)
         path = run_path(self.folder, rate, seed)
-        run = scan(
-            Relabelled(self.stock, errors.labels), path, resume=path.exists(), on_event=watch,
-            **{**self.given, "seed": seed},
-        )  # fmt: skip
+        with in_turn():
+            run = scan(
+                Relabelled(self.stock, errors.labels), path, resume=path.exists(), on_event=watch,
+                **{**self.given, "seed": seed},
+            )  # fmt: skip
         if not self._same_pictures(run):
             raise CurvauditError(
                 f"The pictures of {self.stock.source.name} changed while it was calibrated.",

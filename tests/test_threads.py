@@ -15,7 +15,7 @@ from curvaudit.scores import build
 from curvaudit.scores.interface import ScoreSettings
 from curvaudit.scores.measure import measure
 from curvaudit.scores.threads import Closed, Gate, side_by_side, torch_threads, use_torch_threads
-from curvaudit.training.aside import Aside, Inline, aside
+from curvaudit.training.aside import Aside, Inline, aside, in_turn
 from curvaudit.training.batch_norm import calibrate
 from curvaudit.training.device import choose_device
 from curvaudit.training.model import build_model
@@ -202,6 +202,14 @@ def test_measuring_goes_beside_training_in_small_batches_on_several_cores(thread
     torch.set_num_threads(threads)
     with aside(torch.device(device), batch_size, processes) as beside:
         assert type(beside) is kind
+
+
+def test_in_turn_nothing_is_measured_beside_training(image_folder, tmp_path):
+    with in_turn(), aside(CPU, 16, ALONE) as beside:
+        assert type(beside) is Inline
+    with in_turn():
+        found = scores(curvaudit.scan(image_folder, tmp_path / "turns.h5", **SMALL))
+    assert set(found) > {"curvature", "train"} and np.isfinite(found["train"]).all()
 
 
 def scores(run):

@@ -7,8 +7,10 @@ soon as training waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -19,6 +21,7 @@ from ..scores.threads import MOST, Gate, torch_threads, use_torch_threads
 from .processes import Processes
 
 _SMALL = 64  # pictures in a batch, from which on training fills the cores better (docs/performance.md)
+_IN_TURN = ContextVar("in turn", default=False)
 _Result = TypeVar("_Result")
 Task = Callable[[Gate, Callable[[int], None]], _Result]  # passes the gate; says how many samples are finished
 
@@ -106,4 +109,14 @@ class Aside(Inline[_Result]):
 def aside(device: torch.device, batch_size: int, processes: Processes) -> Inline[_Result]:
     """`Aside` where that is faster: in small batches on several cores, of one process."""
     several = device.type == "cpu" and processes.size == 1 and torch_threads() > 1
-    return Aside() if several and batch_size < _SMALL else Inline()
+    return Aside() if several and batch_size < _SMALL and not _IN_TURN.get() else Inline()
+
+
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """Meanwhile nothing is measured beside training, so that the time of both can be told."""
+    before = _IN_TURN.set(True)
+    try:
+        yield
+    finally:
+        _IN_TURN.reset(before)
