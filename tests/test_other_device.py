@@ -10,6 +10,7 @@ import curvaudit
 from curvaudit.records import EpochDone
 from curvaudit.training import device as choices
 from curvaudit.training import measured
+from curvaudit.training.aside import in_turn
 
 SMALL = {
     "precision": "float32",
@@ -62,7 +63,8 @@ def test_a_scan_on_a_device_measures_what_the_processor_measures(tmp_path, folde
     # Processors have a network of their own, which adds in another order (tests/test_frozen.py): torch's on both sides.
     monkeypatch.setattr(measured, "freeze", lambda network, bf16: network)
     given = {**SMALL, "validation": "val"}
-    curvaudit.scan(folder, tmp_path / "here.h5", device="cpu", **given)
+    with in_turn():  # beside measuring, training has fewer threads, which round otherwise
+        curvaudit.scan(folder, tmp_path / "here.h5", device="cpu", **given)
 
     def stop(event):
         if isinstance(event, EpochDone) and event.epoch == 2:

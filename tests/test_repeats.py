@@ -94,9 +94,9 @@ def test_more_than_half_of_the_seeds_decide_what_is_memorized_and_which_label_is
 
     add(0)
     add(1)
-    assert told() == ({20, 21, 22}, {10: 2})  # one of two is no more than half
+    assert told() == ({20, 21, 22}, {10: 2, 21: 1})  # one of two is no more than half
     add(2)
-    assert told() == ({21, 22}, {10: 2, 11: 1})
+    assert told() == ({21, 22}, {10: 2, 11: 1, 21: 1, 22: 2})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from made import draw_folder
 import curvaudit
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
-from curvaudit.records import EpochDone, Notice, PhaseStarted
+from curvaudit.records import EpochDone, Notice
 
 SMALL = {"epochs": 2, "width": 4, "batch_size": 16, "device": "cpu"}
 CLASSES = ("circle", "square", "stripe")
@@ -245,7 +245,7 @@ def test_what_cannot_be_learned_ends_in_ca203_and_a_plain_sentence(image_folder,
 
 def test_an_interrupted_run_reports_what_it_has(image_folder, tmp_path):
     def stop(event):
-        if isinstance(event, PhaseStarted) and event.phase == "training epoch 2":
+        if isinstance(event, EpochDone):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
