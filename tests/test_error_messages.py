@@ -638,6 +638,7 @@ ELSEWHERE = {
         "{self.path} holds features that are no numbers",
     ): "crash/test_damaged_runs.py::test_features_that_are_no_numbers_leave_the_rest",
     ("training.processes", "--device {wanted}"): "test_processes.py::test_the_environment_says_who_takes_part",
+    ("training.processes", "The environment variable"): "test_processes.py::test_the_environment_says_who_takes_part",
     (
         "training.processes",
         "{self.size} processes cannot share",

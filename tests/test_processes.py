@@ -157,3 +157,6 @@ def test_the_environment_says_who_takes_part(monkeypatch):
     with pytest.raises(CurvauditError, match="names one GPU for several"):
         local_device("cuda:1")
     assert local_device("cpu") == "cpu"
+    monkeypatch.setenv("WORLD_SIZE", "abc")
+    with pytest.raises(CurvauditError, match="WORLD_SIZE is 'abc'"):
+        launched()

@@ -38,9 +38,25 @@ class ProcessLost(CurvauditError):
 
 
 def launched() -> tuple[int, int]:
-    """(rank, number of processes) as the environment says; (0, 1) for an ordinary start."""
-    size = int(os.environ.get("WORLD_SIZE") or 1)
-    return (int(os.environ.get("RANK") or 0), size) if size > 1 and "MASTER_ADDR" in os.environ else (0, 1)
+    """(rank, number of processes) as the environment says; (0, 1) for an ordinary start.
+
+    Raises
+    ------
+    CurvauditError
+        What it says is no number.
+    """
+    size = _number("WORLD_SIZE", 1)
+    return (_number("RANK", 0), size) if size > 1 and "MASTER_ADDR" in os.environ else (0, 1)
+
+
+def _number(variable: str, usual: int) -> int:
+    said = os.environ.get(variable) or str(usual)
+    if not said.isdecimal():
+        raise CurvauditError(
+            f"The environment variable {variable} is {said!r}, no number of processes.",
+            "It is set by torchrun; unset it for an ordinary scan.",
+        )
+    return int(said)
 
 
 @dataclass(frozen=True)
