@@ -10,7 +10,7 @@ import torch
 import curvaudit
 from curvaudit import measuring
 from curvaudit.errors import CurvauditError
-from curvaudit.records import Advanced, EpochDone
+from curvaudit.records import Advanced, EpochDone, PhaseStarted
 from curvaudit.scores import build
 from curvaudit.scores.interface import ScoreSettings
 from curvaudit.scores.measure import measure
@@ -94,7 +94,7 @@ def test_a_gate_lets_through_as_many_as_it_has_places():
         time.sleep(0.01)
         inside.remove(item)
 
-    side_by_side(work, range(12), CPU, gate=gate)
+    side_by_side(work, range(100), CPU, gate=gate)
     assert most[:4] == [1] * 4 and max(most) == 2
 
 
@@ -170,12 +170,12 @@ def test_what_is_measured_beside_has_one_core_until_it_is_waited_for():
         inside.remove(item)
 
     with Aside() as beside:
-        beside.begin(lambda gate, say: side_by_side(work, range(20), CPU, gate=gate, on_done=lambda _: say(1)))
+        beside.begin(lambda gate, say: side_by_side(work, range(100), CPU, gate=gate, on_done=lambda _: say(1)))
         while len(at_once) < 5:
             time.sleep(0.001)
         told = []
         beside.wait(told.append)
-    assert set(at_once[:5]) == {1} and max(at_once) == 2 and sum(told) == 20
+    assert set(at_once[:5]) == {1} and max(at_once) == 2 and sum(told) == 100
 
 
 def test_leaving_ends_what_is_measured():
@@ -259,10 +259,10 @@ def test_an_error_while_measuring_beside_training_ends_the_scan_and_loses_no_epo
 def test_an_interrupt_in_training_does_not_wait_until_all_is_measured(image_folder, tmp_path, monkeypatch):
     from curvaudit.scores import measure as module
 
-    begun, ended = [], []
+    begun, ended = threading.Event(), []
 
     def endless(*given, gate, **named):
-        begun.append(True)
+        begun.set()
         try:
             while True:
                 with gate:
@@ -271,7 +271,9 @@ def test_an_interrupt_in_training_does_not_wait_until_all_is_measured(image_fold
             ended.append(True)
 
     def stop(event):
-        if isinstance(event, Advanced) and begun:
+        if isinstance(event, PhaseStarted) and event.phase == "training epoch 2":
+            assert begun.wait(60)
+        if isinstance(event, Advanced) and begun.is_set():
             raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "measure", endless)
