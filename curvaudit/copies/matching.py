@@ -245,7 +245,7 @@ def _finer(fits: Sequence[_Matched], encoded: Mapping[int, bytes]) -> list[np.nd
     def part(start: int) -> np.ndarray:
         """(2, block) unlike and worst; 0 where there is nothing finer to see."""
         block = slice(start, start + _FINE_BLOCK)
-        seen = {row: _thumbnail(encoded[row], "L") for row in np.unique(pairs[block]).tolist()}
+        seen = {row: _in_grey(encoded[row]) for row in np.unique(pairs[block]).tolist()}
         asked = np.array([all(finer.enough(seen[row].size) for row in pair) for pair in pairs[block].tolist()], bool)
         measured = np.zeros((2, len(asked)))
         if asked.any():
@@ -266,9 +266,9 @@ def _finer(fits: Sequence[_Matched], encoded: Mapping[int, bytes]) -> list[np.nd
     return np.split(agreed, np.cumsum([len(one.pairs) for one in fits])[:-1])
 
 
-def _thumbnail(content: bytes, mode: str) -> Image.Image:
+def _in_grey(content: bytes) -> Image.Image:
     with Image.open(io.BytesIO(content), formats=_THUMBNAILS) as image:
-        return image.convert(mode)
+        return image.convert("L")
 
 
 def _chosen(fit: registration.Fit, which: np.ndarray) -> registration.Fit:
