@@ -60,8 +60,6 @@ class Training:
             std=std,
             seed=self.seed,
         ).to(work.device)
-        # Before anything is measured, too: a resumed scan may measure first.
-        work.processes.share_statistics(model)
         optimizer = build_optimizer(model, work.recipe, self.weight_decay)
         self._continue(model, optimizer, epochs)
 
@@ -111,13 +109,13 @@ class Training:
     def _continue(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: int) -> None:
         from .training import checkpoint as checkpoints
         from .training.aside import aside
-        from .training.loop import train
+        from .training.together import trained
 
         work, recipe = self.work, self.work.recipe
         saved = self._restored(model, optimizer, rows)
         done = saved.epoch if saved else 0
         self._since = clock.seconds()
-        beside: Inline[Measured] = aside(work.device, recipe.batch_size, work.processes)
+        beside: Inline[Measured] = aside(work.device, recipe, work.processes)
         with beside:
             if saved and done > rows:  # killed between training and commit
                 self._since -= saved.seconds
@@ -125,7 +123,7 @@ class Training:
             if self._over(done, beside):
                 return
             self._prepare(done + 1, beside)
-            for epoch in train(
+            for epoch in trained(
                 model,
                 optimizer,
                 work.data.pixels,
@@ -172,11 +170,10 @@ class Training:
 
     def _prepare(self, epoch: int, beside: Inline[Measured]) -> None:
         """Before an epoch is trained: what it must know is settled, and the cores are shared if it is not alone."""
-        # Beyond the schedule it depends on what is still wrong.
-        ahead = beside.ahead and epoch <= self.work.recipe.epochs
-        if not ahead:
+        scheduled = epoch <= self.work.recipe.epochs
+        if not beside.ahead or not scheduled:  # beyond the schedule it depends on what is still wrong
             self._settle(beside)
-        beside.share(ahead and epoch > 1)  # by its number alone: a resumed scan does the same
+        beside.share(scheduled and epoch > 1)  # by its number alone: a resumed scan does the same
         self.on_event(PhaseStarted(f"training epoch {epoch}", len(self.work.data.labels), "pictures"))
 
     def _advanced(self, count: int, beside: Inline[Measured]) -> None:

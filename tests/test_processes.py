@@ -5,30 +5,30 @@ import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from processes_train import trained
 
 import curvaudit
 from curvaudit.errors import CurvauditError
 from curvaudit.training.augment import augment
-from curvaudit.training.processes import Processes, launched, local_device
+from curvaudit.training.presets import named
+from curvaudit.training.processes import ALONE, Processes, _own_cores, launched, local_device
+from curvaudit.training.together import share_batches
 
-# A low rate: at the usual one, a few steps make of rounding a difference of several percent (docs/scale.md).
 SETTINGS = {
     "epochs": 2,
     "width": 4,
     "batch_size": 15,
-    "lr": 1e-3,
     "device": "cpu",
     "precision": "float32",
     "workers": 1,
 }
 ARGUMENTS = [text for name, value in SETTINGS.items() for text in (f"--{name.replace('_', '-')}", str(value))]
-# Sums over a batch run in another order: float32 rounding, which a few steps of training make larger.
-TOLERANCE = 0.02
 
 
 def start(program: list[str], folder: Path, **environment: str) -> subprocess.Popen:
@@ -54,7 +54,16 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def alone(image_folder, tmp_path):
+def threads():
+    """Those of two processes with one thread each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(2, _own_cores()))
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def alone(image_folder, tmp_path, threads):
     return curvaudit.scan(image_folder, tmp_path / "alone.h5", **SETTINGS)
 
 
@@ -62,20 +71,18 @@ def same_scores(run: curvaudit.Run, other: curvaudit.Run) -> None:
     assert [t.epochs for t in run.trainings] == [t.epochs for t in other.trainings]
     assert run.trainings[0].finished and other.trainings[0].finished
     for name in run.trainings[0].measures:
-        one, two = run.measure(0, name), other.measure(0, name)
-        assert (np.isnan(one) == np.isnan(two)).all()
-        scale = np.nanmean(np.abs(one))
-        if name in ("correct", "prediction"):  # which jump where two classes are level
-            assert (one != two).sum() <= 2, name
-        else:
-            assert np.nanmax(np.abs(one - two), initial=0) <= TOLERANCE * scale, name
-    first, second = (set(curvaudit.report(each, top=20).order[:20].tolist()) for each in (run, other))
-    assert len(first & second) >= 19
+        np.testing.assert_array_equal(run.measure(0, name), other.measure(0, name), err_msg=name)
+    assert run.trainings[0].curves.train_loss == pytest.approx(other.trainings[0].curves.train_loss, rel=0, abs=0)
+    first, second = (curvaudit.report(each, top=20).order.tolist() for each in (run, other))
+    assert first == second
 
 
-def test_two_processes_give_the_scores_of_one(image_folder, tmp_path, alone):
+@pytest.mark.parametrize("batch_size", ["15", "64"])
+def test_two_processes_give_the_scores_of_one(batch_size, image_folder, tmp_path, threads):
+    alone = curvaudit.scan(image_folder, tmp_path / "alone.h5", **SETTINGS | {"batch_size": int(batch_size)})
     program = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port", str(free_port())]
-    process = start([*program, "-m", "curvaudit", "scan", str(image_folder), "-o", "two.h5", *ARGUMENTS], tmp_path)
+    program += ["-m", "curvaudit", "scan", str(image_folder), "-o", "two.h5", *ARGUMENTS, "--batch-size", batch_size]
+    process = start(program, tmp_path)
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert out.count("Run file: two.h5") == 1
@@ -85,6 +92,26 @@ def test_two_processes_give_the_scores_of_one(image_folder, tmp_path, alone):
     assert two.info.config == alone.info.config
     same_scores(alone, two)
     assert not [file.name for file in tmp_path.iterdir() if file.name.startswith(("two.h5.", ".two"))]
+
+
+def test_training_in_shared_batches_is_that_of_one_process(tmp_path):
+    """As GPUs do it in large batches: sums over a batch run in another order, so weights agree up to rounding."""
+    program = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port", str(free_port())]
+    process = start([*program, str(Path(__file__).with_name("processes_train.py")), "two.pt"], tmp_path)
+    assert process.wait(240) == 0, process.stderr.read()
+    found, losses = torch.load(tmp_path / "two.pt")
+    untrained, model, expected = trained(ALONE)
+    assert losses == pytest.approx(expected, rel=1e-5)
+    before = dict(untrained.named_parameters())
+    for name, parameter in model.named_parameters():
+        assert (found[name] - parameter).norm() <= 0.03 * (parameter - before[name]).norm(), name
+
+
+def test_batches_are_shared_where_that_is_faster():
+    small, large = (replace(named("fast", 100, 3), batch_size=size) for size in (32, 64))
+    assert share_batches(torch.device("cuda"), large)
+    assert not share_batches(torch.device("cuda"), small)
+    assert not share_batches(torch.device("cpu"), large)
 
 
 def test_a_dead_process_ends_the_scan_and_one_or_two_resume_it(image_folder, tmp_path, alone):

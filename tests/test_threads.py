@@ -1,11 +1,14 @@
 """Batches side by side, and measuring beside training: faster, and nothing else."""
 
+import socket
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from torch.distributed import HashStore
 
 import curvaudit
 from curvaudit import measuring
@@ -15,10 +18,12 @@ from curvaudit.scores import build
 from curvaudit.scores.interface import ScoreSettings
 from curvaudit.scores.measure import measure
 from curvaudit.scores.threads import Closed, Gate, side_by_side, torch_threads, use_torch_threads
+from curvaudit.training import processes
 from curvaudit.training.aside import Aside, Inline, aside, in_turn
 from curvaudit.training.batch_norm import calibrate
 from curvaudit.training.device import choose_device
 from curvaudit.training.model import build_model
+from curvaudit.training.presets import named
 from curvaudit.training.processes import ALONE, Processes
 
 CPU = choose_device("cpu")
@@ -191,21 +196,51 @@ def test_leaving_ends_what_is_measured():
     assert len(begun) < 100
 
 
-@pytest.mark.parametrize(("threads", "batch_size", "device", "processes", "kind"), [
-    (2, 16, "cpu", ALONE, Aside),
-    (1, 16, "cpu", ALONE, Inline),
-    (2, 128, "cpu", ALONE, Inline),
-    (2, 16, "meta", ALONE, Inline),
-    (2, 16, "cpu", Processes(0, 2), Inline),
+def recipe(batch_size):
+    return replace(named("fast", 100, 3), batch_size=batch_size)
+
+
+@pytest.mark.parametrize(("threads", "batch_size", "device", "kind"), [
+    (2, 16, "cpu", Aside),
+    (1, 16, "cpu", Inline),
+    (2, 128, "cpu", Inline),
+    (2, 16, "meta", Inline),
 ])  # fmt: skip
-def test_measuring_goes_beside_training_in_small_batches_on_several_cores(threads, batch_size, device, processes, kind):
+def test_measuring_goes_beside_training_in_small_batches_on_several_cores(threads, batch_size, device, kind):
     torch.set_num_threads(threads)
-    with aside(torch.device(device), batch_size, processes) as beside:
+    with aside(torch.device(device), recipe(batch_size), ALONE) as beside:
         assert type(beside) is kind
 
 
+@pytest.mark.parametrize(("mine", "here", "of_machine", "batch_size", "of_training", "shared"), [
+    (1, 2, 2, 16, 2, 1),
+    (1, 2, 2, 128, 2, 2),
+    (2, 4, 64, 16, 8, 4),
+    (2, 1, 64, 16, 2, 1),  # the other process is on another machine
+    (2, 4, 2, 128, 2, 2),  # each process is bound to cores of its own
+    (4, 2, 1, 128, 4, 4),  # somebody asked for more threads than cores
+])  # fmt: skip
+def test_the_first_of_several_processes_trains_on_as_many_threads_as_one_would(
+    mine, here, of_machine, batch_size, of_training, shared, monkeypatch
+):
+    monkeypatch.setattr(processes, "_own_cores", lambda: of_machine)
+    store = HashStore()
+    for rank in range(here + 1):
+        store.set(f"process/{rank}", f"{socket.gethostname() if rank < here else 'elsewhere'} {rank}")
+    torch.set_num_threads(mine)
+    with aside(CPU, recipe(batch_size), Processes(0, here + 1, store)) as beside:
+        assert type(beside) is Inline
+        for share, expected in ((False, of_training), (True, shared)):
+            beside.share(share)
+            assert torch.get_num_threads() == expected
+            beside.begin(lambda gate, say: torch.get_num_threads())
+            assert beside.wait(print) == mine  # the others measure, too
+        beside.share(False)
+    assert torch.get_num_threads() == in_a_new_thread(torch_threads) == mine
+
+
 def test_in_turn_nothing_is_measured_beside_training(image_folder, tmp_path):
-    with in_turn(), aside(CPU, 16, ALONE) as beside:
+    with in_turn(), aside(CPU, recipe(16), ALONE) as beside:
         assert type(beside) is Inline
     with in_turn():
         found = scores(curvaudit.scan(image_folder, tmp_path / "turns.h5", **SMALL))

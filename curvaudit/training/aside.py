@@ -19,17 +19,30 @@ import torch
 
 from ..scores.threads import MOST, Gate, torch_threads, use_torch_threads
 from .processes import Processes
+from .recipe import Recipe
 
-_SMALL = 64  # pictures in a batch, from which on training fills the cores better (docs/performance.md)
 _IN_TURN = ContextVar("in turn", default=False)
 _Result = TypeVar("_Result")
 Task = Callable[[Gate, Callable[[int], None]], _Result]  # passes the gate; says how many samples are finished
 
 
 class Inline(Generic[_Result]):
-    """The same without any threads: what is begun is done when it is waited for."""
+    """The same without any threads: what is begun is done when it is waited for.
+
+    Parameters
+    ----------
+    threads:
+        Of torch, for training; None: as many as for measuring.
+    small:
+        Whether training in small batches takes half of them where `share` says so.
+    """
 
     ahead = False  # whether training may go on before `wait`
+
+    def __init__(self, threads: int | None = None, small: bool = False) -> None:
+        self.measuring = torch_threads()
+        self.threads = threads or self.measuring
+        self.half = max(1, self.threads // 2) if small else self.threads
 
     def __enter__(self) -> Inline[_Result]:
         return self
@@ -37,10 +50,11 @@ class Inline(Generic[_Result]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        pass
+        self._use(self.measuring)
 
     def share(self, yes: bool) -> None:
-        """Whether this thread leaves cores to what was begun, or uses them all."""
+        """Before training: whether this thread leaves cores to what was begun, or uses them all."""
+        self._use(self.half if yes else self.threads)
 
     def begin(self, task: Task[_Result]) -> None:
         """Begin a task; the one before must have been waited for."""
@@ -53,7 +67,12 @@ class Inline(Generic[_Result]):
 
     def wait(self, on_done: Callable[[int], None]) -> _Result:
         """What the task returns or raises; `on_done` hears of samples that are finished."""
+        self._use(self.measuring)
         return self._task(Gate(), on_done)
+
+    def _use(self, threads: int) -> None:
+        if threads != torch_threads():
+            use_torch_threads(threads, self.measuring)
 
 
 class Aside(Inline[_Result]):
@@ -62,10 +81,9 @@ class Aside(Inline[_Result]):
     ahead = True
 
     def __init__(self) -> None:
-        self.threads = torch_threads()
-        self.own = self.threads // 2  # of this thread while it shares
+        super().__init__(small=True)
         workers = min(self.threads, MOST)
-        self.places = max(1, workers * (self.threads - self.own) // self.threads)
+        self.places = max(1, workers * (self.threads - self.half) // self.threads)
         self.rest = workers - self.places
         self.pool = ThreadPoolExecutor(1, initializer=use_torch_threads, initargs=(self.threads, self.threads))
         self.gate = Gate()
@@ -77,10 +95,7 @@ class Aside(Inline[_Result]):
     ) -> None:
         self.gate.close()
         self.pool.shutdown(cancel_futures=True)
-        self.share(False)
-
-    def share(self, yes: bool) -> None:
-        use_torch_threads(self.own if yes else self.threads, self.threads)
+        super().__exit__(kind, error, trace)
 
     def begin(self, task: Task[_Result]) -> None:
         gate = self.gate = Gate(self.places)
@@ -106,10 +121,17 @@ class Aside(Inline[_Result]):
         return self.result.result()
 
 
-def aside(device: torch.device, batch_size: int, processes: Processes) -> Inline[_Result]:
-    """`Aside` where that is faster: in small batches on several cores, of one process."""
-    several = device.type == "cpu" and processes.size == 1 and torch_threads() > 1
-    return Aside() if several and batch_size < _SMALL and not _IN_TURN.get() else Inline()
+def aside(device: torch.device, recipe: Recipe, processes: Processes) -> Inline[_Result]:
+    """`Aside` where that is faster: in small batches on several cores, of one process.
+
+    Several processes do not measure beside training, but train on as many threads as one process on all of their cores
+    would, for the number of threads is in the last bits of every sum, and training makes those large.
+    """
+    if device.type != "cpu" or _IN_TURN.get():
+        return Inline()
+    if processes.size > 1:
+        return Inline(processes.cores(torch_threads()), recipe.small_batches)
+    return Aside() if recipe.small_batches and torch_threads() > 1 else Inline()
 
 
 @contextmanager

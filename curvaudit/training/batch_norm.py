@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import threading
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -41,27 +42,28 @@ def calibrate(
     """
     # A stride over the whole set, then every batch a stride over those: classes lie in blocks.
     chosen = torch.arange(0, len(pixels), max(1, len(pixels) // _PICTURES))
-    batches = range(max(1, round(len(chosen) / batch_size)))
+    count = max(1, round(len(chosen) / batch_size))
+    mine = processes.share(count)
 
     own = threading.local()  # a copy of the network for each thread
 
     @torch.no_grad()
-    def statistics_of(number: int) -> list[tuple[Tensor, Tensor]]:
-        batch = chosen[number :: len(batches)]
+    def statistics_of(number: int) -> Tensor:
         if not hasattr(own, "network"):
             own.network = copy.deepcopy(model).train()
             for layer in _layers(own.network):
                 layer.momentum = 1.0  # nothing is left of the batches before
-        own.network(as_images(pixels[batch[processes.share(len(batch))]], device))
-        return [(mean.clone(), var.clone()) for mean, var in map(_statistics, _layers(own.network))]
+        own.network(as_images(pixels[chosen[number::count]], device))
+        return torch.cat(_statistics(own.network))  # (S,)
 
-    if processes.size > 1:  # who exchange sums, and must do so in the same order
-        found = [statistics_of(number) for number in batches]
-    else:
-        found = side_by_side(statistics_of, batches, device, gate=gate)
-    for layer, by_batch in zip(_layers(model), zip(*found, strict=True), strict=True):
-        for kept, values in zip(_statistics(layer), zip(*by_batch, strict=True), strict=True):
-            kept.copy_(torch.stack(values).mean(0))  # (C,)
+    found = side_by_side(statistics_of, range(count)[mine], device, gate=gate)
+    kept = _statistics(model)
+    empty = np.zeros((0, sum(map(len, kept))), np.float32)
+    by_batch = np.concatenate([empty, *(one.cpu().numpy()[None] for one in found)])  # (batches of mine, S)
+    mean = processes.merged({"": by_batch}, mine, count)[""].mean(0, dtype=np.float64)  # (S,)
+    for values in kept:
+        values.copy_(torch.from_numpy(mean[: len(values)]))  # (C,)
+        mean = mean[len(values) :]
     model.eval()
 
 
@@ -69,7 +71,10 @@ def _layers(model: nn.Module) -> list[nn.BatchNorm2d]:
     return [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
 
 
-def _statistics(layer: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Mean and variance, (C,) each."""
-    assert layer.running_mean is not None and layer.running_var is not None
-    return layer.running_mean, layer.running_var
+def _statistics(model: nn.Module) -> list[Tensor]:
+    """Mean and variance of each layer, (C,) each."""
+    found: list[Tensor] = []
+    for layer in _layers(model):
+        assert layer.running_mean is not None and layer.running_var is not None
+        found += [layer.running_mean, layer.running_var]
+    return found

@@ -90,24 +90,35 @@ class Processes:
                 "Start fewer, or give a larger --batch-size.",
             )
 
-    def share_statistics(self, model: nn.Module) -> None:
-        """Replace batch normalization in `model` by one over the whole batch, in place."""
-        if self.size > 1:
-            from .shared_norm import share_statistics
-
-            share_statistics(model)
+    def cores(self, threads: int) -> int:
+        """How many threads one process may use while the others of this machine wait, if each has `threads`."""
+        if self.size == 1:
+            return threads
+        where = [self.store.get(f"process/{rank}").decode().rsplit(" ", 1)[0] for rank in range(self.size)]
+        count = where.count(socket.gethostname())
+        # Where each process has been given cores of its own, those of the others are not to be had.
+        return max(threads, min(threads * count, _own_cores()))
 
     def parallel(self, model: nn.Module) -> nn.Module:
-        """What to train instead of `model`: the same weights, whose gradients are the mean over the processes."""
+        """What to train instead of `model`: the same weights, batch statistics of the whole batch, mean gradients."""
         if self.size == 1:
             return model
         from torch.nn.parallel import DistributedDataParallel
+
+        from .shared_norm import with_shared_statistics
 
         # Of kernels of 1×1, whose strides mean nothing.
         warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # torch 2.14 renames the option
-            return DistributedDataParallel(model, broadcast_buffers=False)
+            return DistributedDataParallel(with_shared_statistics(model), broadcast_buffers=False)
+
+    def spread(self, model: nn.Module) -> None:
+        """Give all processes the weights of the first one, in place."""
+        import torch.distributed as dist
+
+        for parameter in model.parameters():
+            dist.broadcast(parameter.data, 0)
 
     def total(self, value: torch.Tensor) -> torch.Tensor:
         """Sum of a CPU tensor over the processes."""
@@ -199,6 +210,11 @@ class Processes:
 
 
 ALONE = Processes()
+
+
+def _own_cores() -> int:
+    # Not all systems can say.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def local_device(wanted: str) -> str:

@@ -17,6 +17,7 @@ SETTLED = 0.05  # … to this share of `plain_rate`
 MOPPING = 1 / 3  # for this share of the extension …
 MOPPED = 0.1  # … the rate falls from `extension_rate` to this share of it; then the plain cycle comes once more
 REHEARSED = 0.1  # share of an epoch that may be added for samples that are still wrong
+SMALL = 64  # pictures in a batch, from which on training fills several cores, or a GPU, by itself (docs/performance.md)
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Recipe:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    @property
+    def small_batches(self) -> bool:
+        """Whether a batch is too small to be shared by cores or devices."""
+        return self.batch_size < SMALL
 
     def augmentation_in(self, epoch: int) -> Augmentation:
         """Augmentation of one epoch: none in the last plain epochs and in the extension."""
