@@ -150,6 +150,27 @@ def test_review_by_keyboard_survives_reload_and_undo(page):
     assert "decided: fine" in page.find("#tiles .pic[data-row='0']").get_attribute("aria-label")
 
 
+def test_a_decision_is_taken_back_after_a_reload(page):
+    page.click("#start")
+    page.keys("2", "3", "4")
+    page.open()
+    page.run("document.querySelector('#tiles .pic[data-row=\"1\"]').focus()")
+    page.keys("0")
+    assert page.badge(1) is None and list(page.kept()) == [0, 2] and page.focused() == 1
+    page.keys("0", "u")  # nothing was there to take back; undo brings back what was
+    assert page.kept()[1]["decision"] == "ambiguous"
+    page.keys(Keys.ENTER)
+    pressed = "#detail .choices [aria-pressed=true]"
+    assert page.text(pressed) == "3 ambiguous"
+    page.click("#detail .choices [data-decision=none]")
+    assert page.text(pressed) == "0 undecided" and page.text("#detail-title").startswith("#2 ")
+    page.keys(Keys.ESCAPE)
+    Select(page.find("#by-decision")).select_by_value("drop")
+    page.click("#start")
+    page.keys("0")  # the filter hides what is no longer dropped
+    assert page.shown() == [] and list(page.kept()) == [0]
+
+
 def test_review_begins_with_the_first_undecided_as_they_are_sorted(page):
     Select(page.find("#sort")).select_by_visible_text("margin")
     shown = page.shown()

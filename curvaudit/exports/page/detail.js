@@ -24,7 +24,7 @@ function showDetail(row, aside = false) {
   label(picture);
   byId("detail-facts").replaceChildren(named(sample.id), element("br"), "row " + sample.row + ", " + sample.width + " × " + sample.height + " px");
   for (const button of detail.querySelectorAll(".choices button")) {
-    button.setAttribute("aria-pressed", String(decisions.get(row)?.decision === button.dataset.decision));
+    button.setAttribute("aria-pressed", String((decisions.get(row)?.decision ?? "none") === button.dataset.decision));
   }
   byId("detail-more").replaceChildren(...[reasons(sample), neighbours(sample), ...copies(sample), seen(sample), curve(sample)].filter(Boolean));
   byId("detail-scores").replaceChildren(...[further(sample), scoreTable(sample)].filter(Boolean));

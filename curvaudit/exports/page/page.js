@@ -2,8 +2,9 @@
 
 // One decision on one picture; `then` runs when it is made, and not if the label picker is left by Escape.
 function decide(row, decision, then) {
+  if (decision === "none" && !decisions.has(row)) return;  // an undo would take back something else
   const make = (newLabel) => {
-    replace([[row, entry(row, decision, newLabel)]]);
+    replace([[row, decision === "none" ? undefined : entry(row, decision, newLabel)]]);
     say(describe(row) + " (u: undo)");
     then();
   };
@@ -16,7 +17,8 @@ function decideHere(decision) {
     const row = shownRow;
     decide(row, decision, () => {
       const at = around.indexOf(origin);
-      showDetail(row === origin && at + 1 < around.length ? around[at + 1] : origin);
+      if (decision === "none") showDetail(row, row !== origin);
+      else showDetail(row === origin && at + 1 < around.length ? around[at + 1] : origin);
     });
     return;
   }
@@ -26,7 +28,8 @@ function decideHere(decision) {
   const next = beside(picture, "ArrowRight");
   decide(rowOf(picture), decision, () => {
     if (sheet && byId("by-decision").value) filter();
-    go(next && !tileOf(next).hidden ? next : picture);
+    const stays = decision === "none" && !tileOf(picture).hidden;
+    go(!stays && next && !tileOf(next).hidden ? next : picture);
   });
 }
 
@@ -43,7 +46,7 @@ function undoHere() {
   }
 }
 
-const DECISION_KEYS = { 1: "wrong-label", 2: "fine", 3: "ambiguous", 4: "drop" };
+const DECISION_KEYS = { 0: "none", 1: "wrong-label", 2: "fine", 3: "ambiguous", 4: "drop" };
 
 function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || picker.open || byId("help").open) return;
