@@ -291,11 +291,29 @@ def test_a_bad_decisions_file_changes_nothing(page, tmp_path, content):
     page.keys("2")
     (tmp_path / "bad.json").write_text(content)
     page.load(tmp_path / "bad.json")
-    assert "bad.json was not loaded" in page.text("#trouble")
+    assert "bad.json was not loaded" in page.text("#trouble-text")
     assert list(page.kept()) == [0]
+    page.click("#trouble-close")
+    assert not page.find("#trouble").is_displayed()
+
+
+def test_what_was_wrong_with_a_file_is_forgotten_once_another_is_loaded(page, tmp_path):
+    page.click("#start")
+    page.keys("2")
+    page.saved("#save-json", "decisions.json")
+    (tmp_path / "bad.json").write_text("{}")
+    page.load(tmp_path / "bad.json")
+    assert page.find("#trouble").is_displayed()
+    page.load(page.downloads / "decisions.json")
+    page.wait(lambda: not page.find("#trouble").is_displayed())
+    assert page.text("#said") == "1 decision loaded."
 
 
 def test_a_browser_that_keeps_nothing_is_said(page):
+    page.click("#start")
+    page.keys("2")
+    page.saved("#save-json", "decisions.json")
+    page.run("localStorage.clear()")
     source = "Storage.prototype.setItem = () => { throw new Error('full'); };"
     made = page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
     try:
@@ -303,6 +321,9 @@ def test_a_browser_that_keeps_nothing_is_said(page):
         page.click("#start")
         page.keys("2")
         assert page.badge(0) == "fine"  # still usable
+        assert "does not keep decisions" in page.text("#trouble")
+        page.load(page.downloads / "decisions.json")  # read well, and kept no more than the others
+        page.wait(lambda: page.text("#said") == "1 decision loaded.")
         assert "does not keep decisions" in page.text("#trouble")
     finally:
         page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", made)

@@ -185,8 +185,13 @@ function download(name, type, text) {
 
 function trouble(message) {
   if (!byId("trouble")) return;
-  byId("trouble").textContent = message;
   byId("trouble").hidden = false;
+  byId("trouble-text").textContent = message;
+}
+
+function noTrouble() {
+  byId("trouble").hidden = true;
+  byId("trouble-text").textContent = "";  // an alert is read out when its text changes, thus the same one a second time, too
 }
 
 function say(message) {

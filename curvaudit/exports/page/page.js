@@ -133,14 +133,18 @@ if (sheet) {
   byId("file").addEventListener("change", async (event) => {
     const [file] = event.target.files;
     if (!file) return;
+    noTrouble();  // before it is loaded: a browser that cannot keep what was loaded says so
     try {
       say(adopt(parsed(await file.text())));
-      byId("trouble").hidden = true;
     } catch (error) {
       trouble(file.name + " was not loaded: " + error.message + ".");
     }
     event.target.value = "";
     filter();
+  });
+  byId("trouble-close").addEventListener("click", () => {
+    noTrouble();
+    byId("open-file").focus();  // the button that had the focus is gone
   });
   byId("show-help").addEventListener("click", () => byId("help").showModal());
   showProgress();
