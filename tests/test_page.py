@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -357,6 +358,28 @@ def test_filter_search_and_sort(page):
     Select(page.find("#sort")).select_by_visible_text("margin")
     assert page.shown() == np.argsort(report.scores["margin"][:TOP], kind="stable").tolist()
     assert page.text("#tiles .tile .value").startswith("margin ")
+
+
+def test_what_a_search_finds_off_the_sheet_is_counted_and_can_be_shown(page):
+    # Beside the page of the other tests, with fewer pictures on the sheet and more off it.
+    folder = Path(unquote(urlsplit(page.address).path)).parent.with_name("report-of-four")
+    page.driver.get(curvaudit.save(make_report(4), folder).as_uri())
+    page.wait(lambda: page.run("return document.documentElement.dataset.ready") == "yes")
+    page.find("#by-id").send_keys("d/119")
+    assert page.text("#elsewhere-count") == "1 picture." and not page.find("#elsewhere-more").is_displayed()
+    page.find("#by-id").send_keys(Keys.CONTROL, "a", Keys.NULL, "png")
+    total = page.run("return JSON.parse(document.getElementById('data').textContent).samples.row.length") - 4
+    assert 60 < total < 120
+    assert page.text("#elsewhere-count") == f"{total} pictures, the first 60 of them here."
+    assert page.text("#elsewhere-more") == f"Show {total - 60} more"
+    Select(page.find("#by-decision")).select_by_value("none")
+    page.run("document.querySelector('#elsewhere-more').click()")
+    pictures = page.all("#elsewhere .pic")
+    assert page.text("#elsewhere-count") == f"{total} pictures." and len(pictures) == total
+    assert page.focused() == int(pictures[60].get_attribute("data-row"))
+    assert not page.find("#elsewhere-more").is_displayed()
+    page.keys("2")  # the filter is applied again and leaves the place
+    assert page.focused() == int(pictures[61].get_attribute("data-row")) and len(page.all("#elsewhere .pic")) == total
 
 
 def test_brushing_the_histogram_shows_its_pictures(page):

@@ -29,7 +29,7 @@ function makeBrush(figure) {
       return value !== null && value >= edges[low] && (high === bins ? value <= edges[bins] * (1 + 1e-8) : value < edges[high]);
     }).sort((one, other) => one.rank - other.rank);
     const total = counts.slice(low, high).reduce((sum, count) => sum + count, 0);
-    const shown = inside.slice(0, 60);
+    const shown = inside.slice(0, THUMBS);
     told.textContent = total.toLocaleString("en") + (total === 1 ? " picture" : " pictures") + " from " + number(edges[low]) + " to " + number(edges[high])
       + (total === 0 ? "." : shown.length < total ? "; " + shown.length + " of them here, by rank." : ".");
     all.hidden = false;

@@ -125,6 +125,7 @@ if (sheet) {
     if (byId("sort")) sort();
     sheet.className = "sheet";
   }));
+  byId("elsewhere-more").addEventListener("click", moreElsewhere);
   byId("start").addEventListener("click", begin);
   byId("undo").addEventListener("click", undoHere);
   byId("save-json").addEventListener("click", () => download("decisions.json", "application/json", JSON.stringify(asDocument(), null, 1) + "\n"));

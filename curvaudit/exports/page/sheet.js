@@ -4,6 +4,9 @@ const sheet = byId("tiles");
 const tiles = sheet ? Array.from(sheet.children) : [];
 const sheetRows = tiles.map((tile) => Number(tile.dataset.row));
 const GROUPS = ".sheet, .strips, .found, .thumbs";  // one tab stop each; arrows move inside
+const THUMBS = 60;  // pictures that a search or a range of the histogram shows at once
+let searched = "";
+let elsewhere = [];  // samples that the search finds on the page and not on the sheet
 const FILTERS = ["by-label", "by-rule", "by-decision", "by-id"];
 
 const rowOf = (picture) => Number(picture.dataset.row);
@@ -66,11 +69,32 @@ function filter() {
     count += fits ? 1 : 0;
   }
   byId("shown").textContent = count + " of " + tiles.length + " shown";
-  const onSheet = new Set(sheetRows);
-  const others = text ? Array.from(samples.values()).filter((sample) => !onSheet.has(sample.row) && matches(sample)) : [];
-  byId("elsewhere").hidden = others.length === 0;
-  fillThumbs(byId("elsewhere").querySelector(".thumbs"), others.slice(0, 60));
+  // Only another text finds others: what was shown stays, and with it the reviewer's place in it.
+  if (text !== searched) {
+    searched = text;
+    const onSheet = new Set(sheetRows);
+    elsewhere = text ? Array.from(samples.values()).filter((sample) => !onSheet.has(sample.row) && matches(sample)) : [];
+    showElsewhere(THUMBS);
+  }
   stops(sheet);
+}
+
+function showElsewhere(most) {
+  const shown = elsewhere.slice(0, most);
+  const left = elsewhere.length - shown.length;
+  byId("elsewhere").hidden = elsewhere.length === 0;
+  byId("elsewhere-count").textContent = elsewhere.length.toLocaleString("en") + (elsewhere.length === 1 ? " picture" : " pictures")
+    + (left ? ", the first " + shown.length.toLocaleString("en") + " of them here" : "") + ".";
+  byId("elsewhere-more").hidden = left === 0;
+  byId("elsewhere-more").textContent = "Show " + Math.min(left, THUMBS) + " more";
+  fillThumbs(byId("elsewhere").querySelector(".thumbs"), shown);
+}
+
+// The button moves down or goes: on with the first picture that it brought.
+function moreElsewhere() {
+  const before = picturesIn(byId("elsewhere")).length;
+  showElsewhere(before + THUMBS);
+  go(picturesIn(byId("elsewhere"))[before]);
 }
 
 function clearFilter() {
