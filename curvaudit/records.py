@@ -285,6 +285,7 @@ class Stability:
     overlap: float  # share of the top that two seeds have in common, mean over all pairs
     best: np.ndarray  # (N,) int64, best rank with any seed
     worst: np.ndarray  # (N,) int64
+    memorized: float = float("nan")  # share of the memorizable samples that more than half have right at the end
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no truth: a report equals itself alone

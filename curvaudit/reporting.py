@@ -105,7 +105,7 @@ def report(
     order = ordering.order_by(run.trainings, found, rank_by)
     rank = ordering.ranks(order)
     labels = _judged(run, group, damage)
-    stable = stability(run, group, each, rank_by, top) if len(group) > 1 else None
+    stable = stability(run, group, each, rank_by, top, labels.share) if len(group) > 1 else None
     evidence = Evidence(
         samples=run.samples,
         skipped=run.skipped,
@@ -131,7 +131,7 @@ def report(
         *(() if labels.judged else caveats.of_unjudged(chosen)),
         # The name alone: a report is passed on, and where it was made is nobody's business.
         *caveats.of_scan("RUN.h5" if anonymize else run.path.name, run, chosen, alone=training is not None),
-        *caveats.of_training(chosen, labels.memorized, labels.memorizable),
+        *caveats.of_training(chosen, labels.memorized, labels.memorizable, len(group)),
         *findings.limits(evidence),
         *caveats.of_unscored(found, rank_by),
         *caveats.of_equal(values, rank_by, order, top),
@@ -197,6 +197,7 @@ class _Labels:
 
     memorizable: np.ndarray  # (N,) bool
     memorized: np.ndarray  # (N,) bool, with more than half of the seeds
+    share: float  # memorized, of the memorizable; NaN where it is damaged
     suggested: np.ndarray  # (N,) int32, class index, -1 where there is none
     judged: bool  # whether any epoch could suggest one
 
@@ -208,7 +209,9 @@ def _judged(run: store.Run, group: Sequence[TrainingInfo], damage: ReadableParts
     nothing = np.full(len(can), -1, np.int32)
     suggested = _agreed([nothing if one is None else one for one in suggestions])
     judged = any(one is not None for one in suggestions)
-    return _Labels(can, correct.mean(axis=0) > 0.5, suggested, judged)
+    memorized = correct.mean(axis=0) > 0.5
+    share = np.nan if "CA203" in damage.unanswered else float(memorized[can].mean()) if can.any() else 1.0
+    return _Labels(can, memorized, share, suggested, judged)
 
 
 def _may_be_judged(can: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -40,9 +40,9 @@ def test_seeds_do_not_agree_on_pictures_that_are_alike_to_both(run):
         curvature = np.zeros(2000)
         curvature[random.choice(2000, 100, replace=False)] = random.random(100) + 1
         seeds.append({"curvature": curvature, "loss": random.random(2000)})
-    found = stability(run, run.trainings * 2, seeds, "curvature", 200)
+    found = stability(run, run.trainings * 2, seeds, "curvature", 200, 1.0)
     assert abs(found.spearman) < 0.1 and found.overlap < 0.25 and found.top == 100
-    flat = stability(run, run.trainings * 2, [{"curvature": np.zeros(2000)}, seeds[1]], "curvature", 200)
+    flat = stability(run, run.trainings * 2, [{"curvature": np.zeros(2000)}, seeds[1]], "curvature", 200, 1.0)
     assert np.isnan(flat.spearman) and np.isnan(flat.overlap) and flat.top == 0
 
 
@@ -52,7 +52,7 @@ def test_seeds_that_are_the_same_agree_where_ever_the_head_ends(run):
     curvature = np.where(np.arange(2000) < 20, 2.0 + np.arange(2000), 0)
     seeds = [{"curvature": curvature, "loss": random.random(2000)} for _ in range(2)]
     for top, length in ((10, 10), (20, 20), (100, 20), (2000, 2000), (3000, 2000)):
-        found = stability(run, run.trainings * 2, seeds, "curvature", top)
+        found = stability(run, run.trainings * 2, seeds, "curvature", top, 1.0)
         assert (found.spearman, found.overlap, found.top) == (pytest.approx(1), 1, length)
 
 
@@ -107,7 +107,7 @@ def test_a_seed_that_could_not_judge_counts_as_one_that_suggests_nothing(run):
 
     def said(*suggestions):
         each = iter(suggestions)
-        damage = SimpleNamespace(correct=lambda one: right, suggest=lambda one, eligible: next(each))
+        damage = SimpleNamespace(correct=lambda one: right, suggest=lambda one, eligible: next(each), unanswered=set())
         return _judged(run, run.trainings * len(suggestions), damage)
 
     alone = said(better, None, None)

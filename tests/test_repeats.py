@@ -86,9 +86,14 @@ def test_more_than_half_of_the_seeds_decide_what_is_memorized_and_which_label_is
             store.append_epoch(path, seed, EpochRow(number, 1.0, right.mean(), np.nan, np.nan, 0.1, 1.0, values))
         store.finish_training(path, seed, True)
 
+    said, pages = [], []
+
     def told():
         report = curvaudit.report(path, thumbnails=False)
-        unlearned = {one.samples[0].index for one in report.findings if one.rule.id == "CA203"}
+        named = [one for one in report.findings if one.rule.id == "CA203"]
+        unlearned = {one.samples[0].index for one in named}
+        said.append((named[0].message, *(caveat.message for caveat in report.caveats)))
+        pages.append(exports.render_all(report))
         rows = np.flatnonzero(report.suggested >= 0)
         return unlearned, dict(zip(rows.tolist(), report.suggested[rows].tolist(), strict=True))
 
@@ -97,6 +102,43 @@ def test_more_than_half_of_the_seeds_decide_what_is_memorized_and_which_label_is
     assert told() == ({20, 21, 22}, {10: 2, 21: 1})  # one of two is no more than half
     add(2)
     assert told() == ({21, 22}, {10: 2, 11: 1, 21: 1, 22: 2})
+    # The page counts as the rule does, though the training whose curves it shows has 22 right, and says so.
+    assert said[1][0].endswith("by at least half of 3 trainings.")
+    assert " are still classified wrongly by at least half of 3 trainings (CA203)" in "".join(said[1])
+    page = pages[1]["index.html"].decode()
+    assert "no: 97.7 % of what can be memorized is classified as labelled by more than half of 3 trainings;" in page
+    assert page.count("Of the training with seed 0, one of 3.") == page.count("over epochs</b>") > 0
+    assert '"seed":0,' in page
+
+
+def test_what_one_seed_did_not_memorize_is_memorized_if_the_others_did(tmp_path):
+    path = tmp_path / "run.h5"
+    write_run(path, epochs=0)
+    measures = curvaudit.open_run(path).trainings[0].measures
+    right = np.ones(90, np.float32)
+    wrong = np.where(np.arange(90) == 20, 0, right).astype(np.float32)
+
+    def add(seed, correct):
+        if seed:
+            store.add_training(path, seed, 0.0, seed, {}, measures)
+        values = {"correct": correct, "curvature": right}
+        store.append_epoch(path, seed, EpochRow(1, 1.0, 1.0, np.nan, np.nan, 0.1, 1.0, values))
+        store.finish_training(path, seed, bool(correct.all()))
+        files = exports.render_all(curvaudit.report(path, thumbnails=False))
+        return json.loads(files["findings.json"])["summary"]["memorized"], files["index.html"].decode()
+
+    memorized, page = add(0, wrong)
+    assert memorized is False and "no: 98.8 % of what can be memorized" in page and '"seed":null,' in page
+    assert add(1, right)[0] is False
+    memorized, page = add(2, right)
+    assert memorized is True and "CA203</a> names the rest" not in page
+    assert "yes: every picture that can be memorized is classified as labelled by more than half of 3 trainings" in page
+    assert "learned every picture by heart" in page
+    unknown = curvaudit.report(path, thumbnails=False)
+    unknown = replace(unknown, stability=replace(unknown.stability, memorized=float("nan")))
+    files = exports.render_all(unknown)
+    assert json.loads(files["findings.json"])["summary"]["memorized"] is None
+    assert b"<dt>Memorized</dt><dd>not known: the run file is damaged</dd>" in files["index.html"]
 
 
 @pytest.mark.parametrize(

@@ -122,23 +122,26 @@ def of_scan(name: str, run: store.Run, chosen: TrainingInfo, alone: bool) -> tup
     return (Caveat("warning", f"{message} {how_to_continue(name)}", "unfinished", unanswered),)
 
 
-def of_training(chosen: TrainingInfo, last: np.ndarray, can: np.ndarray) -> tuple[Caveat, ...]:
+def of_training(chosen: TrainingInfo, last: np.ndarray, can: np.ndarray, count: int = 1) -> tuple[Caveat, ...]:
     """What was not memorized, and too few pictures.
 
     Parameters
     ----------
     last, can:
-        (N,) bool: classified as labelled in the last epoch; can be memorized.
+        (N,) bool: classified as labelled in the last epoch, by more than half of the trainings; can be memorized.
+    count:
+        Of the trainings that rank together, of which `chosen` is one.
     """
     caveats = []
     left = int((~last & can).sum())
     if chosen.finished and left:
+        by = f" by at least half of {count} trainings" if count > 1 else ""
         of = f"{len(last)} samples" if can.all() else f"the {int(can.sum())} samples that can be memorized"
         caveats.append(
             Caveat(
                 "warning",
                 f"Training ended before everything was memorized: {left} of {of} {'is' if left == 1 else 'are'} still "
-                "classified wrongly (CA203). Their rank means less; scan again with more --epochs.",
+                f"classified wrongly{by} (CA203). Their rank means less; scan again with more --epochs.",
             )
         )
     if len(last) < SMALLEST_SET:

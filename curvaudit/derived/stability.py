@@ -35,6 +35,7 @@ def stability(
     scores: Sequence[Mapping[str, np.ndarray]],
     rank_by: str,
     top: int,
+    memorized: float,
 ) -> Stability:
     """Compare the rankings of several seeds.
 
@@ -48,6 +49,8 @@ def stability(
         The score that ranks.
     top:
         Length of the head of the ranking whose overlap is told; shorter where it would end among equal samples.
+    memorized:
+        Share of the memorizable samples that more than half of the trainings memorized.
     """
     orders = [ordering.order_by(run.trainings, one, rank_by) for one in scores]
     places = [percentile(one[rank_by]) for one in scores]  # (N,) each; equal samples share one
@@ -62,6 +65,7 @@ def stability(
         overlap=float(np.mean([len(heads[a] & heads[b]) / length for a, b in pairs])) if length else float("nan"),
         best=ranks.min(axis=0),
         worst=ranks.max(axis=0),
+        memorized=memorized,
     )
 
 

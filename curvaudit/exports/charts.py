@@ -96,11 +96,13 @@ def _training(report: Report) -> list[Chart]:
             [("training", report.mean_curvature), ("validation", curves.val_curvature)],
         ),
     ]
+    stable = report.stability
+    note = f"Of the training with seed {training.seed}, one of {len(stable.seeds)}." if stable else ""
     found = []
     for caption, y_name, log, series in plans:
         drawn = [(name, y) for name, y in series if len(y) == training.epochs and np.isfinite(y).any()]
         text = svg.lines(f"{caption} over epochs", "epoch", y_name, curves.number, drawn, log=log)
         if text:
             legend = tuple(name for name, _ in drawn)
-            found.append(Chart(f"{caption} over epochs", Markup(text), legend))
+            found.append(Chart(f"{caption} over epochs", Markup(text), legend, note))
     return found

@@ -13,6 +13,7 @@ import numpy as np
 from ..records import SEVERITIES, Finding, Neighbours, Report, Skipped
 from ..utf8 import valid
 from .chosen import chosen_training
+from .memorized import all_memorized
 
 SCHEMA = "curvaudit-findings/1"
 
@@ -77,7 +78,7 @@ def summary(report: Report) -> dict[str, Any]:
         "unreadable": _skipped(unreadable),
         "ignored": _skipped(ignored),
         "doubtful": _skipped(doubtful),
-        "memorized": training.memorized if training else None,
+        "memorized": all_memorized(report),
         "finished": training.finished if training else None,
         "epochs": training.epochs if training else 0,
         "rank_by": report.rank_by,

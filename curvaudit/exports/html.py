@@ -16,6 +16,7 @@ from ..utf8 import encoded
 from .charts import charts, unit_of
 from .chosen import chosen_training
 from .class_view import class_rows, heat_map
+from .memorized import all_memorized, memorized_in_words
 from .page_data import page_data
 from .pages import environment, part, policy
 from .settings import command, flat
@@ -100,7 +101,6 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
     for row in report.spread:
         tiles.of(row)
     ignored = [item for item in report.skipped if item.kind == "ignored"]
-    finite = report.memorized_share[np.isfinite(report.memorized_share)]
     training = chosen_training(report)
     unseen = unanswered(report)
     info = training.measures.get(report.rank_by) if training else None
@@ -129,7 +129,8 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
         "unreadable": [item for item in report.skipped if item.kind == "unreadable"],
         "ignored": ignored[:_SKIPPED],
         "ignored_count": len(ignored),
-        "memorized_share": float(finite[-1]) if len(finite) else None,
+        "memorized": all_memorized(report),
+        "memorized_in_words": memorized_in_words(report),
         "unit": unit_of(report, report.rank_by),
         "derived": DERIVED,
         "charts": charts(report),

@@ -32,6 +32,7 @@ def page_data(report: Report, tiles: Sequence[Tile], pictures: Collection[int]) 
     pictures:
         Rows whose picture is embedded.
     """
+    training = chosen_training(report)
     rows = [tile.row for tile in tiles]
     on_page = set(rows)
     findings = [f for f in report.findings if any(sample.index in on_page for sample in f.samples)]
@@ -43,7 +44,8 @@ def page_data(report: Report, tiles: Sequence[Tile], pictures: Collection[int]) 
         "fingerprint": report.run.source_fingerprint,
         "store": _store(report),
         "total": len(report.samples),
-        "ranked": chosen_training(report) is not None,
+        "ranked": training is not None,
+        "seed": training.seed if training and report.stability else None,
         "rankBy": report.rank_by,
         "classes": [valid(name) for name in report.samples.classes],
         "scores": [valid(name) for name in names],

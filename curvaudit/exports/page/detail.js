@@ -1,6 +1,8 @@
 // The large view of one picture: what was found, its copies, its way through the epochs, all scores.
 
 const detail = byId("detail");
+// The ranking is of all seeds; neighbours and what came epoch after epoch are of one.
+const OF_SEED = DATA.seed === null ? "" : " (seed " + DATA.seed + ")";
 const COPIES = 24;  // pictures of one group beside each other
 let around = [];  // rows that the arrows step through
 let shownRow = -1;
@@ -68,7 +70,7 @@ function neighbours(sample) {
     if (samples.has(one.row)) figure.querySelector(".pic").tabIndex = 0;
     return figure;
   });
-  return part("Nearest neighbours", element("p", {}, "Of the " + near.length + " pictures that the network finds most alike: ", ...said, "."),
+  return part("Nearest neighbours" + OF_SEED, element("p", {}, "Of the " + near.length + " pictures that the network finds most alike: ", ...said, "."),
     element("div", { class: "near" }, ...figures),
     element("p", { class: "soft" }, "By its features after epoch " + DATA.nearEpoch + ", nearest first."));
 }
@@ -155,7 +157,7 @@ function curve(sample) {
   const legend = element("p", { class: "legend" }, ...lines.map(([name], place) => element("span", {}, element("i", { class: "key s" + place }), named(name))));
   const certain = lines.some(([, line]) => line.some((value) => value === 0));
   const note = certain ? [element("p", { class: "soft" }, "On the axis: 0, for the loss was too small to measure curvature.")] : [];
-  return part("Curvature over epochs", svg, legend, ...note);
+  return part("Curvature over epochs" + OF_SEED, svg, legend, ...note);
 }
 
 // One cell an epoch: what the network took the picture for.
@@ -171,7 +173,7 @@ function seen(sample) {
   const words = sorted.slice(0, 4).flatMap(([label, count], at) => [
     at ? ", " : "", element("b", { class: label === sample.label ? "given" : "other" }, named(DATA.classes[label])), " in " + count,
   ]);
-  return part("What the network saw in each epoch", element("div", { class: "epochs", "aria-hidden": "true" }, ...cells),
+  return part("What the network saw in each epoch" + OF_SEED, element("div", { class: "epochs", "aria-hidden": "true" }, ...cells),
     element("p", {}, ...words, " of " + sample.seen.length + " epochs" + (sorted.length > 4 ? "; other classes in the rest" : "")));
 }
 
