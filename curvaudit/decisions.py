@@ -7,9 +7,10 @@ import io
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
+from . import pseudonyms
 from .csv_fields import fields_up_to
 from .errors import CurvauditError
 from .home import expanded
@@ -70,6 +71,29 @@ def read(path: str | os.PathLike[str]) -> tuple[Decision, ...]:
         ) from error
 
 
+def revealed(decisions: Iterable[Decision], samples: Samples, fingerprint: str) -> tuple[Decision, ...]:
+    """The same, those from an anonymized page of this very data set under the real ids and contents.
+
+    Parameters
+    ----------
+    fingerprint:
+        Of the source of `samples`.
+    """
+    decisions, known = tuple(decisions), set(samples.ids)
+    if all(decision.id in known for decision in decisions):
+        return decisions  # a million names need not be hashed for it
+    shown = pseudonyms.masked(samples, fingerprint)
+    rows = {identity: row for row, identity in enumerate(shown.ids)}
+
+    def real(decision: Decision) -> Decision:
+        row = None if decision.id in known else rows.get(decision.id)
+        if row is None or not _fits(decision, shown, row):
+            return decision
+        return replace(decision, id=samples.ids[row], content_hash=int(samples.content_hash[row]))
+
+    return tuple(map(real, decisions))
+
+
 def by_row(decisions: Iterable[Decision], samples: Samples, path: str | os.PathLike[str]) -> dict[int, Decision]:
     """Decisions by the row that each is about.
 
@@ -100,7 +124,8 @@ def by_row(decisions: Iterable[Decision], samples: Samples, path: str | os.PathL
         raise CurvauditError(
             f"{path} belongs to another data set: {len(strangers)} of {count} decisions name no picture with that "
             f"content and label here (the first is {strangers[0].id}, {strangers[0].label}).",
-            "Name the run that the page was made from, or decide anew on a page of this run.",
+            "Name the run that the page was made from (an anonymized page fits no other), or decide anew on a page of "
+            "this run.",
         )
     return found
 

@@ -83,11 +83,12 @@ def export(
     keep_apart([path], [opened.file, decisions])
     if decisions is not None:
         samples = opened.samples
-        fixed = fixed_csv.render(samples, decided.by_row(decided.read(decisions), samples, decisions))
+        made = decided.revealed(decided.read(decisions), samples, opened.info.source_fingerprint)
+        fixed = fixed_csv.render(samples, decided.by_row(made, samples, decisions))
         content, notes = fixed.content, _fixed_notes(fixed, _of_files(opened), bool(len(samples.lines)))
     else:
-        made = make_report(opened, rank_by=rank_by, training=training)
-        content, notes = exports.OTHER_PROGRAMS[to][1](made), (f"{len(made.samples)} pictures.",)
+        report = make_report(opened, rank_by=rank_by, training=training)
+        content, notes = exports.OTHER_PROGRAMS[to][1](report), (f"{len(report.samples)} pictures.",)
     write_whole(path, content, "Choose another place with -o.")
     return Exported(path, notes)
 

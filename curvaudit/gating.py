@@ -60,6 +60,7 @@ def check(
     told = {} if named is None else {"fail-on": named}
     policy = parse(told, "check()", policy)
     known = _known(policy.baseline if baseline is None else baseline)
+    known = known.revealed(report.samples, report.run.source_fingerprint)
     judged, gone = _judge(report, policy, known)
     unchecked = unanswered(report)
     return CheckResult(

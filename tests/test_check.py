@@ -434,6 +434,25 @@ def test_decisions_from_the_page_are_a_baseline(choice, code, kind, place, tmp_p
     assert file.read_bytes() == before
 
 
+def test_decisions_from_the_anonymized_page_are_a_baseline_too(place, tmp_path, monkeypatch, capsys):
+    open_report = curvaudit.report(place / "conflicting.h5")
+    hidden = curvaudit.report(place / "conflicting.h5", anonymize=True)
+    names = {name: hidden.samples.ids[row] for row, name in enumerate(open_report.samples.ids)}
+
+    def saved(name, *rows):
+        (tmp_path / name).write_text(json.dumps({"schema": "curvaudit-decisions/1", "decisions": rows}))
+        return tmp_path / name
+
+    one = decisions(open_report, {"circle/003.png": "fine"})
+    other = decisions(hidden, {names["square/planted.png"]: "fine"})
+    both = [saved("one.json", *one), saved("other.json", *other)]
+    for target in (place / "conflicting.h5", place / "conflicting"):
+        assert run(monkeypatch, capsys, target, "--baseline", both[0], "--baseline", both[1])[0] == 0
+        assert run(monkeypatch, capsys, target, "--baseline", both[1])[0] == 1
+        mended = saved("mended.json", *decisions(hidden, {names["circle/003.png"]: "drop"}))
+        assert run(monkeypatch, capsys, target, *[f"--baseline={file}" for file in (*both, mended)])[0] == 1
+
+
 def test_a_new_copy_of_a_picture_that_was_found_fine_is_new(place, tmp_path, monkeypatch, capsys):
     source = tmp_path / "data"
     shutil.copytree(place / "conflicting", source)

@@ -15,6 +15,7 @@ from made import draw_folder
 
 import curvaudit
 from curvaudit import decisions, inventory, store
+from curvaudit.anonymizing import anonymized
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
 from curvaudit.exports import fixed_csv
@@ -378,6 +379,32 @@ def test_decisions_of_another_data_set_are_refused_and_nothing_is_written(change
             run.path, "csv-fixed", tmp_path / "f.csv", decisions=write_decisions(tmp_path / "d.json", run, good, bad)
         )
     assert not (tmp_path / "f.csv").exists()
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_decisions_from_an_anonymized_page_are_applied_to_its_run(kind, run, tmp_path):
+    names = ("images/circle/005.png", "images/square/conflict.png")
+    plain = write_decisions(tmp_path / "d.json", run, decision(run, names[0], "drop"), decision(run, names[1], "fine"))
+    hidden = anonymized(run)
+    entries = [
+        decision(hidden, hidden.samples.ids[run.samples.ids.index(name)], what)
+        for name, what in zip(names, ("drop", "fine"), strict=True)
+    ]
+    assert not {entry["id"] for entry in entries} & set(run.samples.ids)
+    file = write_decisions(tmp_path / "hidden.json", hidden, *entries)
+    if kind == "csv":
+        columns = ("index", "id", "label", "content_hash", "decision", "new_label", "findings")
+        texts = [[str(one["index"]), *(one[name] or "" for name in columns[1:-1]), ""] for one in entries]
+        file.write_text("".join(",".join(line) + "\n" for line in (columns, *texts)))
+    made = [curvaudit.export(run.path, "csv-fixed", tmp_path / f"{i}.csv", decisions=each).path.read_bytes()
+            for i, each in enumerate((plain, file))]  # fmt: skip
+    assert made[0] == made[1] and b"circle/005" not in made[0]
+    # Of one that is no longer as it was, or of another run, nobody knows which picture is meant.
+    entries[0]["content_hash"] = "00000000000000ff"
+    with pytest.raises(CurvauditError, match="another data set: 1 of 2") as caught:
+        curvaudit.export(run.path, "csv-fixed", tmp_path / "f.csv",
+                         decisions=write_decisions(file.with_name("other.json"), hidden, *entries))  # fmt: skip
+    assert "an anonymized page fits no other" in caught.value.hint
 
 
 def test_contradicting_decisions_are_refused(run, tmp_path):

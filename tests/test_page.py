@@ -14,6 +14,7 @@ import pytest
 from page_report import CLASSES, CONFLICT, HOSTILE, NEAR, make_report
 
 import curvaudit
+from curvaudit import pseudonyms
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (extra dev)")
 from selenium.webdriver.chrome.service import Service  # noqa: E402
@@ -281,6 +282,24 @@ def test_save_and_load_decisions(page, tmp_path):
     page.wait(lambda: len(page.kept()) == 2)
     assert [page.badge(row) for row in (0, 1, 11)] == ["fine", "wrong-label", None]
     assert "2 of 3 decisions" in page.text("#said")
+
+
+def test_decisions_of_the_anonymized_page_are_loaded(page, tmp_path):
+    report = make_report(TOP)
+    shown = pseudonyms.masked(report.samples, report.run.source_fingerprint)
+    entries = [
+        {"index": row, "id": shown.ids[row], "label": report.label(row), "decision": "drop", "new_label": None,
+         "content_hash": f"{shown.content_hash[row]:016x}", "findings": []}
+        for row in (2, CONFLICT[0], 119)
+    ]  # fmt: skip
+    document = {"schema": "curvaudit-decisions/1", "run": "", "source_fingerprint": "", "decisions": entries}
+    (tmp_path / "shared.json").write_text(json.dumps(document))
+    page.load(tmp_path / "shared.json")
+    page.wait(lambda: len(page.kept()) == 3)
+    assert {row: entry["id"] for row, entry in page.kept().items()} == {
+        row: report.samples.ids[row] for row in (2, CONFLICT[0], 119)
+    }
+    assert page.kept()[2]["content_hash"] == f"{report.samples.content_hash[2]:016x}"
 
 
 @pytest.mark.parametrize(

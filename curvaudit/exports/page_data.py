@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import ordering
+from .. import ordering, pseudonyms
 from ..records import Finding, Report, Trajectories
 from ..utf8 import valid
 from .chosen import chosen_training
@@ -35,6 +35,7 @@ def page_data(report: Report, tiles: Sequence[Tile], pictures: Collection[int]) 
     training = chosen_training(report)
     rows = [tile.row for tile in tiles]
     on_page = set(rows)
+    contents = report.samples.content_hash[rows]
     findings = [f for f in report.findings if any(sample.index in on_page for sample in f.samples)]
     names = list(report.scores)
     further = report.samples.further  # the path is the id once more
@@ -56,7 +57,9 @@ def page_data(report: Report, tiles: Sequence[Tile], pictures: Collection[int]) 
             "label": [tile.label_number for tile in tiles],
             "rank": [tile.rank for tile in tiles],
             "suggested": report.suggested[rows].tolist(),
-            "hash": [f"{int(value):016x}" for value in report.samples.content_hash[rows]],
+            "hash": [f"{int(value):016x}" for value in contents],
+            # What the anonymized page of this run calls them in the decisions that it saves.
+            "masked": [f"{int(value):016x}" for value in pseudonyms.contents(contents, report.run.source_fingerprint)],
             "width": report.samples.width[rows].tolist(),
             "height": report.samples.height[rows].tolist(),
             "kept": [int(tile.kept) for tile in tiles],

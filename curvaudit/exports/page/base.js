@@ -13,6 +13,7 @@ const samples = new Map(DATA.samples.row.map((row, at) => [row, {
   rank: DATA.samples.rank[at],
   suggested: DATA.samples.suggested[at],
   hash: DATA.samples.hash[at],
+  masked: DATA.samples.masked[at],
   width: DATA.samples.width[at],
   height: DATA.samples.height[at],
   kept: DATA.samples.kept[at] === 1,

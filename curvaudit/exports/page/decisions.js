@@ -98,7 +98,7 @@ function checked(content) {
 }
 
 // Decisions on this version of the data set count as they are. Those on another version count where
-// the same picture stands here under the same label.
+// the same picture stands here under the same label, and so do those on the anonymized page of this run.
 function adopt(content) {
   const entries = checked(content);
   if (DATA.fingerprint && content.source_fingerprint === DATA.fingerprint) {
@@ -107,14 +107,16 @@ function adopt(content) {
   }
   const known = new Map();
   for (const sample of samples.values()) {
-    const key = sample.hash + " " + labelOf(sample);
-    if (!known.has(key)) known.set(key, []);
-    known.get(key).push(sample);
+    for (const hash of [sample.hash, sample.masked]) {
+      const key = hash + " " + labelOf(sample);
+      if (!known.has(key)) known.set(key, []);
+      known.get(key).push(sample);
+    }
   }
   const changes = [];
   for (const value of entries) {
     const same = known.get(value.content_hash + " " + value.label) || [];
-    const sample = same.find((one) => one.id === value.id) || same[0];
+    const sample = same.find((one) => one.id === value.id) || same.find((one) => one.row === value.index) || same[0];
     if (sample) changes.push([sample.row, entry(sample.row, value.decision, value.new_label)]);
   }
   replace(changes);
