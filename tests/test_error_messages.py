@@ -574,6 +574,10 @@ def test_from_python(call, says, told):
 
 # (module, how the message begins) -> the test that reaches it, because it takes a scan, a race or a full disk.
 ELSEWHERE = {
+    (
+        "experiments.classes",
+        "{title}: no class has two pictures",
+    ): "test_reproducing.py::test_classes_of_one_picture_each_have_no_two_ends",
     ("calibration_trial", "{path} was scanned from other"): "test_calibrating.py::test_only_the_same_is_resumed",
     ("calibration_trial", "{path} holds other planted"): "test_calibrating.py::test_only_the_same_is_resumed",
     ("trials.record", "{path}"): "test_calibrating.py::test_only_the_same_is_resumed",

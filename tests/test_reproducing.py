@@ -384,6 +384,22 @@ def test_classes_show_both_ends_of_both_splits(tmp_path, folder):
     assert (tmp_path / "again" / "classes-1.csv").read_bytes() == (tmp_path / "c" / "classes-0.csv").read_bytes()
 
 
+def test_classes_of_one_picture_each_have_no_two_ends(tmp_path, monkeypatch):
+    for split, each in (("train", 6), ("test", 1)):
+        draw_folder(tmp_path / "data" / split, ("a", "b"), each=each)
+    split = {"source": tmp_path / "data"}
+    with monkeypatch.context() as never:
+        never.setattr(experiments.runs, "trained", None)  # told before anything is trained
+        for told in (split | {"validation": "test"}, split):  # a fifth of six is one
+            with pytest.raises(CurvauditError, match="no class has two pictures") as caught:
+                curvaudit.reproduce("classes", tmp_path / "out", **told, **TINY)
+            assert "--validation" in caught.value.hint
+    # What cannot be read is known later, and run files hold what they hold.
+    run = curvaudit.scan(tmp_path / "data", tmp_path / "single.h5", split="test", epochs=1, width=4, device="cpu")
+    with pytest.raises(CurvauditError, match="no class has two pictures"):
+        curvaudit.reproduce("classes", tmp_path / "read", from_runs=run.path)
+
+
 def test_among_pictures_of_no_curvature_the_lowest_loss_comes_last(run, tmp_path):
     """`fast` does not probe where the loss is next to nothing, and the flattest of a class are no accident of order."""
     flat = np.arange(90) % 7 > 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import plots
+from ..errors import CurvauditError
 from ..records import Report
 from ..reporting import report
 from ..reproduction import Cell, Figure, Outcome, Table
@@ -53,6 +54,8 @@ def run(settings: Settings) -> Outcome:
         name = runs.only(settings, "mnist")
         count = settings.count(_SMALL)
         first, split = runs.with_validation(settings, name, count)
+        for labels, title in ((first.labels, first.name), (first.splits[split].labels, f"{name}, {split}")):
+            _require_pairs(labels, title)  # before hours of training, though what cannot be read is not known yet
         told = {} if settings.small else {"preset": paper.preset(name)}
         chosen = runs.trained(settings, first, "classes", weight_decay=0.0, seed=settings.seed, **told)
         second = first.splits[split]
@@ -60,13 +63,23 @@ def run(settings: Settings) -> Outcome:
     tables, figures, sentences = [], [], []
     for number, one in enumerate(chosen):
         made = report(one.run, training=one.training.index)
-        found = extremes(made)
         title = f"{one.run.info.source}, {one.name}"
+        _require_pairs(made.samples.labels, title)
+        found = extremes(made)
         tables.append(_table(made, found, title, number))
         figures.append(_figure(settings, one, made, found, title, number))
         sentences.append(_sentence(made, found, title))
     caveats = tuple(dict.fromkeys(text for one in chosen for text in one.caveats()))
     return Outcome(tuple(sentences), tuple(tables), tuple(figures), caveats, tuple(one.described() for one in chosen))
+
+
+def _require_pairs(labels: np.ndarray, title: str) -> None:
+    """Raise CurvauditError unless a class has a picture for each of its two ends."""
+    if np.bincount(labels).max(initial=0) < 2:
+        raise CurvauditError(
+            f"{title}: no class has two pictures, the flattest and the most sharply curved one.",
+            "Give more --samples, or a --validation SPLIT or run files (--from) that have more.",
+        )
 
 
 def _flagged(made: Report, rows: np.ndarray) -> int:
