@@ -21,7 +21,7 @@ from .listed import ListedSource, listed
 from .naming import as_text
 
 SUPPORTS = "an .npz file with the arrays images and labels"
-TAKES_COLUMNS = True
+TAKES = ("image_column", "label_column")
 
 _IMAGES = ("images", "x")
 _LABELS = ("labels", "y")
