@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +16,7 @@ from page_report import CLASSES, CONFLICT, HOSTILE, NEAR, make_report
 
 import curvaudit
 from curvaudit import pseudonyms
+from curvaudit.records import Report
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (extra dev)")
 from selenium.webdriver.chrome.service import Service  # noqa: E402
@@ -44,6 +46,12 @@ class Page:
         self.driver.get("about:blank")
         self.driver.get(self.address + hash)
         # On a busy machine the driver may return before the scripts of the page have run.
+        self.wait(lambda: self.run("return document.documentElement.dataset.ready") == "yes")
+
+    def open_another(self, report: Report, name: str) -> None:
+        """A report of its own, beside that of the other tests."""
+        folder = Path(unquote(urlsplit(self.address).path)).parent.with_name(name)
+        self.driver.get(curvaudit.save(report, folder).as_uri())
         self.wait(lambda: self.run("return document.documentElement.dataset.ready") == "yes")
 
     def run(self, script: str, *arguments):
@@ -302,6 +310,25 @@ def test_decisions_of_the_anonymized_page_are_loaded(page, tmp_path):
     assert page.kept()[2]["content_hash"] == f"{report.samples.content_hash[2]:016x}"
 
 
+def test_two_decisions_about_two_copies_do_not_fall_on_one(page, tmp_path):
+    report = make_report(TOP)
+    twins = report.samples.content_hash.copy()
+    twins[1] = twins[0]
+    report = replace(report, samples=replace(report.samples, content_hash=twins))
+    shown = pseudonyms.masked(report.samples, report.run.source_fingerprint)
+    entries = [
+        {"index": row, "id": shown.ids[row], "label": report.label(row), "decision": decision, "new_label": None,
+         "content_hash": f"{shown.content_hash[row]:016x}", "findings": []}
+        for row, decision in ((0, "drop"), (1, "fine"))
+    ]  # fmt: skip
+    document = {"schema": "curvaudit-decisions/1", "run": "", "source_fingerprint": "", "decisions": entries}
+    (tmp_path / "shared.json").write_text(json.dumps(document))
+    page.open_another(report, "report-of-twins")
+    page.load(tmp_path / "shared.json")
+    page.wait(lambda: page.kept() != {})
+    assert {row: entry["decision"] for row, entry in page.kept().items()} == {0: "drop", 1: "fine"}
+
+
 @pytest.mark.parametrize(
     "content",
     ["no json", "", "index,id\n1,2\n", "{}", '{"schema": "curvaudit-decisions/1", "decisions": [{"index": 0}]}'],
@@ -380,10 +407,7 @@ def test_filter_search_and_sort(page):
 
 
 def test_what_a_search_finds_off_the_sheet_is_counted_and_can_be_shown(page):
-    # Beside the page of the other tests, with fewer pictures on the sheet and more off it.
-    folder = Path(unquote(urlsplit(page.address).path)).parent.with_name("report-of-four")
-    page.driver.get(curvaudit.save(make_report(4), folder).as_uri())
-    page.wait(lambda: page.run("return document.documentElement.dataset.ready") == "yes")
+    page.open_another(make_report(4), "report-of-four")  # fewer pictures on the sheet and more off it
     page.find("#by-id").send_keys("d/119")
     assert page.text("#elsewhere-count") == "1 picture." and not page.find("#elsewhere-more").is_displayed()
     page.find("#by-id").send_keys(Keys.CONTROL, "a", Keys.NULL, "png")
