@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import ordering, sources, store
+from . import ordering, store
 from .arguments import text, whole
 from .comparison import Comparison, Pair, Picture, Rise, Side
 from .errors import DamagedRun
@@ -78,26 +78,24 @@ def compare(
     text("--rank-by", rank_by)
     flags: dict[str, Any] = {
         "split": split,
+        "data_dir": data_dir,
+        "download": download,
         "image_column": image_column,
         "label_column": label_column,
         "max_pixels": max_pixels,
     }
-    told = sources.SourceOptions(data_dir=data_dir, download=download)
     targets = [Target(one, workers=workers, cache=None if cache is None else expanded(cache)) for one in (old, new)]
-
-    def read(target: Target, **how: Any) -> Report:
-        mine = sources.shared(told, target.name, *(other.name for other in targets))
-        flags.update(data_dir=mine.data_dir, download=mine.download)
-        return replace(target, **flags).report(on_event, **how)
-
     ranked = all(target.is_run for target in targets)
     if ranked:
-        reports = [read(target, rank_by=rank_by) for target in targets]
+        reports = [replace(target, **flags).report(on_event, rank_by=rank_by) for target in targets]
     else:
         runs = [target.report(on_event, rank_by=rank_by) if target.is_run else None for target in targets]
         scanned = next((run.run.config.get("split") for run in runs if run is not None), ALL_SPLITS)
         flags["split"] = split or scanned
-        reports = [run or read(target, every_thumbnail=True) for run, target in zip(runs, targets, strict=True)]
+        reports = [
+            run or replace(target, **flags).report(on_event, every_thumbnail=True)
+            for run, target in zip(runs, targets, strict=True)
+        ]
     return _compared(targets, reports, rank_by if ranked else "", top)
 
 

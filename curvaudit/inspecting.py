@@ -108,8 +108,7 @@ def _inspect(
     every_thumbnail: bool,
 ) -> Report:
     together = options.split == ALL_SPLITS
-    mine = sources.shared(options, source, against)
-    loaded = sources.load_all(source, replace(mine, split=None)) if together else sources.load(source, mine)
+    loaded = sources.load_all(source, replace(options, split=None)) if together else sources.load(source, options)
     stock = take(loaded)
     others, lost = _others(source, against, options, take)
     skipped = stock.skipped + lost
@@ -178,8 +177,7 @@ def _others(
     elsewhere = not (isinstance(against, str) and against == ALL_SPLITS)  # arrays compare item by item
     if elsewhere:
         # The names of columns are those of the audited source; another one has its own.
-        options = replace(options, split=None, image_column=None, label_column=None)
-        source, options = against, sources.shared(options, against, source)
+        source, options = against, replace(options, split=None, image_column=None, label_column=None)
         first = sources.load(source, options)
         found.append((first.name, take(first)))
     lost = []

@@ -690,7 +690,7 @@ def test_bad_options_are_told(tmp_path, monkeypatch, capsys, arguments, message)
 
 def test_paths_and_numpy_are_as_good(tmp_path):
     draw_folder(tmp_path / "data", ("a", "b"), each=12)
-    given = {"source": tmp_path / "data", "samples": np.int64(24), "download": np.bool_(False)}
+    given = {"source": tmp_path / "data", "samples": np.int64(24), "data_dir": tmp_path, "download": np.bool_(False)}
     made = curvaudit.reproduce("classes", tmp_path / "trained", **given, **TINY)
     check_files(tmp_path / "trained", made)
     assert f"--source {tmp_path / 'data'}" in made.command and made.settings["samples"] == 24

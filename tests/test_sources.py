@@ -324,53 +324,6 @@ def test_download_is_handed_on_as_it_was_asked(asked, tmp_path, monkeypatch):
     assert seen == [(str(tmp_path), True, asked)]
 
 
-def test_options_of_standard_sets_reach_those_among_other_sources(tmp_path, monkeypatch):
-    import torchvision
-
-    seen = []
-
-    class Recorder:
-        classes = ("circle", "square")
-        targets = (0, 1)
-
-        def __init__(self, root, train, download):
-            seen.append((root, download))
-
-        def __len__(self):
-            return 2
-
-        def __getitem__(self, index):
-            return Image.new("L", (8, 8), 99 * index), index
-
-    monkeypatch.setattr(torchvision.datasets, "MNIST", Recorder)
-    draw_folder(tmp_path / "images", ("circle", "square"), each=2)
-    told = {"data_dir": str(tmp_path), "download": True}
-    curvaudit.inspect(tmp_path / "images", against="mnist", **told)
-    curvaudit.inspect("mnist", against=tmp_path / "images", **told)
-    curvaudit.compare(tmp_path / "images", "mnist", **told)
-    assert len(seen) >= 3 and set(seen) == {(str(tmp_path), True)}
-    load("digits", SourceOptions(**told))  # a name among names, of which a script has several
-
-
-@pytest.mark.parametrize("told", [{"data_dir": "data"}, {"download": True}])
-def test_options_of_standard_sets_are_refused_where_there_is_none(told, tmp_path):
-    images = tmp_path / "images"
-    draw_folder(images, ("circle", "square"), each=2)
-    pictures = torch.utils.data.TensorDataset(torch.zeros(4, 1, 8, 8), torch.arange(4) % 2)
-    flag = f"--{next(iter(told)).replace('_', '-')}"
-    for read in (
-        lambda: curvaudit.inspect(images, against=images, **told),
-        lambda: curvaudit.compare(images, images, **told),
-        lambda: curvaudit.scan(images, tmp_path / "run.h5", **told),
-        lambda: curvaudit.calibrate(images, tmp_path / "trials", **told),
-        lambda: curvaudit.reproduce("classes", tmp_path / "made", source=(str(images),), **told),
-        lambda: load(pictures, SourceOptions(**told)),
-    ):
-        with pytest.raises(CurvauditError, match=f"{flag}.* says nothing about ") as caught:
-            read()
-        assert caught.value.hint == f"Leave out {flag}."
-
-
 def test_imagenet_is_not_downloadable_and_has_no_test_split(tmp_path):
     with pytest.raises(CurvauditError, match="cannot be downloaded"):
         load("imagenet", SourceOptions(download=True, data_dir=str(tmp_path)))

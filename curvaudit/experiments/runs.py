@@ -95,10 +95,12 @@ def source(settings: Settings, name: str, split: str | None = None) -> Source:
     CurvauditError
         It cannot be read.
     """
-    options = SourceOptions(
-        split or settings.split, settings.data_dir, settings.download, settings.image_column, settings.label_column
+    return sources.load(
+        name,
+        SourceOptions(
+            split or settings.split, settings.data_dir, settings.download, settings.image_column, settings.label_column
+        ),
     )
-    return sources.load(name, sources.shared(options, name, *settings.source))
 
 
 def only(settings: Settings, default: str) -> str:

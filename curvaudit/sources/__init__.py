@@ -8,8 +8,7 @@ To add one, write a file here with
 - `other_splits(spec, options) -> (str, …)` (optional): the splits beside the one that `load` would choose;
 - `NAMES` (optional): the names it goes by. Such sources are asked first.
 - `LAST = True` (optional): it takes what the others leave, thus it is asked last.
-- `TAKES = ("image_column", "label_column", …)` (optional): which of the options that `_REASONS` lists mean something
-  to it.
+- `TAKES_COLUMNS = True` (optional): the options `image_column` and `label_column` mean something to it.
 - `IDS_ARE_PATHS = True` (optional): its pictures are files, and ids lead to them.
 """
 
@@ -17,7 +16,6 @@ from __future__ import annotations
 
 import os
 import pkgutil
-from collections.abc import Collection
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
@@ -31,7 +29,7 @@ from ..records import Skipped
 from .interface import Source, SourceOptions
 from .together import join
 
-__all__ = ["Source", "SourceOptions", "ids_are_paths", "load", "load_all", "names", "other_splits", "shared"]
+__all__ = ["Source", "SourceOptions", "ids_are_paths", "load", "load_all", "names", "other_splits"]
 
 
 class SourceModule(Protocol):
@@ -61,10 +59,11 @@ def load(spec: Any, options: SourceOptions | None = None) -> Source:
     """
     if isinstance(spec, (str, os.PathLike)):
         expanded(spec)  # raises before any module asks
-    if (module := _reader(spec)) is not None:
-        options = options or SourceOptions()
-        _refuse(module, spec, options)
-        return module.load(spec, options)
+    for module in _modules():
+        if module.matches(spec):
+            options = options or SourceOptions()
+            _refuse_columns(module, spec, options)
+            return module.load(spec, options)
     supported = f"Supported are {'; '.join(module.SUPPORTS for module in _modules())}."
     if not isinstance(spec, (str, os.PathLike)):
         raise CurvauditError(f"{type(spec).__name__} is not a source of labelled pictures.", supported)
@@ -78,21 +77,6 @@ def load(spec: Any, options: SourceOptions | None = None) -> Source:
     close = get_close_matches(Path(text).name.lower(), names(), 1, 0.7)
     hint = f"Did you mean {close[0]}?" if close else supported
     raise CurvauditError(f"There is no file or folder {text}, nor a known data set of that name.", hint)
-
-
-def shared(options: SourceOptions, spec: Any, *beside: Any) -> SourceOptions:
-    """For `spec`, the options that were given for it and for the sources `beside` it at once.
-
-    `data_dir` and `download` are left out where only the others take them. Where nobody does they stay, and `load`
-    refuses them.
-    """
-    mine = _taken(_reader_if_any(spec))
-    theirs = {name for other in beside for name in _taken(_reader_if_any(other))}.difference(mine)
-    return replace(
-        options,
-        data_dir=None if "data_dir" in theirs else options.data_dir,
-        download=options.download and "download" not in theirs,
-    )
 
 
 def load_all(spec: Any, options: SourceOptions) -> Source:
@@ -122,13 +106,19 @@ def load_all(spec: Any, options: SourceOptions) -> Source:
 def other_splits(spec: Any, options: SourceOptions) -> tuple[str, ...]:
     """The splits of a source beside the one that `load` chooses, as `SourceOptions.split` takes them;
     empty where it has none or cannot say."""
-    others = getattr(_reader(spec), "other_splits", None)
-    return tuple(others(spec, options)) if others else ()
+    for module in _modules():
+        if module.matches(spec):
+            others = getattr(module, "other_splits", None)
+            return tuple(others(spec, options)) if others else ()
+    return ()
 
 
 def ids_are_paths(spec: Any) -> bool | None:
     """Whether the ids of a source lead to files; None where there is no such source (any more)."""
-    found = _reader_if_any(spec)
+    try:
+        found = next((module for module in _modules() if module.matches(spec)), None)
+    except (OSError, RuntimeError, ValueError):  # of another machine: a folder that may not be seen, no such home
+        return None
     return None if found is None else bool(getattr(found, "IDS_ARE_PATHS", False))
 
 
@@ -137,39 +127,13 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(name for module in _modules() for name in getattr(module, "NAMES", ())))
 
 
-def _reader(spec: Any) -> SourceModule | None:
-    return next((module for module in _modules() if module.matches(spec)), None)
-
-
-def _reader_if_any(spec: Any) -> SourceModule | None:
-    try:
-        return _reader(spec)
-    except (OSError, RuntimeError, ValueError):  # of another machine: a folder that may not be seen, no such home
-        return None
-
-
-# Options that mean nothing to most sources, and why.
-_REASONS = {
-    "data_dir": "only standard sets are looked for there",
-    "download": "there is nothing to fetch",
-    "image_column": "it has no columns",
-    "label_column": "it has no columns",
-}
-
-
-def _taken(module: SourceModule | None) -> Collection[str]:
-    return getattr(module, "TAKES", ())
-
-
-def _refuse(module: SourceModule, spec: Any, options: SourceOptions) -> None:
+def _refuse_columns(module: SourceModule, spec: Any, options: SourceOptions) -> None:
     """An option without effect is a misunderstanding that should not cost a training."""
-    for name, reason in _REASONS.items():
-        value = getattr(options, name)
-        if value not in (None, False) and name not in _taken(module):
-            flag = f"--{name.replace('_', '-')}"
-            given = flag if value is True else f"{flag} {os.fspath(value)!r}"
-            about = spec if isinstance(spec, (str, os.PathLike)) else f"a {type(spec).__name__}"
-            raise CurvauditError(f"{given} says nothing about {about}: {reason}.", f"Leave out {flag}.")
+    for option, value in (("--image-column", options.image_column), ("--label-column", options.label_column)):
+        if value is not None and not getattr(module, "TAKES_COLUMNS", False):
+            raise CurvauditError(
+                f"{option} {value!r} says nothing about {spec}: it has no columns.", f"Leave out {option}."
+            )
 
 
 @cache

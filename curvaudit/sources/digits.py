@@ -14,7 +14,6 @@ from .interface import SourceOptions
 
 NAMES = ("digits",)
 SUPPORTS = "digits (embedded)"
-TAKES = ("data_dir", "download")  # needs neither; but what takes a list of known sets gives each the same options
 
 
 @dataclass

@@ -19,7 +19,7 @@ from .listed import ListedSource, listed
 from .naming import as_text
 
 SUPPORTS = "hf:NAME, a data set of the datasets library (a folder, or a name on the hub)"
-TAKES = ("image_column", "label_column", "download")
+TAKES_COLUMNS = True
 
 _PREFIX = "hf:"
 

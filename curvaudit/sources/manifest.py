@@ -24,7 +24,7 @@ from .listed import ListedSource, listed
 from .naming import as_text
 
 SUPPORTS = "a .csv, .tsv or .jsonl manifest with the columns path and label"
-TAKES = ("image_column", "label_column")
+TAKES_COLUMNS = True
 IDS_ARE_PATHS = True
 
 _TABLES = (".csv", ".tsv")

@@ -21,7 +21,7 @@ from .listed import ListedSource, listed
 from .naming import as_text
 
 SUPPORTS = "an .npz file with the arrays images and labels"
-TAKES = ("image_column", "label_column")
+TAKES_COLUMNS = True
 
 _IMAGES = ("images", "x")
 _LABELS = ("labels", "y")

@@ -20,7 +20,7 @@ from .listed import ListedSource, listed
 from .naming import as_text
 
 SUPPORTS = "a .parquet file, a pattern or a folder of them (image and label columns)"
-TAKES = ("image_column", "label_column")
+TAKES_COLUMNS = True
 
 _ENDING = ".parquet"
 _CACHE = 256 * 2**20  # bytes of encoded pictures kept, besides the two newest row groups

@@ -24,7 +24,6 @@ _CLASSES = {
 }
 NAMES = tuple(_CLASSES)
 SUPPORTS = ", ".join(NAMES)
-TAKES = ("data_dir", "download")
 DEFAULT_DIR = "data"
 
 

@@ -18,7 +18,7 @@ from .listed import ListedSource, listed
 from .naming import as_text
 
 SUPPORTS = "WebDataset .tar shards (one, a pattern like data-{000..003}.tar, or a folder of them)"
-TAKES = ("image_column", "label_column")
+TAKES_COLUMNS = True
 
 _ENDING = ".tar"
 _PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm", "image", "img")
