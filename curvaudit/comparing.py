@@ -25,8 +25,6 @@ from .sources.splits import SPLITS, meaning
 from .targets import Target
 from .whole_file import write_whole
 
-__all__ = ["Comparison", "compare", "write"]
-
 
 def compare(
     old: Any,

@@ -17,8 +17,6 @@ from .policy.settings import parse
 from .records import Finding, Report
 from .rules import NEEDS_COMPARISON, NEEDS_TRAINING, unanswered
 
-__all__ = ["CheckResult", "check"]
-
 
 def check(
     report: Report,

@@ -19,8 +19,8 @@ EXTRA = "reproduce"
 BLUE, ORANGE, RED, GREEN, GREY = "#2559b0", "#c8620d", "#d91f1f", "#1d6a40", "#8a93a3"
 COLOURS = (BLUE, ORANGE, GREEN, "#7a3fa0", RED, GREY)
 _DPI = 130
-# Same numbers, same file: names inside an SVG are hashed with this salt, and no date is written.
 _SIDE = 0.62  # inches, of a picture in a sheet
+# Same numbers, same file: names inside an SVG are hashed with this salt, and no date is written.
 _STABLE: Any = {"svg.hashsalt": "curvaudit", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 
 
