@@ -135,7 +135,7 @@ def _compared(targets: Sequence[Target], reports: Sequence[Report], rank_by: str
     old_rows += [pair.old.row for pair in pairs]
     new_rows = [picture.row for picture in come]
     new_rows += [pair.new.row for pair in (*pairs, *relabelled, *moved, *(rise.pair for rise in rises))]
-    new_rows += [item.index for finding in conflicts for item in finding.samples if item.index is not None]
+    new_rows += [row for finding in conflicts for row in finding.rows]
     return Comparison(
         old=_side(targets[0], old, old_rows),
         new=_side(targets[1], new, new_rows),

@@ -139,7 +139,7 @@ def _inspect(
     shown: set[int] = set()
     if every_thumbnail and stock.thumbnails is not None:
         shown |= set(range(count))
-    shown |= {sample.index for finding in found for sample in finding.samples if sample.index is not None}
+    shown |= {row for finding in found for row in finding.rows}
     return Report(
         run=_about(
             stock, {"split": options.split, "data_dir": options.data_dir, "against": [name for name, _ in others]}

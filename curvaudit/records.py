@@ -216,6 +216,11 @@ class Finding:
     samples: tuple[SampleRef, ...]
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def rows(self) -> list[int]:
+        """Rows of its samples, in their order, without what is no sample of the audited set."""
+        return [sample.index for sample in self.samples if sample.index is not None]
+
 
 # Why an audit may have missed something: files that cannot be read, parts of a run file that are damaged,
 # a training that is not over, candidate pairs whose pictures are not kept, scores that are no numbers, no epoch that
@@ -359,9 +364,8 @@ class Report:
         if cached is None:
             found: dict[int, set[str]] = {}
             for finding in self.findings:
-                for sample in finding.samples:
-                    if sample.index is not None:
-                        found.setdefault(sample.index, set()).add(finding.rule.id)
+                for row in finding.rows:
+                    found.setdefault(row, set()).add(finding.rule.id)
             cached = {row: tuple(sorted(ids)) for row, ids in found.items()}
             object.__setattr__(self, "_rules_by_row", cached)
         return cached

@@ -330,7 +330,7 @@ def _choose(run: store.Run, wanted: int | None) -> TrainingInfo:
 def _found(all_findings: Sequence[Finding]) -> list[int]:
     """Rows that findings name, those of conflicts and warnings first."""
     by_weight = sorted(all_findings, key=lambda finding: SEVERITIES.index(finding.rule.severity))
-    return [sample.index for finding in by_weight for sample in finding.samples if sample.index is not None]
+    return [row for finding in by_weight for row in finding.rows]
 
 
 def _other_trainings(run: store.Run, group: Sequence[TrainingInfo], damage: ReadableParts) -> dict[str, np.ndarray]:

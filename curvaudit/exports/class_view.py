@@ -127,7 +127,7 @@ def _named(report: Report, rules: tuple[str, ...]) -> np.ndarray:
     found = np.zeros(len(report.samples), bool)
     for finding in report.findings:
         if finding.rule.id in rules:
-            found[[sample.index for sample in finding.samples if sample.index is not None]] = True
+            found[finding.rows] = True
     return found
 
 

@@ -43,8 +43,8 @@ def render(report: Report) -> bytes:
     distance = np.ones(count)  # (N,)
     for finding in report.findings:
         if finding.rule.id in ("CA101", "CA111", "CA102", "CA112"):
-            rows = [sample.index for sample in finding.samples if sample.index is not None]
             far = finding.evidence.get("pixel_distance") or 0.0
+            rows = finding.rows
             for row in rows:
                 copies[row].update(other for other in rows if other != row)
                 distance[row] = min(distance[row], far)

@@ -45,7 +45,7 @@ def _neighbours(report: Report, known: Neighbours) -> dict[str, Any]:
         pairs = zip(known.of(row), known.similarity_of(row), strict=True)
         return [{**_named(report, other), "similarity": round(similarity, 4)} for other, similarity in pairs]
 
-    found = [sample.index for finding in report.findings for sample in finding.samples if sample.index is not None]
+    found = [row for finding in report.findings for row in finding.rows]
     rows = dict.fromkeys([*report.order[: report.top].tolist(), *found])
     return {
         "epoch": known.epoch,

@@ -36,7 +36,7 @@ def page_data(report: Report, tiles: Sequence[Tile], pictures: Collection[int]) 
     rows = [tile.row for tile in tiles]
     on_page = set(rows)
     contents = report.samples.content_hash[rows]
-    findings = [f for f in report.findings if any(sample.index in on_page for sample in f.samples)]
+    findings = [f for f in report.findings if not on_page.isdisjoint(f.rows)]
     names = list(report.scores)
     further = report.samples.further  # the path is the id once more
     content = {
@@ -87,7 +87,6 @@ def _store(report: Report) -> str:
 
 
 def _finding(finding: Finding, on_page: set[int]) -> dict[str, Any]:
-    members = [sample.index for sample in finding.samples if sample.index is not None]
     return {
         "rule": finding.rule.id,
         "name": finding.rule.name,
@@ -95,8 +94,8 @@ def _finding(finding: Finding, on_page: set[int]) -> dict[str, Any]:
         "fingerprint": finding.fingerprint,
         "message": valid(finding.message),
         "distance": distance_in_words(finding),
-        "rows": [row for row in members if row in on_page],
-        "size": len(members),
+        "rows": [row for row in finding.rows if row in on_page],
+        "size": len(finding.rows),
     }
 
 

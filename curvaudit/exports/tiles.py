@@ -59,7 +59,7 @@ class Tiles:
             return ranked
         place = {rule: number for number, rule in enumerate(ORDER)}
         found = sorted(report.findings, key=lambda finding: place.get(finding.rule.id, len(place)))
-        rows = [sample.index for finding in found for sample in finding.samples if sample.index is not None]
+        rows = [row for finding in found for row in finding.rows]
         return list(dict.fromkeys(rows))[:_UNRANKED]
 
     def of(self, row: int, place: str = "") -> Tile:
@@ -94,8 +94,8 @@ class Tiles:
         """Row -> encoded picture, for the page with the tiles made so far."""
         sheet = self.sheet_rows()
         found = sorted(self._report.findings, key=lambda finding: SEVERITIES.index(finding.rule.severity))
-        named = [sample.index for finding in found for sample in finding.samples if sample.index in self._made]
-        first = dict.fromkeys(row for row in (*sheet[:_FIRST], *named, *sheet, *self._made) if row is not None)
+        named = [row for finding in found for row in finding.rows if row in self._made]
+        first = dict.fromkeys((*sheet[:_FIRST], *named, *sheet, *self._made))
         return embedded(self._report, sorted(self._made), list(first))
 
     def data_uri(self, row: int) -> str:
@@ -168,7 +168,7 @@ def _twins(report: Report) -> dict[int, dict[str, int]]:
     for finding in report.findings:
         if finding.rule.id not in CONFLICTS:
             continue
-        rows = sorted((s.index for s in finding.samples if s.index is not None), key=lambda row: int(report.rank[row]))
+        rows = sorted(finding.rows, key=lambda row: int(report.rank[row]))
         best: dict[str, int] = {}
         for row in rows:
             best.setdefault(report.label(row), row)

@@ -27,8 +27,7 @@ def find_all(evidence: Evidence) -> tuple[Finding, ...]:
     found = [finding for finder in _FINDERS for finding in finder(evidence)]
 
     def place(finding: Finding) -> tuple[str, int]:
-        rows = [sample.index for sample in finding.samples if sample.index is not None]
-        best = min((int(evidence.rank[row]) for row in rows), default=0)
+        best = min((int(evidence.rank[row]) for row in finding.rows), default=0)
         return finding.rule.id, 0 if finding.rule.most_resisted_first else best
 
     return tuple(sorted(found, key=place))
