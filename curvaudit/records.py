@@ -321,9 +321,24 @@ class Report:
     stability: Stability | None = None  # None: one seed only
     compared_with: tuple[str, ...] = ()  # other splits and data sets that were searched for copies
 
+    @property
+    def chosen_training(self) -> TrainingInfo | None:
+        """The training that gives ranking and curves; None where nothing was trained."""
+        return next((one for one in self.trainings if one.index == self.training), None)
+
+    @property
+    def score(self) -> np.ndarray:
+        """The values that rank, (N,) float; NaN where nothing is ranked."""
+        return self.scores.get(self.rank_by, np.full(len(self.samples), np.nan))
+
     def label(self, row: int) -> str:
         """Class name of one row."""
         return self.samples.classes[int(self.samples.labels[row])]
+
+    def suggested_label(self, row: int) -> str | None:
+        """Class name that is suggested for one row; None where there is none."""
+        better = int(self.suggested[row])
+        return self.samples.classes[better] if better >= 0 else None
 
     def near(self, row: int) -> list[int]:
         """The rows that lie nearest to the network, nearest first; empty where they were not looked for."""
@@ -331,7 +346,7 @@ class Report:
 
     def neighbours_of(self, row: int) -> tuple[SampleRef, ...]:
         """The pictures that lie nearest to the network, nearest first; empty where they were not looked for."""
-        score = self.scores.get(self.rank_by, np.full(len(self.samples), np.nan))
+        score = self.score
         return tuple(
             SampleRef(self.samples.ids[one], one, self.label(one), int(self.rank[one]), float(score[one]))
             for one in self.near(row)

@@ -10,7 +10,6 @@ from markupsafe import Markup
 from ..records import Report
 from ..scores import DERIVED
 from . import svg
-from .chosen import chosen_training
 
 _SKEWED = 30  # times the median; beyond, linear bins put nearly everything into the first bar
 
@@ -33,7 +32,7 @@ def charts(report: Report) -> list[Chart]:
 
 def unit_of(report: Report, score: str) -> str:
     """Unit of a score as logged or derived, "" where the run does not say."""
-    training = chosen_training(report)
+    training = report.chosen_training
     info = {**DERIVED, **training.measures}.get(score) if training else None
     return info.unit.replace("^2", "²") if info else ""
 
@@ -68,7 +67,7 @@ def _histograms(report: Report) -> list[Chart]:
 
 
 def _training(report: Report) -> list[Chart]:
-    training = chosen_training(report)
+    training = report.chosen_training
     if training is None or training.epochs == 0:
         return []
     curves = training.curves

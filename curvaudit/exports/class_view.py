@@ -11,7 +11,6 @@ from markupsafe import Markup
 from ..records import Report
 from ..rules import CONFLICTS
 from . import svg
-from .chosen import chosen_training
 
 _LARGEST = 16  # rows and columns of the heat map
 _LISTED = 200  # classes in the table
@@ -86,7 +85,7 @@ def class_rows(report: Report) -> list[ClassRow]:
     missed = _named(report, ("CA203",))
     suspicious = np.bincount(labels[better | conflict], minlength=len(classes))
     overall = suspicious.sum() / max(1, len(labels))
-    values = np.asarray(report.scores.get(report.rank_by, np.full(len(labels), np.nan)), float)
+    values = np.asarray(report.score, float)
     few = _under_sampled(report, counts)
     order = np.argsort(-suspicious / np.maximum(counts, 1), kind="stable")
     order = order[counts[order] > 0][:_LISTED]
@@ -114,7 +113,7 @@ def _under_sampled(report: Report, counts: np.ndarray) -> np.ndarray:
     """(K,) bool: few pictures, and most of them rank above the middle, or a finding says so."""
     small = {finding.evidence.get("class") for finding in report.findings if finding.rule.id == "CA501"}
     few = np.array([name in small for name in report.samples.classes])
-    if chosen_training(report) is None or not counts.any():
+    if report.chosen_training is None or not counts.any():
         return few
     middle = np.median(counts[counts > 0])
     for label in np.flatnonzero((counts > 0) & (counts <= _FEW * middle)).tolist():

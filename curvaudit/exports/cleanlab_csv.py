@@ -67,7 +67,7 @@ def render(report: Report) -> bytes:
     )
     for row in range(count):
         rules = set(report.rules_of(row))
-        better = int(report.suggested[row])
+        better = report.suggested_label(row)
         place = (int(report.rank[row]) - 1) / max(1, count - 1)
         writer.writerow(
             [
@@ -75,7 +75,7 @@ def render(report: Report) -> bytes:
                 not rules.isdisjoint(_LABEL_RULES),
                 f"{place:.6g}" if report.rank_by else "",
                 report.label(row),
-                report.samples.classes[better] if better >= 0 else report.label(row),
+                report.label(row) if better is None else better,
                 not rules.isdisjoint(("CA101", "CA111")),
                 not rules.isdisjoint(("CA102", "CA112")),
                 f"{distance[row]:.6g}",

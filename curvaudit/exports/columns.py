@@ -32,12 +32,11 @@ def columns(report: Report) -> Iterator[Column]:
     """
     order, samples, labels = report.order, report.samples, report.samples.labels
     rows = order.tolist()
-    unmeasured = np.full(len(samples), np.nan)
     yield Column("rank", "whole", report.rank[order])
     yield Column("index", "whole", order)
     yield Column("id", "text", [samples.ids[row] for row in rows])
     yield Column("label", "text", _classes(samples.classes, labels[order]))
-    yield Column("score", "number", report.scores.get(report.rank_by, unmeasured)[order])
+    yield Column("score", "number", report.score[order])
     yield Column("suggested_label", "text", _classes(samples.classes, report.suggested[order]))
     yield Column("rules", "text", [" ".join(report.rules_of(row)) for row in rows])
     for name, values in report.scores.items():

@@ -68,8 +68,8 @@ def _classification(label: str) -> dict[str, Any]:
 
 
 def _suggested(report: Report, row: int) -> dict[str, Any] | None:
-    better = int(report.suggested[row])
-    return _classification(report.samples.classes[better]) if better >= 0 else None
+    better = report.suggested_label(row)
+    return None if better is None else _classification(better)
 
 
 def _number(value: np.floating) -> float | None:

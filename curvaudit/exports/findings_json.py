@@ -12,7 +12,6 @@ import numpy as np
 
 from ..records import SEVERITIES, Finding, Neighbours, Report, Skipped
 from ..utf8 import valid
-from .chosen import chosen_training
 from .memorized import all_memorized
 
 SCHEMA = "curvaudit-findings/1"
@@ -65,7 +64,7 @@ def encode(content: Mapping[str, Any]) -> bytes:
 
 def summary(report: Report) -> dict[str, Any]:
     """Counts, and what the reader must know first."""
-    training = chosen_training(report)
+    training = report.chosen_training
     by_rule = Counter(finding.rule.id for finding in report.findings)
     by_severity = Counter(finding.rule.severity for finding in report.findings)
     unreadable = [item for item in report.skipped if item.kind == "unreadable"]

@@ -14,7 +14,6 @@ from ..rules import CONFLICTS, ORDER, RULES, unanswered
 from ..scores import DERIVED
 from ..utf8 import encoded
 from .charts import charts, unit_of
-from .chosen import chosen_training
 from .class_view import class_rows, heat_map
 from .memorized import all_memorized, memorized_in_words
 from .page_data import page_data
@@ -101,7 +100,7 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
     for row in report.spread:
         tiles.of(row)
     ignored = [item for item in report.skipped if item.kind == "ignored"]
-    training = chosen_training(report)
+    training = report.chosen_training
     unseen = unanswered(report)
     info = training.measures.get(report.rank_by) if training else None
     return {

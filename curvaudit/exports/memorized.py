@@ -7,12 +7,11 @@ from math import floor
 import numpy as np
 
 from ..records import Report
-from .chosen import chosen_training
 
 
 def all_memorized(report: Report) -> bool | None:
     """None where nothing was trained, or where the run is damaged so that nobody knows."""
-    training = chosen_training(report)
+    training = report.chosen_training
     if training is None:
         return None
     if report.stability is None:
@@ -22,7 +21,7 @@ def all_memorized(report: Report) -> bool | None:
 
 def memorized_in_words(report: Report) -> str:
     """Yes, not yet or no, and how much; "" where nothing was trained."""
-    training = chosen_training(report)
+    training = report.chosen_training
     if training is None:
         return ""
     if not training.finished:

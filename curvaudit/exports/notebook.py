@@ -10,7 +10,6 @@ from jinja2 import Environment, StrictUndefined
 from ..records import Report
 from ..rules import RULES
 from ..utf8 import valid
-from .chosen import chosen_training
 from .tiles import Tiles
 from .verdict import verdict
 
@@ -28,7 +27,7 @@ def render(report: Report) -> str:
         report=report,
         verdict=verdict(report, counts),
         counts=[(RULES[id], f"{count:,}") for id, count in sorted(counts.items())],
-        ranked=chosen_training(report) is not None,
+        ranked=report.chosen_training is not None,
         tiles=[(tile, tiles.data_uri(tile.row)) for tile in made],
     )
     return valid(text)

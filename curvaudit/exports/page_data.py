@@ -15,7 +15,6 @@ import numpy as np
 from .. import ordering, pseudonyms
 from ..records import Finding, Report, Trajectories
 from ..utf8 import valid
-from .chosen import chosen_training
 from .tiles import Tile, crisp, distance_in_words
 
 _EPOCHS = 80  # points of a curve; longer trainings are thinned evenly
@@ -32,7 +31,7 @@ def page_data(report: Report, tiles: Sequence[Tile], pictures: Collection[int]) 
     pictures:
         Rows whose picture is embedded.
     """
-    training = chosen_training(report)
+    training = report.chosen_training
     rows = [tile.row for tile in tiles]
     on_page = set(rows)
     contents = report.samples.content_hash[rows]

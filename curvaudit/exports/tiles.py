@@ -11,7 +11,6 @@ import numpy as np
 
 from ..records import SEVERITIES, Finding, Report, Samples
 from ..rules import CONFLICTS, ORDER
-from .chosen import chosen_training
 from .embedded import embedded
 from .svg import number
 
@@ -47,14 +46,14 @@ class Tiles:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._twins = _twins(report)
-        self._scores = report.scores.get(report.rank_by, np.full(len(report.samples), np.nan))
+        self._scores = report.score
         self._made: dict[int, Tile] = {}
         self._anchors: set[str] = set()
 
     def sheet_rows(self) -> list[int]:
         """Rows of the contact sheet: the top of the ranking; without a ranking, the pictures of the findings."""
         report = self._report
-        if chosen_training(report) is not None:
+        if report.chosen_training is not None:
             ranked: list[int] = report.order[: report.top].tolist()
             return ranked
         place = {rule: number for number, rule in enumerate(ORDER)}
@@ -104,7 +103,6 @@ class Tiles:
 
     def _make(self, row: int) -> Tile:
         report, samples = self._report, self._report.samples
-        better = int(report.suggested[row])
         twins = self._twins.get(row, {})
         score = float(self._scores[row])
         looks_like, looks_count = self._looks(row)
@@ -115,7 +113,7 @@ class Tiles:
             label_number=int(samples.labels[row]),
             rank=int(report.rank[row]),
             score=number(score) if np.isfinite(score) else "not measured",
-            suggested=samples.classes[better] if better >= 0 else "",
+            suggested=report.suggested_label(row) or "",
             rules=report.rules_of(row),
             kept=row in report.thumbnails,
             crisp=crisp(samples, row),
