@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from importlib.resources import files
-
-from jinja2 import Environment, StrictUndefined
 
 from ..records import Report
 from ..rules import RULES
 from ..utf8 import valid
+from .pages import environment
 from .tiles import Tiles
 from .verdict import verdict
 
@@ -21,13 +19,12 @@ def render(report: Report) -> str:
     counts = Counter(finding.rule.id for finding in report.findings)
     tiles = Tiles(report)
     made = [tiles.of(row) for row in tiles.sheet_rows()[:_TILES]]
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = (files(__package__) / "page" / "notebook.html").read_text("utf-8")
-    text = environment.from_string(template).render(
+    template = environment().get_template("notebook.html")
+    text = template.render(
         report=report,
         verdict=verdict(report, counts),
         counts=[(RULES[id], f"{count:,}") for id, count in sorted(counts.items())],
         ranked=report.chosen_training is not None,
         tiles=[(tile, tiles.data_uri(tile.row)) for tile in made],
     )
-    return valid(text)
+    return valid(text.removesuffix("\n"))
