@@ -11,8 +11,6 @@ from ..records import Report
 from ..scores import DERIVED
 from . import svg
 
-_SKEWED = 30  # times the median; beyond, linear bins put nearly everything into the first bar
-
 
 @dataclass(frozen=True)
 class Chart:
@@ -56,7 +54,7 @@ def _histograms(report: Report) -> list[Chart]:
         )
     ]
     positive = values[np.isfinite(values) & (values > 0)]
-    if len(positive) > 0.5 * len(values) and positive.max() > _SKEWED * np.median(positive):
+    if len(positive) > 0.5 * len(values) and svg.skewed(positive):
         left_out = int(np.isfinite(values).sum()) - len(positive)
         scale = f"log scale; {left_out:,} of 0 or less left out" if left_out else "log scale"
         drawing = svg.histogram(

@@ -12,6 +12,7 @@ import numpy as np
 _WIDTH, _HEIGHT = 420, 240  # user units; near the size on the page, so that text keeps its size
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 14, 14, 44
 _BINS = 48
+_SKEWED = 30  # times the median; beyond, linear bins put nearly everything into the first bar
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -129,6 +130,11 @@ def histogram(
             f'<text class="told" x="{at + shift:.1f}" y="{_TOP + 10}" text-anchor="{anchor}">{escape(mark[1])}</text>'
         )
     return f"{''.join(parts)}</svg>"
+
+
+def skewed(positive: np.ndarray) -> bool:
+    """Whether values (n,) above 0 need a histogram with a logarithmic axis."""
+    return len(positive) > 0 and bool(positive.max() > _SKEWED * np.median(positive))
 
 
 def _bars(kind: str, counts: np.ndarray, edges: np.ndarray, x_axis: Axis, y_axis: Axis) -> list[str]:

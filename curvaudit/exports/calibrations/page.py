@@ -14,8 +14,6 @@ from ..pages import environment, part, policy
 from ..settings import flat
 from . import wording
 
-_SKEWED = 30  # times the median; beyond, linear bins put nearly everything into the first bar
-
 
 @dataclass(frozen=True)
 class Figure:
@@ -58,7 +56,7 @@ def figure(one: Distribution) -> Figure:
     positive = values[np.isfinite(values) & (values > 0)]
     # A value of 0 (`fast` does not probe where the loss is next to nothing) has no place on such an axis, and must not
     # press all others into one bar.
-    log = not (values < 0).any() and len(positive) > 0 and float(positive.max()) > _SKEWED * float(np.median(positive))
+    log = not (values < 0).any() and svg.skewed(positive)
     zero = values == 0
     title = f"{one.score}, {wording.percent(one.rate)} planted errors"
     drawing = svg.histogram(
