@@ -16,7 +16,7 @@ from .calibration_trial import RUNS, SOURCE_SETTINGS, TOP, Done, Trials, run_pat
 from .errors import CurvauditError
 from .exports import calibrations
 from .home import expanded
-from .records import Event, Notice, Samples
+from .records import Event, Notice, Samples, of_kind
 from .scan_settings import ScanSettings, require_seeds, settings_from
 from .trials import confident, planting, record
 from .whole_file import write_whole
@@ -213,7 +213,7 @@ def _empty(
     noise: planting.Noise,
 ) -> Calibration:
     count = len(stock.samples)
-    unreadable = sum(item.kind == "unreadable" for item in stock.skipped)
+    unreadable = len(of_kind(stock.skipped, "unreadable"))
     caveats = [
         "Label errors that the data set already has count as false alarms here, and none of them is planted: "
         "what is said of precision is a lower bound, the more so the smaller the rate.",

@@ -19,7 +19,7 @@ from .errors import DamagedRun
 from .exports.comparisons import FORMATS
 from .home import expanded
 from .inspecting import ALL_SPLITS
-from .records import Event, Finding, Report
+from .records import Event, Finding, Report, of_kind
 from .rules import CONFLICTS
 from .sources.splits import SPLITS, meaning
 from .targets import Target
@@ -182,11 +182,10 @@ def _unreadable_places(report: Report, place: Callable[[Picture], tuple[str, str
     """Where files lie that could not be read: what stands there in the other version is not new, and not gone."""
     splits = set(report.samples.columns.get("split", ()))
     found = set()
-    for item in report.skipped:
-        if item.kind == "unreadable":
-            split = next((name for name in splits if item.id.startswith(f"{name}: ")), "")
-            identity = item.id.removeprefix(f"{split}: ")
-            found.add(place(Picture(-1, identity, "", split or _chosen_split(report) or _split_in(identity, ""))))
+    for item in of_kind(report.skipped, "unreadable"):
+        split = next((name for name in splits if item.id.startswith(f"{name}: ")), "")
+        identity = item.id.removeprefix(f"{split}: ")
+        found.add(place(Picture(-1, identity, "", split or _chosen_split(report) or _split_in(identity, ""))))
     return frozenset(found)
 
 
@@ -301,7 +300,7 @@ def _side(target: Target, report: Report, rows: Sequence[int]) -> Side:
         name=report.run_path or report.run.source,
         is_run=target.is_run,
         pictures=len(report.samples),
-        unreadable=tuple(item for item in report.skipped if item.kind == "unreadable"),
+        unreadable=tuple(of_kind(report.skipped, "unreadable")),
         thumbnails=pictures,
     )
 

@@ -14,7 +14,7 @@ from .policy.baseline import Baseline
 from .policy.definition import Ignored, Policy
 from .policy.outcome import CheckResult, Gap, Judged, Status
 from .policy.settings import parse
-from .records import Finding, Report
+from .records import Finding, Report, of_kind
 from .rules import NEEDS_COMPARISON, NEEDS_TRAINING, unanswered
 
 
@@ -135,7 +135,7 @@ def _gaps(report: Report, policy: Policy, unchecked: frozenset[str]) -> tuple[Ga
         for caveat in report.caveats
         if caveat.unchecked and (caveat.unchecked != "unjudged" or caveat.unanswered & asked_for)
     ]
-    unreadable = sum(item.kind == "unreadable" for item in report.skipped)
+    unreadable = len(of_kind(report.skipped, "unreadable"))
     if unreadable and not any(gap.kind == "unreadable" for gap in found):
         found.append(Gap("unreadable", f"{unreadable} files could not be read and audited."))
     if not report.trainings and (asked := sorted(NEEDS_TRAINING & asked_for)):

@@ -19,7 +19,7 @@ from .decoded import Decoded
 from .errors import CurvauditError, UnreadableImage
 from .hash_cache import HashCache
 from .portraits import Portrait, Sketch
-from .records import Advanced, Event, Notice, PhaseStarted, Samples, Skipped, Thumbnails
+from .records import Advanced, Event, Notice, PhaseStarted, Samples, Skipped, Thumbnails, of_kind
 from .sources import Source
 
 # All thumbnails are kept with the run up to this many bytes (about 25,000 photographs or
@@ -164,7 +164,7 @@ def _require(source: Source, kept: Sequence[int], skipped: Sequence[Skipped], le
     """Raises CurvauditError where too little is left to audit."""
     if not kept:
         # Clutter comes first, and is not why.
-        told = [item for item in skipped if item.kind == "unreadable"] or skipped
+        told = of_kind(skipped, "unreadable") or skipped
         others = f", and {len(told) - 1} more" if len(told) > 1 else ""
         why = f" ({told[0].id}: {told[0].reason}{others})" if told else ""
         raise CurvauditError(

@@ -15,7 +15,7 @@ import numpy as np
 from . import clock, decoded, inventory, pixels, provenance
 from .derived.memorization import memorizable
 from .errors import CurvauditError
-from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, Skipped
+from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, Skipped, of_kind
 from .scan_settings import ScanSettings, with_overrides
 from .sources import Source
 from .training.processes import Processes
@@ -180,11 +180,11 @@ def _planned(settings: ScanSettings, stock: inventory.Inventory) -> _Plan:
 def _announce(plan: _Plan, skipped: Sequence[Skipped], on_event: Callable[[Event], None]) -> None:
     for name, choice in (("resolution", plan.resolution), ("width", plan.width)):
         on_event(Notice(f"{name} {choice.value}: {choice.reason}"))
-    unreadable = sum(item.kind == "unreadable" for item in skipped)
+    unreadable = len(of_kind(skipped, "unreadable"))
     if unreadable:
         files = "1 unreadable file is" if unreadable == 1 else f"{unreadable} unreadable files are"
         on_event(Notice(f"{files} left out and reported as CA301", "warning"))
-    for item in [item for item in skipped if item.kind == "doubtful"][:_DOUBTS]:
+    for item in of_kind(skipped, "doubtful")[:_DOUBTS]:
         on_event(Notice(f"{item.id}: {item.reason}", "warning"))
 
 

@@ -7,7 +7,7 @@ finished epochs; row `i` is sample `i`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -39,6 +39,11 @@ class Skipped:
     id: str
     reason: str
     kind: SkippedKind = "unreadable"
+
+
+def of_kind(skipped: Iterable[Skipped], kind: SkippedKind) -> list[Skipped]:
+    """Those of one kind, in their order."""
+    return [item for item in skipped if item.kind == kind]
 
 
 @dataclass(frozen=True)

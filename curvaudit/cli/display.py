@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from ..records import Advanced, EpochDone, Event, Notice, PhaseStarted
+from ..records import Advanced, EpochDone, Event, Notice, PhaseStarted, of_kind
 from .app import RUN_FILE
 from .findings_table import STYLE
 from .text import duration, safe
@@ -100,7 +100,7 @@ class Display:
         self.progress.stop()
         if self.quiet:
             return
-        unreadable = sum(item.kind == "unreadable" for item in run.skipped)
+        unreadable = len(of_kind(run.skipped, "unreadable"))
         for training in run.trainings:
             state = "memorized" if training.memorized else "NOT fully memorized"
             self.out.print(

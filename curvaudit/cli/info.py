@@ -59,10 +59,12 @@ def info(run: Annotated[Path, typer.Argument(help="The run file.")] = Path(RUN_F
 def _facts(run: Run) -> list[tuple[str, str]]:
     import numpy as np
 
+    from ..records import of_kind
+
     config, samples = run.info.config, run.samples
     counts = np.bincount(samples.labels, minlength=len(samples.classes))
-    unreadable = sum(item.kind == "unreadable" for item in run.skipped)
-    ignored = sum(item.kind == "ignored" for item in run.skipped)
+    unreadable = len(of_kind(run.skipped, "unreadable"))
+    ignored = len(of_kind(run.skipped, "ignored"))
     area = samples.width.astype(np.int64) * samples.height
     smallest, largest = (
         f"{samples.width[row]}×{samples.height[row]}" for row in (int(area.argmin()), int(area.argmax()))

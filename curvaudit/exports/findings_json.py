@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..records import SEVERITIES, Finding, Neighbours, Report, Skipped
+from ..records import SEVERITIES, Finding, Neighbours, Report, Skipped, of_kind
 from ..utf8 import valid
 from .memorized import all_memorized
 
@@ -67,9 +67,9 @@ def summary(report: Report) -> dict[str, Any]:
     training = report.chosen_training
     by_rule = Counter(finding.rule.id for finding in report.findings)
     by_severity = Counter(finding.rule.severity for finding in report.findings)
-    unreadable = [item for item in report.skipped if item.kind == "unreadable"]
-    ignored = [item for item in report.skipped if item.kind == "ignored"]
-    doubtful = [item for item in report.skipped if item.kind == "doubtful"]
+    unreadable = of_kind(report.skipped, "unreadable")
+    ignored = of_kind(report.skipped, "ignored")
+    doubtful = of_kind(report.skipped, "doubtful")
     return {
         "samples": len(report.samples),
         "classes": len(report.samples.classes),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from ..records import EXTREMES, SEVERITIES, Finding, Report, Rule
+from ..records import EXTREMES, SEVERITIES, Finding, Report, Rule, of_kind
 from ..rules import CONFLICTS, ORDER, RULES, unanswered
 from ..scores import DERIVED
 from ..utf8 import encoded
@@ -99,7 +99,7 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
     extremes = _extremes(report, tiles)
     for row in report.spread:
         tiles.of(row)
-    ignored = [item for item in report.skipped if item.kind == "ignored"]
+    ignored = of_kind(report.skipped, "ignored")
     training = report.chosen_training
     unseen = unanswered(report)
     info = training.measures.get(report.rank_by) if training else None
@@ -125,7 +125,7 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
         "more_extremes": extremes[_CLASSES_OPEN:_CLASSES],
         "hidden_classes": max(0, len(extremes) - _CLASSES),
         "low_is_suspicious": info is not None and info.direction == "low",
-        "unreadable": [item for item in report.skipped if item.kind == "unreadable"],
+        "unreadable": of_kind(report.skipped, "unreadable"),
         "ignored": ignored[:_SKIPPED],
         "ignored_count": len(ignored),
         "memorized": all_memorized(report),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..copies.matching import SMALLEST
-from ..records import Caveat
+from ..records import Caveat, of_kind
 from .interface import Evidence
 
 _SHOWN = 3
@@ -17,11 +17,11 @@ _OTHERWISE = "If so, name the folder or the split that is meant, or rename; a ma
 def limits(evidence: Evidence) -> tuple[Caveat, ...]:
     """One caveat for each kind of thing that was not looked at."""
     found = []
-    unreadable = sum(item.kind == "unreadable" for item in evidence.skipped)
+    unreadable = len(of_kind(evidence.skipped, "unreadable"))
     if unreadable:
         files = "1 file" if unreadable == 1 else f"{unreadable} files"
         found.append(Caveat("error", f"{files} could not be read and audited (CA301 says why).", "unreadable"))
-    doubtful = [f"{item.id} ({item.reason})" for item in evidence.skipped if item.kind == "doubtful"]
+    doubtful = [f"{item.id} ({item.reason})" for item in of_kind(evidence.skipped, "doubtful")]
     if doubtful:
         more = f", and {len(doubtful) - _SHOWN} more" if len(doubtful) > _SHOWN else ""
         message = f"The source may be meant otherwise than it was read: {'; '.join(doubtful[:_SHOWN])}{more}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..records import Finding, SampleRef
+from ..records import Finding, SampleRef, of_kind
 from ..rules import RULES
 from .interface import Evidence, fingerprint
 
@@ -18,6 +18,5 @@ def find(evidence: Evidence) -> list[Finding]:
             samples=(SampleRef(item.id),),
             evidence={"reason": item.reason},
         )
-        for item in evidence.skipped
-        if item.kind == "unreadable"
+        for item in of_kind(evidence.skipped, "unreadable")
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...policy.outcome import CheckResult, Places
 from ...printable import printable
-from ...records import Finding
+from ...records import Finding, of_kind
 from . import wording
 
 MOST = 50  # findings of one rule that are written out; the others are counted
@@ -47,6 +47,6 @@ def _finding(finding: Finding) -> list[str]:
 
 
 def _unreadable(result: CheckResult) -> list[str]:
-    names = [item for item in result.report.skipped if item.kind == "unreadable"]
+    names = of_kind(result.report.skipped, "unreadable")
     said = [f"    · {item.id}: {item.reason}" for item in names[:MOST_PICTURES]]
     return [*said, f"    … and {len(names) - MOST_PICTURES:,} more"] if len(names) > MOST_PICTURES else said
