@@ -10,6 +10,7 @@ import typer
 from ..errors import CurvauditError
 from .app import INTERRUPTED, app
 from .caching import Cache, NoCache, cache_folder
+from .ranking_options import SCORES
 from .rendered import print_rendered
 from .source_options import DataDir, Download, ImageColumn, LabelColumn, MaxPixels, Workers
 
@@ -23,12 +24,7 @@ def compare(
         Path | None, typer.Option("--out", "-o", help="The file to write, replaced if it is there; default: print.")
     ] = None,
     top: Annotated[int, typer.Option(help="Of two runs: how many pictures that rose in the ranking.")] = 20,
-    rank_by: Annotated[
-        str,
-        typer.Option(
-            help="Of two runs: curvature, late-curvature, gradient, loss, margin, el2n, correct or consensus."
-        ),
-    ] = "curvature",
+    rank_by: Annotated[str, typer.Option(help=f"Of two runs: {SCORES}.")] = "curvature",
     split: Annotated[
         str | None, typer.Option(help="Of sources: train, test or val; default all, beside a run the scanned one.")
     ] = None,

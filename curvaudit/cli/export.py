@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .app import RUN_FILE, app
+from .ranking_options import RankBy, Training
 from .text import safe
 
 
@@ -20,10 +21,8 @@ def export(
     decisions: Annotated[
         Path | None, typer.Option(help="For csv-fixed: decisions saved from the report page, JSON or CSV.")
     ] = None,
-    rank_by: Annotated[
-        str, typer.Option(help="curvature, late-curvature, gradient, loss, margin, el2n, correct or consensus.")
-    ] = "curvature",
-    training: Annotated[int | None, typer.Option(help="Which training of the run ranks; default the first.")] = None,
+    rank_by: RankBy = "curvature",
+    training: Training = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")] = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .app import RUN_FILE, app
+from .ranking_options import RankBy, Training
 
 REPORT_FOLDER = "curvaudit-report"
 
@@ -17,10 +18,8 @@ def report(
     run: Annotated[Path, typer.Argument(help="The run file.")] = Path(RUN_FILE),
     top: Annotated[int, typer.Option(help="Pictures on the contact sheet.")] = 100,
     out: Annotated[Path, typer.Option("--out", "-o", help="The report folder.")] = Path(REPORT_FOLDER),
-    rank_by: Annotated[
-        str, typer.Option(help="curvature, late-curvature, gradient, loss, margin, el2n, correct or consensus.")
-    ] = "curvature",
-    training: Annotated[int | None, typer.Option(help="Which training of the run ranks; default the first.")] = None,
+    rank_by: RankBy = "curvature",
+    training: Training = None,
     formats: Annotated[
         str, typer.Option("--format", help="What to write: html, csv, json, parquet; several with commas.")
     ] = "html,csv,json",
