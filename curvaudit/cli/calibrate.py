@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..errors import CurvauditError
 from . import training_options as training
 from .app import INTERRUPTED, app
 from .numbers import numbers
+from .rendered import print_rendered, require_text_or_json
 from .source_options import MAX_PIXELS, DataDir, Download, ImageColumn, LabelColumn, MaxPixels, Split, Workers
 from .text import safe
 
@@ -65,8 +64,7 @@ def calibrate(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings, errors and the result only.")] = False,
 ) -> None:
     """Plant label errors in a copy of the labels, and report how well each score finds them on this data."""
-    if format not in ("text", "json"):
-        raise CurvauditError(f"--format {format!r} is not known.", "Use text or json.")
+    require_text_or_json(format)
     shares = tuple(percent / 100 for percent in numbers("--rates", rates, "1,2,4"))
     from ..calibrating import calibrate as run_calibration
     from ..exports.calibrations import json_document, text
@@ -113,7 +111,7 @@ def calibrate(
         typer.echo(f"Interrupted. The finished trials are kept in {safe(str(out))}; --resume goes on.", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if format == "json":
-        sys.stdout.write(json_document.render(result).decode())
+        print_rendered(json_document.render(result))
     else:
-        typer.echo(text.render(result).decode(), nl=False)
+        print_rendered(text.render(result))
         typer.echo(f"Page: {safe(str(out / 'index.html'))}")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..errors import CurvauditError
 from .app import app
 from .caching import Cache, NoCache, cache_folder
+from .rendered import print_rendered, require_text_or_json
 from .source_options import DataDir, Download, ImageColumn, LabelColumn, MaxPixels, Split, Workers
 
 
@@ -38,8 +37,7 @@ def duplicates(
 
     Exit code 0: none under several labels or in several splits; 1: some; 2: not everything could be checked.
     """
-    if format not in ("text", "json"):
-        raise CurvauditError(f"--format {format!r} is not known.", "Use text or json.")
+    require_text_or_json(format)
     from rich.console import Console
     from rich.text import Text
 
@@ -70,7 +68,7 @@ def duplicates(
     if quiet:
         print_warnings(report)
     if format == "json":
-        sys.stdout.write(findings_json.render(report).decode())
+        print_rendered(findings_json.render(report))
     elif not quiet:
         console = Console(highlight=False, soft_wrap=True)
         print_groups(console, report)

@@ -1,4 +1,4 @@
-"""What the exports rendered, as it is printed."""
+"""What the exports render, as it is asked for and printed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ import sys
 from collections.abc import Sequence
 
 import typer
+
+from ..errors import CurvauditError
+
+
+def require_text_or_json(format: str) -> None:
+    """Raises CurvauditError for another --format."""
+    if format not in ("text", "json"):
+        raise CurvauditError(f"--format {format!r} is not known.", "Use text or json.")
 
 
 def print_rendered(content: bytes, lines: Sequence[tuple[str, str]] | None = None) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..errors import CurvauditError
 from .app import INTERRUPTED, app
 from .numbers import numbers
+from .rendered import print_rendered, require_text_or_json
 from .source_options import DataDir, Download, ImageColumn, LabelColumn, Split, Workers
 from .text import safe
 from .training_options import Device
@@ -65,8 +64,7 @@ def reproduce(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings, errors and the result only.")] = False,
 ) -> None:
     """Run one of the paper's experiments: its figures, its numbers beside ours, and a page."""
-    if format not in ("text", "json"):
-        raise CurvauditError(f"--format {format!r} is not known.", "Use text or json.")
+    require_text_or_json(format)
     shares = None if rates is None else tuple(percent / 100 for percent in numbers("--rates", rates, "1,2,4"))
     from ..exports.reproductions import json_document
     from ..reproducing import DEFAULT_FOLDER
@@ -111,7 +109,7 @@ def reproduce(
         typer.echo(f"Interrupted. The same command goes on with the run files in {safe(str(folder))}.", err=True)
         raise typer.Exit(INTERRUPTED) from None
     if format == "json":
-        sys.stdout.write(json_document.render(result).decode())
+        print_rendered(json_document.render(result))
         return
     for sentence in result.outcome.sentences:
         typer.echo(safe(sentence))
