@@ -41,10 +41,10 @@ def ours(folder: str, cache: str | None) -> dict[str, float]:
     """Seconds of reading and of everything, and peak memory; in a process of its own."""
     code = (
         "import json, sys, time, resource, curvaudit; from curvaudit import inventory; "
-        "start = time.perf_counter(); honest = inventory.read; read = []\n"
+        "start = time.perf_counter(); honest = inventory.take; read = []\n"
         "def timed(*a, **k):\n    t = time.perf_counter(); s = honest(*a, **k)\n"
         "    read.append(time.perf_counter() - t); return s\n"
-        "inventory.read = timed\n"
+        "inventory.take = timed\n"
         "report = curvaudit.inspect(sys.argv[1], cache=sys.argv[2] or None)\n"
         "whole = time.perf_counter() - start\n"
         "print(json.dumps({'hash': read[0], 'search': whole - read[0], 'findings': len(report.findings), "

@@ -106,7 +106,7 @@ def calibrate(
     workers = inventory.threads(wanted.workers)
     with images.pixel_limit(wanted.max_pixels):
         loaded = sources.load(source, wanted.source_options())
-        stock = inventory.read(loaded, workers, "reading pictures", on_event)
+        stock = inventory.take(loaded, workers, on_event)
         planted = plant_all(stock.samples, plans, noise)
         _check_planted(planted, plans, folds if baselines else None)
         result = _empty(loaded.name, stock, rates, repeats, folds if baselines else None, noise)

@@ -87,11 +87,11 @@ def inspect(
     with images.pixel_limit(max_pixels), hash_cache.opened(cache, on_event) as hashes:
 
         def take(source: sources.Source) -> inventory.Inventory:
-            return inventory.read(
+            return inventory.take(
                 source,
                 threads,
-                f"reading {source.name}",
                 on_event,
+                f"reading {source.name}",
                 least_classes=1,
                 every_thumbnail=every_thumbnail,
                 cache=hashes,

@@ -40,7 +40,6 @@ class Inventory:
     skipped: tuple[Skipped, ...]
     grey: bool  # every picture is grey: one channel is enough
     drawn: Mapping[int, bytes]  # row -> thumbnail, as far as they were drawn on the way and the budget went
-    from_cache: int | None = None  # pictures whose hashes were known already; None: nothing was looked up
     decoded: Decoded | None = None  # until `load_pixels` takes them
 
     @property
@@ -96,9 +95,10 @@ def threads(wanted: int | None = None) -> int:
 def take(
     source: Source,
     workers: int,
-    on_done: Callable[[int], None],
-    least_classes: int = 2,
+    on_event: Callable[[Event], None],
+    phase: str = "reading pictures",
     *,
+    least_classes: int = 2,
     every_thumbnail: bool = True,
     cache: HashCache | None = None,
     decoded: Decoded | None = None,
@@ -109,8 +109,10 @@ def take(
     ----------
     workers:
         Threads; the result does not depend on it.
-    on_done:
-        Called with the number of pictures finished.
+    on_event:
+        Called with how far it is and, in the end, with what came from the cache.
+    phase:
+        What it is called there.
     least_classes:
         Classes with a readable picture; 1 where nothing is trained.
     every_thumbnail:
@@ -125,6 +127,7 @@ def take(
     CurvauditError
         Not a single picture, or fewer than `least_classes` classes, are left.
     """
+    on_event(PhaseStarted(phase, len(source.ids), "pictures"))
     kept: list[int] = []
     seen: list[Portrait] = []
     skipped = list(source.skipped)
@@ -146,8 +149,10 @@ def take(
                     drawn[len(kept)] = result.thumbnail
             kept.append(index)
             seen.append(replace(result, thumbnail=None))
-        on_done(len(parts[part]))
+        on_event(Advanced(len(parts[part])))
     _require(source, kept, skipped, least_classes)
+    if looking.cached:
+        on_event(Notice(f"{known} of {len(source.ids)} from the cache"))
     return Inventory(
         source=source,
         samples=_described(source, kept, seen),
@@ -155,7 +160,6 @@ def take(
         skipped=tuple(skipped),
         grey=all(s.grey for s in seen),
         drawn=drawn,
-        from_cache=known if looking.cached else None,
         decoded=decoded,
     )
 
@@ -196,33 +200,6 @@ def _described(source: Source, kept: Sequence[int], seen: Sequence[Portrait]) ->
         lines=np.zeros(0, np.int32) if lines is None else np.asarray(lines, np.int32)[kept],
         signature=np.stack([s.signature for s in seen]),
     )
-
-
-def read(
-    source: Source,
-    workers: int,
-    phase: str,
-    on_event: Callable[[Event], None],
-    *,
-    least_classes: int = 2,
-    every_thumbnail: bool = True,
-    cache: HashCache | None = None,
-    decoded: Decoded | None = None,
-) -> Inventory:
-    """As `take`, and say how far it is and what came from the cache."""
-    on_event(PhaseStarted(phase, len(source.ids), "pictures"))
-    stock = take(
-        source,
-        workers,
-        lambda done: on_event(Advanced(done)),
-        least_classes,
-        every_thumbnail=every_thumbnail,
-        cache=cache,
-        decoded=decoded,
-    )
-    if stock.from_cache is not None:
-        on_event(Notice(f"{stock.from_cache} of {len(source.ids)} from the cache"))
-    return stock
 
 
 class _Looking:

@@ -96,11 +96,11 @@ def _scan(job: Job, resume: bool, overwrite: bool) -> store.Run:
     with hash_cache.opened(job.cache, on_event) as hashes:
         side = expected_resolution(loaded, wanted)
         decoded = Decoded(len(loaded.ids), side)
-        stock = inventory.read(loaded, job.workers, "reading pictures", on_event, cache=hashes, decoded=decoded)
+        stock = inventory.take(loaded, job.workers, on_event, cache=hashes, decoded=decoded)
         if second is not None:
             phase = f"reading {wanted.validation} pictures"
             decoded = Decoded(len(second.ids), side, stock.grey)
-            other = inventory.read(second, job.workers, phase, on_event, cache=hashes, decoded=decoded)
+            other = inventory.take(second, job.workers, on_event, phase, cache=hashes, decoded=decoded)
     with Scratch(path) as scratch, as_torch_starts():
         work = prepare(job, stock, other, scratch)
         if resume:
