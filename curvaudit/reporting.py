@@ -172,7 +172,7 @@ def _values(run: store.Run, found: dict[str, np.ndarray], rank_by: str, damage: 
     CurvauditError
         It is damaged, unknown, or was never measured.
     """
-    if rank_by in damage.scores:
+    if rank_by in damage.lost_scores:
         raise DamagedRun(
             f"The values of {rank_by} in {run.path} are damaged.",
             f"Restore it from a copy, or rank by a score that is whole: --rank-by {next(iter(found))}."

@@ -19,15 +19,15 @@ class ReadableParts:
 
     def __init__(self, run: store.Run) -> None:
         self.run = run
-        self.scores: set[str] = set()
-        self.parts: set[str] = set()
+        self.lost_scores: set[str] = set()
+        self.lost_parts: set[str] = set()
         self.unanswered: set[str] = set()  # rules
 
     def reduced(self, training: TrainingInfo) -> dict[str, np.ndarray]:
         """As `ranking.reduced`."""
         found = ranking.reduced(self.run, training.index)
         lost = {score.name for score in scores.build() if score.reduce and score.name in training.measures} - set(found)
-        self.scores |= lost
+        self.lost_scores |= lost
         return found
 
     def correct(self, training: TrainingInfo) -> np.ndarray:
@@ -54,7 +54,7 @@ class ReadableParts:
             return np.full(len(eligible), -1, np.int32)
 
     def _lose(self, part: str, rule: str) -> None:
-        self.parts.add(f"{part} ({rule} was not checked)")
+        self.lost_parts.add(f"{part} ({rule} was not checked)")
         self.unanswered.add(rule)
 
     def pictures(self, read: Callable[[Sequence[int]], dict[int, bytes]], rows: Sequence[int]) -> dict[int, bytes]:
@@ -62,7 +62,7 @@ class ReadableParts:
         try:
             return read(rows)
         except DamagedRun:
-            self.parts.add("the pictures")
+            self.lost_parts.add("the pictures")
             return {}
 
     def neighbours(
@@ -72,7 +72,7 @@ class ReadableParts:
         try:
             return neighbours(self.run, training.index, rows, on_done=on_done)
         except DamagedRun:
-            self.parts.add("the features (no nearest neighbours)")
+            self.lost_parts.add("the features (no nearest neighbours)")
             return None
 
     def mean_curvature(self, training: TrainingInfo) -> np.ndarray:
@@ -84,7 +84,7 @@ class ReadableParts:
 
     def caveats(self) -> tuple[Caveat, ...]:
         """One if anything was damaged."""
-        lost = [*(f"the score {name}" for name in sorted(self.scores)), *sorted(self.parts)]
+        lost = [*(f"the score {name}" for name in sorted(self.lost_scores)), *sorted(self.lost_parts)]
         if not lost:
             return ()
         return (
