@@ -103,22 +103,21 @@ def calibrate(
         confident.require()
     plans = [(rate, wanted.seed + number) for number in range(repeats) for rate in sorted(rates)]
     _make_room(folder, plans, resume, overwrite)
-    workers = inventory.threads(wanted.workers)
     with images.pixel_limit(wanted.max_pixels):
         loaded = sources.load(source, wanted.source_options())
-        stock = inventory.take(loaded, workers, on_event)
+        stock = inventory.take(loaded, inventory.threads(wanted.workers), on_event)
         planted = plant_all(stock.samples, plans, noise)
         _check_planted(planted, plans, folds if baselines else None)
         result = _empty(loaded.name, stock, rates, repeats, folds if baselines else None, noise)
         given = {name: getattr(wanted, name) for name in settings if name not in SOURCE_SETTINGS}
-        trials = Trials(folder, stock, wanted, given, folds if baselines else None, workers, on_event)
+        trials = Trials(folder, stock, wanted, given, folds if baselines else None, on_event)
         try:
             for number, ((rate, seed), errors) in enumerate(zip(plans, planted, strict=True), 1):
                 plan = f"trial {number}/{len(plans)}: {100 * rate:.3g} % of the labels flipped, seed {seed}"
-                done = trials.found(rate, seed, errors, keep_values=seed == wanted.seed) if resume else None
+                done = trials.found(rate, seed, errors) if resume else None
                 on_event(Notice(f"{plan}{', done already' if done else ''}"))
                 if done is None:
-                    done = trials.run(rate, seed, errors, keep_values=seed == wanted.seed)
+                    done = trials.run(rate, seed, errors)
                 result = _with(result, done)
                 _save(result, folder)
         finally:

@@ -94,36 +94,21 @@ class _Stopwatch:
         self.on_event(event)
 
 
+@dataclass
 class Trials:
-    """Runs one trial after the other; what they share is read once.
+    """Runs one trial after the other; what they share is read once."""
 
-    Parameters
-    ----------
-    given:
-        Settings of `scan`, as they were given.
-    folds:
-        Of the cross-validation; None: without Confident Learning.
-    """
+    folder: Path
+    stock: inventory.Inventory
+    wanted: ScanSettings
+    given: Mapping[str, Any]  # those of the settings that were given, less those of the source
+    folds: int | None  # of the cross-validation; None: without Confident Learning
+    on_event: Callable[[Event], None]
+    _pixels: np.ndarray | None = None
 
-    def __init__(
-        self,
-        folder: Path,
-        stock: inventory.Inventory,
-        wanted: ScanSettings,
-        given: Mapping[str, Any],
-        folds: int | None,
-        workers: int,
-        on_event: Callable[[Event], None],
-    ) -> None:
-        self.folder = folder
-        self.stock = stock
-        self.wanted = wanted
-        self.given = given
-        self.folds = folds
-        self.workers = workers
-        self.on_event = on_event
-        self._pixels: np.ndarray | None = None
-        self._scratch = folder / RUNS / ".pixels"
+    @property
+    def _scratch(self) -> Path:
+        return self.folder / RUNS / ".pixels"
 
     def clean(self) -> None:
         """Remove what only the trials needed."""
@@ -131,7 +116,7 @@ class Trials:
         with suppress(OSError):
             self._scratch.unlink(missing_ok=True)
 
-    def found(self, rate: float, seed: int, errors: planting.Planted, keep_values: bool) -> Done | None:
+    def found(self, rate: float, seed: int, errors: planting.Planted) -> Done | None:
         """The trial as an earlier calibration finished it; None if there is none.
 
         Raises
@@ -148,9 +133,9 @@ class Trials:
             raise CurvauditError(f"{path} was scanned from other pictures than these.", record.HINT)
         if not np.array_equal(run.samples.labels, errors.labels):
             raise CurvauditError(f"{path} holds other planted errors than these.", record.HINT)
-        return self._done(trial, run, errors, keep_values)
+        return self._done(trial, run, errors)
 
-    def run(self, rate: float, seed: int, errors: planting.Planted, keep_values: bool) -> Done:
+    def run(self, rate: float, seed: int, errors: planting.Planted) -> Done:
         """Scan the labels with errors, or go on with their scan, and measure what found them."""
         from .training.aside import in_turn
 
@@ -199,15 +184,15 @@ class Trials:
             costs=costs,
         )
         record.write(record.path_for(path), trial, self._asked())
-        return self._done(trial, run, errors, keep_values)
+        return self._done(trial, run, errors)
 
-    def _done(self, trial: Trial, run: store.Run, errors: planting.Planted, keep_values: bool) -> Done:
+    def _done(self, trial: Trial, run: store.Run, errors: planting.Planted) -> Done:
         measures = run.trainings[0].measures
         methods = [_BASELINES.get(name) or _described(measures, name) for name in trial.qualities]
         kept = (
             Distribution(trial.rate, trial.seed, name, _unit(measures, name), values, errors.wrong)
             for name, values in _reduced(run).items()
-            if keep_values
+            if trial.seed == self.wanted.seed  # of the first repeat alone
         )
         return Done(trial, tuple(methods), tuple(kept), run)
 
@@ -260,7 +245,7 @@ class Trials:
                 self.stock,
                 resolution,
                 Place(self._scratch),
-                self.workers,
+                inventory.threads(self.wanted.workers),
                 lambda done: self.on_event(Advanced(done)),
             ).values
         return self._pixels
