@@ -74,24 +74,28 @@ def compare(
     """
     top = whole("--top", top, 1)
     text("--rank-by", rank_by)
-    flags: dict[str, Any] = {
-        "split": split,
-        "data_dir": data_dir,
-        "download": download,
-        "image_column": image_column,
-        "label_column": label_column,
-        "max_pixels": max_pixels,
-    }
-    targets = [Target(one, workers=workers, cache=None if cache is None else expanded(cache)) for one in (old, new)]
+    targets = [Target(one) for one in (old, new)]
+    as_source = Target(
+        None,
+        split=split,
+        data_dir=data_dir,
+        download=download,
+        workers=workers,
+        image_column=image_column,
+        label_column=label_column,
+        max_pixels=max_pixels,
+        cache=None if cache is None else expanded(cache),
+    )
     ranked = all(target.is_run for target in targets)
     if ranked:
-        reports = [replace(target, **flags).report(on_event, rank_by=rank_by) for target in targets]
+        reports = [replace(as_source, name=target.name).report(on_event, rank_by=rank_by) for target in targets]
     else:
+        # A run would refuse what is said of the source beside it.
         runs = [target.report(on_event, rank_by=rank_by) if target.is_run else None for target in targets]
         scanned = next((run.run.config.get("split") for run in runs if run is not None), ALL_SPLITS)
-        flags["split"] = split or scanned
+        as_source = replace(as_source, split=split or scanned)
         reports = [
-            run or replace(target, **flags).report(on_event, every_thumbnail=True)
+            run or replace(as_source, name=target.name).report(on_event, every_thumbnail=True)
             for run, target in zip(runs, targets, strict=True)
         ]
     return _compared(targets, reports, rank_by if ranked else "", top)
