@@ -29,7 +29,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from curvaudit.inventory import load_pixels, take
-from curvaudit.pixels import Place
+from curvaudit.pictures.pixels import Place
 from curvaudit.scores import ScoreSettings, build
 from curvaudit.scores.measure import as_images, measure
 from curvaudit.scores.probes import rademacher

@@ -28,8 +28,9 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from curvaudit import inventory, pixels, sources
-from curvaudit.decoded import Decoded
+from curvaudit import inventory, sources
+from curvaudit.pictures import pixels
+from curvaudit.pictures.decoded import Decoded
 from curvaudit.training.augment import augment
 from curvaudit.training.model import build_model
 

@@ -24,7 +24,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from curvaudit.inventory import load_pixels, take
-from curvaudit.pixels import Place
+from curvaudit.pictures.pixels import Place
 from curvaudit.records import MeasureInfo
 from curvaudit.scores import ScoreSettings, build
 from curvaudit.scores.curvature import probes_of

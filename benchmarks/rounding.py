@@ -35,7 +35,7 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from curvaudit.inventory import load_pixels, take
-from curvaudit.pixels import Place
+from curvaudit.pictures.pixels import Place
 from curvaudit.scores import ScoreSettings, curvature, gradient
 from curvaudit.scores.interface import mean_over_epochs
 from curvaudit.scores.measure import measure

@@ -21,7 +21,7 @@ from table import Phase, Row, alternating, row_of, write
 import curvaudit
 from curvaudit.derived.memorization import memorizable
 from curvaudit.inventory import load_pixels, take
-from curvaudit.pixels import Place
+from curvaudit.pictures.pixels import Place
 from curvaudit.sources import SourceOptions, load
 from curvaudit.sources.subset import draw
 from curvaudit.training.loop import build_optimizer, train

@@ -14,7 +14,7 @@ from . import clock, inventory, ordering, reporting, store
 from .calibration import BASELINE, SCAN, Distribution, Method, Trial
 from .derived import ranking
 from .errors import CurvauditError
-from .pixels import Place
+from .pictures.pixels import Place
 from .records import Advanced, EpochDone, Event, MeasureInfo, PhaseStarted, Skipped
 from .scan_settings import ScanSettings
 from .scanning import scan

@@ -57,7 +57,7 @@ def compare(
     rank_by, top:
         For two runs: the score whose rankings are compared, and how many rises are listed at most.
     cache:
-        The folder in which hashes of pictures are kept from run to run, see `hash_cache`; None: nowhere.
+        The folder in which hashes of pictures are kept from run to run, see `pictures.hash_cache`; None: nowhere.
     on_event:
         Called with what is being done, see `records.Event`.
 

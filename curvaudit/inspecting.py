@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from . import clock, findings, hash_cache, images, inventory, provenance, sources
+from . import clock, findings, images, inventory, provenance, sources
 from .arguments import flag, whole
 from .derived.memorization import memorizable
 from .errors import CurvauditError
 from .findings.interface import Evidence, joined
+from .pictures import hash_cache
 from .records import Caveat, Event, Report, RunInfo, Samples, Skipped
 
 ALL_SPLITS = ":splits"
@@ -57,7 +58,7 @@ def inspect(
         The report keeps the picture of every sample, as far as `inventory.THUMBNAIL_BUDGET` allows, and
         not only of those that a finding names.
     cache:
-        The folder in which hashes are kept from run to run, see `hash_cache`; None: nowhere.
+        The folder in which hashes are kept from run to run, see `pictures.hash_cache`; None: nowhere.
     on_event:
         Called with what happens, see `records.Event`.
 

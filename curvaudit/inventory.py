@@ -13,12 +13,13 @@ from typing import TypeVar
 import numpy as np
 from PIL.Image import Image
 
-from . import hash_cache, images, pixels, portraits
+from . import images
 from .copies import hashing
-from .decoded import Decoded
 from .errors import CurvauditError, UnreadableImage
-from .hash_cache import HashCache
-from .portraits import Portrait, Sketch
+from .pictures import hash_cache, pixels, portraits
+from .pictures.decoded import Decoded
+from .pictures.hash_cache import HashCache
+from .pictures.portraits import Portrait, Sketch
 from .records import Advanced, Event, Notice, PhaseStarted, Samples, Skipped, Thumbnails, of_kind
 from .sources import Source
 

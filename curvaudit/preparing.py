@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import clock, decoded, inventory, pixels, provenance
+from . import clock, inventory, provenance
 from .derived.memorization import memorizable
 from .errors import CurvauditError
+from .pictures import decoded, pixels
 from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, Skipped, of_kind
 from .scan_settings import ScanSettings, with_overrides
 from .sources import Source

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from . import gallery, hash_cache, images, inventory, locking, sources, store
+from . import gallery, images, inventory, locking, sources, store
 from .arguments import flag
-from .decoded import Decoded
 from .errors import CurvauditError
 from .home import expanded
+from .pictures import hash_cache
+from .pictures.decoded import Decoded
 from .preparing import Job, Scratch, expected_resolution, prepare
 from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, Thumbnails
 from .scan_settings import ScanSettings, settings_from
@@ -54,8 +55,8 @@ def scan(
     overwrite:
         Replace an existing file at `out`.
     cache:
-        The folder in which hashes of pictures (see `hash_cache`), and pixels that do not fit into memory
-        (see `pixels`), are kept from run to run; None: nowhere.
+        The folder in which hashes of pictures (see `pictures.hash_cache`), and pixels that do not fit into memory
+        (see `pictures.pixels`), are kept from run to run; None: nowhere.
     on_event:
         Called with what happens, see `records.Event`.
     settings:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from . import pixels
 from .errors import CurvauditError
+from .pictures import pixels
 from .records import RunInfo
 from .scan_settings import ScanSettings, with_overrides
 from .training.processes import Processes

@@ -6,9 +6,10 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from curvaudit import findings, portraits
+from curvaudit import findings
 from curvaudit.derived.memorization import memorizable
 from curvaudit.findings.interface import Evidence
+from curvaudit.pictures import portraits
 from curvaudit.records import (
     Caveat,
     MeasureInfo,

@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 
-from curvaudit import pixels
 from curvaudit.cli import main
+from curvaudit.pictures import pixels
 from curvaudit.scores import measure as measuring
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 import curvaudit
-from curvaudit import images, inventory, pixels, sources
-from curvaudit.decoded import Decoded
+from curvaudit import images, inventory, sources
+from curvaudit.pictures import pixels
+from curvaudit.pictures.decoded import Decoded
 from curvaudit.preparing import expected_resolution
 from curvaudit.scan_settings import ScanSettings
 

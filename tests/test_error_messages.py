@@ -585,7 +585,7 @@ ELSEWHERE = {
         "store.beside",
         "{beside.filename} is an epoch",
     ): "test_store.py::test_an_epoch_of_another_run_is_neither_read_nor_taken_in_nor_removed",
-    ("pixels", "The pixels need"): "crash/test_trouble.py::test_no_room_for_the_pixels_or_the_first_file",
+    ("pictures.pixels", "The pixels need"): "crash/test_trouble.py::test_no_room_for_the_pixels_or_the_first_file",
     (
         "inventory",
         "{self.samples.ids[row]} changed",

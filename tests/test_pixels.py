@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import curvaudit
-from curvaudit import inventory, pixels, sources
+from curvaudit import inventory, sources
 from curvaudit.errors import CurvauditError
+from curvaudit.pictures import pixels
 
 SHAPE = (5, 3, 4, 4)
 CONTENT = np.arange(1, 6, dtype=np.uint64)

@@ -12,9 +12,10 @@ import pytest
 from test_duplicates import photo, write
 
 import curvaudit
-from curvaudit import exports, hash_cache, pixels
+from curvaudit import exports
 from curvaudit.anonymizing import _without_names, anonymized
 from curvaudit.cli import main
+from curvaudit.pictures import hash_cache, pixels
 from curvaudit.records import EpochDone, Skipped
 
 SMALL = {"epochs": 2, "width": 4, "batch_size": 16, "device": "cpu", "workers": 1}

@@ -277,7 +277,7 @@ def test_large_sets_keep_the_pictures_that_a_report_needs(image_folder, tmp_path
 
 
 def test_pixels_that_do_not_fit_into_memory_give_the_same_scores(image_folder, tmp_path, monkeypatch):
-    from curvaudit import pixels
+    from curvaudit.pictures import pixels
 
     usual = curvaudit.scan(image_folder, tmp_path / "usual.h5", **SMALL)
     monkeypatch.setattr(pixels, "free_memory", lambda: 0)

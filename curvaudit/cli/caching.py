@@ -32,6 +32,6 @@ def cache_folder(cache: Path | None, no_cache: bool) -> Path | None:
         raise CurvauditError("--cache and --no-cache contradict each other.", "Leave out one.")
     if no_cache:
         return None
-    from ..hash_cache import default_folder
+    from ..pictures.hash_cache import default_folder
 
     return default_folder() if cache is None else cache

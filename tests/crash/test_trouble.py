@@ -19,8 +19,9 @@ import torch
 from PIL import Image
 
 import curvaudit
-from curvaudit import decoded, gallery, inventory, pixels, records, sources, store
+from curvaudit import gallery, inventory, records, sources, store
 from curvaudit.errors import CurvauditError
+from curvaudit.pictures import decoded, pixels
 from curvaudit.training import checkpoint
 
 SMALL = {"epochs": 3, "width": 4, "batch_size": 16, "device": "cpu", "workers": 2}

@@ -20,10 +20,10 @@ from types import TracebackType
 
 import numpy as np
 
+from ..home import expanded
+from ..records import Event, Notice
 from . import portraits
-from .home import expanded
 from .portraits import Portrait
-from .records import Event, Notice
 
 LIMIT = 2**30  # bytes of the file; the entries that were not used for longest go first
 LARGEST_PICTURE = 64 * 2**20  # encoded bytes; larger ones are read in pieces and not kept
