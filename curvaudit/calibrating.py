@@ -19,7 +19,7 @@ from .home import expanded
 from .records import Event, Notice, Samples, of_kind
 from .scan_settings import ScanSettings, require_seeds, settings_from
 from .trials import confident, planting, record
-from .whole_file import write_whole
+from .whole_file import changing, write_whole
 
 DEFAULT_FOLDER = "curvaudit-calibration"
 DEFAULT_RATES = (0.01, 0.02, 0.04, 0.06, 0.08, 0.10)  # of the paper's table 2
@@ -169,15 +169,11 @@ def _make_room(folder: Path, plans: Sequence[tuple[float, int]], resume: bool, o
             f"{folder} holds an earlier calibration ({taken[0].name}).",
             "Use --resume to go on with it, --overwrite to replace it, or -o for another folder.",
         )
-    try:
+    with changing(folder):
         (folder / RUNS).mkdir(parents=True, exist_ok=True)
         # Figures of an earlier one beside the new run files would mislead.
         for path in results if resume else (*results, *map(record.path_for, runs), *runs):
             path.unlink(missing_ok=True)
-    except OSError as error:
-        raise CurvauditError(
-            f"The folder {folder} cannot be written: {error.strerror or error}.", "Choose another folder with -o."
-        ) from error
 
 
 def _check_planted(planted: Sequence[planting.Planted], plans: Sequence[tuple[float, int]], folds: int | None) -> None:

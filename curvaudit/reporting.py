@@ -34,7 +34,7 @@ from .records import (
     Report,
     TrainingInfo,
 )
-from .whole_file import write_whole
+from .whole_file import changing, write_whole
 
 DEFAULT_FOLDER = "curvaudit-report"
 _NEARLY_ALL = 0.95  # share of the samples that could be memorized
@@ -299,16 +299,12 @@ def save(
         The folder cannot be written, there is no such format, or parquet needs pyarrow.
     """
     require("report", report, Report, "Give what `report` or `inspect` returns.")
-    target, hint = expanded(folder), "Choose another folder with -o."
+    target = expanded(folder)
     files = exports.render_all(report, formats)
-    try:
+    with changing(target, "report folder"):
         target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CurvauditError(
-            f"The report folder {target} cannot be written: {error.strerror or error}.", hint
-        ) from error
     for name, content in files.items():
-        write_whole(target / name, content, hint)
+        write_whole(target / name, content, "Choose another folder with -o.")
     return target / ("index.html" if "index.html" in files else next(iter(files)))
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from .reproduction import Reproduction
 from .scan_settings import require_seeds
 from .training.surroundings import as_torch_starts
 from .trials.planting import NOISES
-from .whole_file import write_whole
+from .whole_file import changing, write_whole
 
 DEFAULT_FOLDER = "curvaudit-reproduction"
 # Options that are called otherwise than their field, or are no part of the command.
@@ -97,7 +97,9 @@ def reproduce(
         created_utc=clock.now_utc(),
         outcome=outcome,
     )
-    _remove(folder, earlier)
+    with changing(folder):  # figures and tables of an earlier result would mislead; only once there is a new one
+        for name in earlier:
+            (folder / name).unlink(missing_ok=True)
     for name, content in reproductions.render_all(result).items():
         write_whole(folder / name, content, "Choose another folder with -o.")
     return result
@@ -159,26 +161,9 @@ def _make_room(folder: Path, overwrite: bool) -> list[str]:
             f"{folder} holds an earlier result ({reproductions.PAGE}).",
             "Use --overwrite to replace it, or -o for another folder.",
         )
-    try:
+    with changing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
     return _earlier(folder)
-
-
-def _remove(folder: Path, names: Sequence[str]) -> None:
-    """Figures and tables of an earlier result would mislead; only once there is a new one."""
-    try:
-        for name in names:
-            (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-
-
-def _unwritable(folder: Path, error: OSError) -> CurvauditError:
-    return CurvauditError(
-        f"The folder {folder} cannot be written: {error.strerror or error}.", "Choose another folder with -o."
-    )
 
 
 def _earlier(folder: Path) -> list[str]:

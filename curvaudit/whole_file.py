@@ -1,9 +1,10 @@
-"""Files that appear complete or not at all."""
+"""Files that appear complete or not at all, and the folders of results that they lie in."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import CurvauditError
@@ -32,3 +33,20 @@ def write_whole(path: Path, content: bytes, hint: str) -> None:
     finally:
         with suppress(OSError):  # its folder may be what went wrong
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def changing(folder: Path, name: str = "folder") -> Iterator[None]:
+    """Inside, a folder of results is made or cleared.
+
+    Raises
+    ------
+    CurvauditError
+        It cannot be changed.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise CurvauditError(
+            f"The {name} {folder} cannot be written: {error.strerror or error}.", "Choose another folder with -o."
+        ) from error
