@@ -93,18 +93,18 @@ def report(
     chosen = _choose(run, training)
     if anonymize:
         run = anonymized(run)
-    damage = ReadableParts(run)
+    readable = ReadableParts(run)
     group = repeats(run, chosen) if training is None else (chosen,)
     on_event(PhaseStarted("reading scores", len(group), "trainings"))
     each = []
     for one in group:
-        each.append(damage.reduced(one))
+        each.append(readable.reduced(one))
         on_event(Advanced(1))
     found = averaged(each)
-    values = _values(run, found, rank_by, damage)
+    values = _values(run, found, rank_by, readable)
     order = ordering.order_by(run.trainings, found, rank_by)
     rank = ordering.ranks(order)
-    labels = _judged(run, group, damage)
+    labels = _judged(run, group, readable)
     stable = stability(run, group, each, rank_by, top, labels.share) if len(group) > 1 else None
     evidence = Evidence(
         samples=run.samples,
@@ -116,17 +116,17 @@ def report(
         suggested=labels.suggested,
         final_correct=labels.memorized,
         memorizable=labels.memorizable,
-        thumbnails=lambda rows: damage.pictures(run.thumbnails, rows),
+        thumbnails=lambda rows: readable.pictures(run.thumbnails, rows),
         training=chosen,
         stability=stable,
     )
     on_event(PhaseStarted("looking for copies and wrong labels", 1, "search"))
     all_findings = findings.find_all(evidence)
     on_event(Advanced(1))
-    shown = _shown(run, chosen, order, [*order[:top].tolist(), *_found(all_findings)], thumbnails, damage, on_event)
-    columns = {**found, **_other_trainings(run, group, damage)}
-    all_caveats = (  # last, since damage is known once everything was read
-        *damage.caveats(),
+    shown = _shown(run, chosen, order, [*order[:top].tolist(), *_found(all_findings)], thumbnails, readable, on_event)
+    columns = {**found, **_other_trainings(run, group, readable)}
+    all_caveats = (  # last, since what is damaged is known once everything was read
+        *readable.caveats(),
         *(() if stable is None else (caveats.of_seeds(stable, len(run.samples)),)),
         *(() if labels.judged else caveats.of_unjudged(chosen)),
         # The name alone: a report is passed on, and where it was made is nobody's business.
@@ -151,8 +151,8 @@ def report(
         order=order,
         rank=rank,
         suggested=labels.suggested,
-        mean_curvature=damage.mean_curvature(chosen),
-        memorized_share=damage.memorized_share(chosen, labels.memorizable),
+        mean_curvature=readable.mean_curvature(chosen),
+        memorized_share=readable.memorized_share(chosen, labels.memorizable),
         findings=all_findings,
         caveats=all_caveats,
         thumbnails=shown.thumbnails,
@@ -164,7 +164,7 @@ def report(
     )
 
 
-def _values(run: store.Run, found: dict[str, np.ndarray], rank_by: str, damage: ReadableParts) -> np.ndarray:
+def _values(run: store.Run, found: dict[str, np.ndarray], rank_by: str, readable: ReadableParts) -> np.ndarray:
     """The score that ranks, (N,).
 
     Raises
@@ -172,7 +172,7 @@ def _values(run: store.Run, found: dict[str, np.ndarray], rank_by: str, damage: 
     CurvauditError
         It is damaged, unknown, or was never measured.
     """
-    if rank_by in damage.lost_scores:
+    if rank_by in readable.lost_scores:
         raise DamagedRun(
             f"The values of {rank_by} in {run.path} are damaged.",
             f"Restore it from a copy, or rank by a score that is whole: --rank-by {next(iter(found))}."
@@ -202,10 +202,10 @@ class _Labels:
     judged: bool  # whether any epoch could suggest one
 
 
-def _judged(run: store.Run, group: Sequence[TrainingInfo], damage: ReadableParts) -> _Labels:
+def _judged(run: store.Run, group: Sequence[TrainingInfo], readable: ReadableParts) -> _Labels:
     can = memorizable(run.samples)
-    correct = np.stack([damage.correct(one) for one in group])  # (R, N)
-    suggestions = [damage.suggest(one, _may_be_judged(can, right)) for one, right in zip(group, correct, strict=True)]
+    correct = np.stack([readable.correct(one) for one in group])  # (R, N)
+    suggestions = [readable.suggest(one, _may_be_judged(can, right)) for one, right in zip(group, correct, strict=True)]
     nothing = np.full(len(can), -1, np.int32)
     suggested = _agreed([nothing if one is None else one for one in suggestions])
     judged = any(one is not None for one in suggestions)
@@ -253,7 +253,7 @@ def _shown(
     order: np.ndarray,
     first: Sequence[int],
     thumbnails: bool,
-    damage: ReadableParts,
+    readable: ReadableParts,
     on_event: Callable[[Event], None],
 ) -> _Shown:
     """`first` are the rows that are looked at first: neighbours of others are looked for as far as time allows."""
@@ -262,14 +262,14 @@ def _shown(
     rows = sorted({*first, *extremes, *spread})
     on_event(PhaseStarted("looking for neighbours", len(run.samples), "pictures"))
     queries = sorted(list(dict.fromkeys([*first, *rows]))[: at_most(len(run.samples))])
-    near = damage.neighbours(chosen, queries, lambda done: on_event(Advanced(done)))
+    near = readable.neighbours(chosen, queries, lambda done: on_event(Advanced(done)))
     beside = [] if near is None else near.nearest.ravel().tolist()
     return _Shown(
         rows=rows,
         spread=tuple(spread),
         neighbours=near,
-        thumbnails=damage.pictures(run.thumbnails, sorted({*rows, *beside})) if thumbnails else {},
-        previews=damage.pictures(run.previews, rows) if thumbnails else {},
+        thumbnails=readable.pictures(run.thumbnails, sorted({*rows, *beside})) if thumbnails else {},
+        previews=readable.pictures(run.previews, rows) if thumbnails else {},
     )
 
 
@@ -329,7 +329,7 @@ def _found(all_findings: Sequence[Finding]) -> list[int]:
     return [row for finding in by_weight for row in finding.rows]
 
 
-def _other_trainings(run: store.Run, group: Sequence[TrainingInfo], damage: ReadableParts) -> dict[str, np.ndarray]:
+def _other_trainings(run: store.Run, group: Sequence[TrainingInfo], readable: ReadableParts) -> dict[str, np.ndarray]:
     """Scores of trainings that do not rank, as extra columns: `curvature@wd=0.0001`."""
     used = {training.index for training in group}
     columns: dict[str, np.ndarray] = {}
@@ -342,6 +342,6 @@ def _other_trainings(run: store.Run, group: Sequence[TrainingInfo], damage: Read
         else:
             together, mark = repeats(run, training), f"wd={training.weight_decay:g}"
         used |= {one.index for one in together}
-        for name, values in averaged([damage.reduced(one) for one in together]).items():
+        for name, values in averaged([readable.reduced(one) for one in together]).items():
             columns.setdefault(f"{name}@{mark}", values)
     return columns
