@@ -210,7 +210,7 @@ def _judged(run: store.Run, group: Sequence[TrainingInfo], readable: ReadablePar
     suggested = _agreed([nothing if one is None else one for one in suggestions])
     judged = any(one is not None for one in suggestions)
     memorized = correct.mean(axis=0) > 0.5
-    share = np.nan if "CA203" in damage.unanswered else float(memorized[can].mean()) if can.any() else 1.0
+    share = np.nan if "CA203" in readable.unanswered else float(memorized[can].mean()) if can.any() else 1.0
     return _Labels(can, memorized, share, suggested, judged)
 
 
