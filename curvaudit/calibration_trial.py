@@ -85,7 +85,7 @@ class _Stopwatch:
             now = clock.seconds()
             if self._since is not None:
                 self.training += now - self._since
-            self._since = now if event.phase.startswith("training epoch") else None
+            self._since = now if event.of_epoch == "training" else None
             self._trained |= self._since is not None
         if isinstance(event, EpochDone):
             # A scan that was killed while it measured goes on with the measuring.

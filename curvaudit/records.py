@@ -406,6 +406,7 @@ class PhaseStarted:
     phase: str
     total: int
     unit: str
+    of_epoch: Literal["training", "measuring"] | None = None  # what is done for an epoch; None: nothing of that kind
 
 
 @dataclass(frozen=True, slots=True)

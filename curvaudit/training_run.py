@@ -174,7 +174,7 @@ class Training:
         if not beside.ahead or not scheduled:  # beyond the schedule it depends on what is still wrong
             self._settle(beside)
         beside.share(scheduled and epoch > 1)  # by its number alone: a resumed scan does the same
-        self.on_event(PhaseStarted(f"training epoch {epoch}", len(self.work.data.labels), "pictures"))
+        self.on_event(PhaseStarted(f"training epoch {epoch}", len(self.work.data.labels), "pictures", "training"))
 
     def _advanced(self, count: int, beside: Inline[Measured]) -> None:
         self.on_event(Advanced(count))
@@ -187,7 +187,8 @@ class Training:
         if state is None:
             return
         if not beside.ready:
-            self.on_event(PhaseStarted(f"measuring epoch {state.epoch}", len(self.work.data.labels), "pictures"))
+            count = len(self.work.data.labels)
+            self.on_event(PhaseStarted(f"measuring epoch {state.epoch}", count, "pictures", "measuring"))
         measured = beside.wait(lambda count: self.on_event(Advanced(count)))
         self._pending = None
         if "gradient" in measured.values:

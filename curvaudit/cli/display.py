@@ -60,7 +60,7 @@ class Display:
         """React to one event of a scan."""
         if isinstance(event, PhaseStarted):
             self.progress.reset(self.task, total=event.total, description=event.phase, visible=True)
-            if self.plain and not self.live and not event.phase.startswith(("training epoch", "measuring epoch")):
+            if self.plain and not self.live and event.of_epoch is None:
                 self._line(f"{event.phase}: {event.total} {event.unit}")
         elif isinstance(event, Advanced):
             self.progress.advance(self.task, event.done)
