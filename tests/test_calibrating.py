@@ -440,6 +440,6 @@ def test_an_epoch_whose_training_was_not_watched_does_not_count(monkeypatch):
     monkeypatch.setattr(calibration_trial.clock, "seconds", iter([0.0, 10.0, 15.0, 20.0]).__next__)
     watch = calibration_trial._Stopwatch(lambda event: None)
     done = EpochDone(0, 1, 0.0, 1, 2, 1.0, 0.5, 0.5, 1.0, 9.0, 9.0)
-    for event in ("measuring", done, "training epoch 2", "measuring", done):
-        watch(PhaseStarted(event, 1, "pictures") if isinstance(event, str) else event)
+    for event in ("measuring", done, "training", "measuring", done):
+        watch(PhaseStarted("", 1, "pictures", event) if isinstance(event, str) else event)
     assert (watch.epochs, watch.training) == (1, 5.0)
