@@ -152,7 +152,7 @@ def _compared(targets: Sequence[Target], reports: Sequence[Report], rank_by: str
         conflicts=tuple(conflicts),
         rises=tuple(rises),
         rank_by=rank_by,
-        gaps=(*_gaps("old", old, bool(rank_by)), *_gaps("new", new, bool(rank_by))),
+        gaps=(*_gaps("old", old, bool(rank_by)), *_gaps("new", new, bool(rank_by)), *_scaled_otherwise(old, new)),
     )
 
 
@@ -316,3 +316,17 @@ def _gaps(which: str, report: Report, ranked: bool) -> list[str]:
     return [
         f"{which}: {caveat.message}" for caveat in report.caveats if caveat.unchecked and caveat.unchecked not in beside
     ]
+
+
+def _scaled_otherwise(old: Report, new: Report) -> list[str]:
+    """Deep grey has one scale within a version. Where the other has another one, the same file is another picture."""
+    told = [report.run.config.get("deep_grey") or {} for report in (old, new)]
+    for kind in ("integers", "floats"):
+        before, after = (one.get(kind) for one in told)
+        if before and after and before != after:
+            ranges = [f"{low:,g} to {high:,g}" for low, high in (before, after)]
+            return [
+                f"grey of more than 8 bits was scaled by {ranges[0]} in old and by {ranges[1]} in new: such pictures "
+                "count as changed whether they are or not"
+            ]
+    return []

@@ -1,4 +1,4 @@
-"""Decode any picture to upright 8-bit grey or RGB, or say in plain words why not."""
+"""Decode any picture to upright grey or RGB, or say in plain words why not."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from . import depth
 from .errors import UnreadableImage
 
 LOSSLESS_SIDE = 64  # px; thumbnails up to here are exact
@@ -58,9 +59,10 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 def decode(data: bytes | Path) -> Image.Image:
     """Decode a picture completely: first frame, EXIF orientation applied, mode "L" or "RGB".
 
-    Palettes, CMYK, LAB, 1-bit, 16-bit and float pictures are converted; transparency is laid
-    over white, or over black where all that is drawn is white; grey stays "L". Colour profiles
-    and other metadata are dropped. Safe to call from several threads.
+    Palettes, CMYK, LAB and 1-bit pictures are converted; transparency is laid over white, or over
+    black where all that is drawn is white; grey stays "L". Grey of more than 8 bits stays as deep as it
+    is ("I;16", "I", "F"), see `depth`. Colour profiles and other metadata are dropped. Safe to call
+    from several threads.
 
     Raises
     ------
@@ -153,7 +155,7 @@ def _tell_pillow() -> None:
 
 
 def from_anything(value: Any) -> Image.Image:
-    """A picture, mode "L" or "RGB", from what data sets hold.
+    """A picture, of the modes that `decode` gives, from what data sets hold.
 
     Parameters
     ----------
@@ -404,7 +406,7 @@ def _quiet_pillow() -> Iterator[None]:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """A copy, turned as EXIF says, "L" or "RGB", without metadata."""
+    """A copy, turned as EXIF says, "L", "RGB" or deep grey, without metadata."""
     if max(image.size) > LARGEST_SIDE:
         size = f"{image.width}×{image.height}"
         raise UnreadableImage(f"too large: {size} pixels (at most {LARGEST_SIDE:,} on a side)")
@@ -425,8 +427,8 @@ def _turned(image: Image.Image) -> Image.Image:
 
 def _to_grey_or_rgb(image: Image.Image) -> Image.Image:
     mode = image.mode
-    if mode.startswith("I") or mode == "F":
-        return Image.fromarray(_deep_to_8_bit(np.asarray(image)))
+    if depth.is_deep(image):
+        return image
     grey = mode in ("1", "L", "LA", "La")
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         return _over_white(image.convert("LA" if grey else "RGBA"))
@@ -455,28 +457,6 @@ def _lab_to_rgb(image: Image.Image) -> Image.Image:
     if converted is None:
         raise ValueError("the LAB picture could not be converted")
     return converted
-
-
-def _deep_to_8_bit(values: np.ndarray) -> np.ndarray:
-    """Grey of more than 8 bits, (H, W): 16-bit, 12 bits in 16, 8 bits in 16, or by its own range."""
-    if np.issubdtype(values.dtype, np.integer):
-        low, high = int(values.min()), int(values.max())
-        if low >= 0 and high <= 65_535:
-            # Cameras and microscopes store 12 bits in 16; taken for 16 they would be nearly black.
-            # Shifts undo both ways of widening (× 256 and × 257, × 16 and × 16.06) exactly, so
-            # a 16-bit copy hashes like its 8-bit original.
-            shift = 0 if high <= 255 else 4 if high <= 4_095 else 8
-            return (values.astype(np.uint16) >> shift).astype(np.uint8)
-    numbers = values.astype(np.float64)
-    finite = np.isfinite(numbers)
-    if not finite.any():
-        return np.zeros(values.shape, np.uint8)
-    low, high = numbers[finite].min(), numbers[finite].max()
-    if high == low:
-        return np.zeros(values.shape, np.uint8)
-    numbers = np.clip(np.nan_to_num(numbers, nan=low, posinf=high, neginf=low), low, high)
-    found: np.ndarray = np.rint((numbers - low) / (high - low) * 255).astype(np.uint8)
-    return found
 
 
 def _array_to_8_bit(values: np.ndarray) -> np.ndarray:

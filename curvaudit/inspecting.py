@@ -11,6 +11,8 @@ import numpy as np
 
 from . import clock, findings, images, inventory, provenance, sources
 from .arguments import flag, whole
+from .depth import Scales
+from .derived import caveats
 from .derived.memorization import memorizable
 from .errors import CurvauditError
 from .findings.interface import Evidence, joined
@@ -18,6 +20,7 @@ from .pictures import hash_cache
 from .records import Caveat, Event, Report, RunInfo, Samples, Skipped
 
 ALL_SPLITS = ":splits"
+_Take = Callable[[sources.Source, Scales], inventory.Inventory]
 
 
 def inspect(
@@ -87,7 +90,7 @@ def inspect(
     threads = inventory.threads(workers)
     with images.pixel_limit(max_pixels), hash_cache.opened(cache, on_event) as hashes:
 
-        def take(source: sources.Source) -> inventory.Inventory:
+        def take(source: sources.Source, scales: Scales) -> inventory.Inventory:
             return inventory.take(
                 source,
                 threads,
@@ -96,6 +99,7 @@ def inspect(
                 least_classes=1,
                 every_thumbnail=every_thumbnail,
                 cache=hashes,
+                scales=scales,
             )
 
         return _inspect(source, options, against, take, every_thumbnail)
@@ -105,13 +109,14 @@ def _inspect(
     source: Any,
     options: sources.SourceOptions,
     against: Any,
-    take: Callable[[sources.Source], inventory.Inventory],
+    take: _Take,
     every_thumbnail: bool,
 ) -> Report:
     together = options.split == ALL_SPLITS
     loaded = sources.load_all(source, replace(options, split=None)) if together else sources.load(source, options)
-    stock = take(loaded)
-    others, lost = _others(source, against, options, take)
+    stock = take(loaded, Scales())
+    others, lost = _others(source, against, options, take, stock.deep.scales)
+    stock, others = _scaled_alike(stock, others, take)
     skipped = stock.skipped + lost
     # What lies beside the splits is beside each of them, and what is in none is missing from each: told once.
     known = {item for item in stock.skipped if item.id.startswith("../") or item.kind == "doubtful"}
@@ -143,7 +148,13 @@ def _inspect(
     shown |= {row for finding in found for row in finding.rows}
     return Report(
         run=_about(
-            stock, {"split": options.split, "data_dir": options.data_dir, "against": [name for name, _ in others]}
+            stock,
+            {
+                "split": options.split,
+                "data_dir": options.data_dir,
+                "against": [name for name, _ in others],
+                "deep_grey": stock.deep.described(),
+            },
         ),
         run_path="",
         samples=stock.samples,
@@ -159,7 +170,7 @@ def _inspect(
         mean_curvature=np.zeros(0),
         memorized_share=np.zeros(0),
         findings=found,
-        caveats=_caveats(evidence),
+        caveats=_caveats(evidence, stock.deep.described()),
         thumbnails=stock.pictures(sorted(shown)),
         compared_with=tuple(name for name, _ in others),
     )
@@ -169,7 +180,8 @@ def _others(
     source: Any,
     against: Any,
     options: sources.SourceOptions,
-    take: Callable[[sources.Source], inventory.Inventory],
+    take: _Take,
+    scales: Scales,
 ) -> tuple[list[tuple[str, inventory.Inventory]], tuple[Skipped, ...]]:
     """(name, content) of what is searched for copies, and the splits that cannot be: findings, no reason to give up."""
     if against is None:
@@ -180,15 +192,28 @@ def _others(
         # The names of columns are those of the audited source; another one has its own.
         source, options = against, replace(options, split=None, image_column=None, label_column=None)
         first = sources.load(source, options)
-        found.append((first.name, take(first)))
+        found.append((first.name, take(first, scales)))
     lost = []
     for name in sources.other_splits(source, options):
         try:
             other = sources.load(source, replace(options, split=name))
-            found.append((other.name if elsewhere else name, take(other)))
+            so_far = found[-1][1].deep.scales if found else scales
+            found.append((other.name if elsewhere else name, take(other, so_far)))
         except CurvauditError as error:
             lost.append(Skipped(name, f"this split cannot be searched: {error.message.rstrip('.')}"))
     return found, tuple(lost)
+
+
+def _scaled_alike(
+    stock: inventory.Inventory, others: Sequence[tuple[str, inventory.Inventory]], take: _Take
+) -> tuple[inventory.Inventory, list[tuple[str, inventory.Inventory]]]:
+    """The same, with what was read before all scales were known read again: one file must be one picture everywhere."""
+    scales = others[-1][1].deep.scales if others else stock.deep.scales
+
+    def alike(one: inventory.Inventory) -> inventory.Inventory:
+        return one if one.deep.scales == scales else take(one.source, scales)
+
+    return alike(stock), [(name, alike(other)) for name, other in others]
 
 
 def _together(
@@ -239,10 +264,10 @@ def _about(stock: inventory.Inventory, config: dict[str, Any]) -> RunInfo:
     )
 
 
-def _caveats(evidence: Evidence) -> tuple[Caveat, ...]:
+def _caveats(evidence: Evidence, deep_grey: Any) -> tuple[Caveat, ...]:
     untrained = Caveat(
         "note",
         "Nothing was trained: wrong labels, atypical and memorized pictures were not looked for "
         "(CA201, CA202, CA203). `curvaudit scan` does.",
     )
-    return (untrained, *findings.limits(evidence))
+    return (untrained, *caveats.of_deep_grey(deep_grey), *findings.limits(evidence))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL.Image import Image
 
-from . import images
+from . import depth, images
 from .copies import hashing
+from .depth import Scales
 from .errors import CurvauditError, UnreadableImage
 from .pictures import hash_cache, pixels, portraits
 from .pictures.decoded import Decoded
@@ -28,7 +30,25 @@ from .sources import Source
 THUMBNAIL_BUDGET = 64 * 2**20
 _T = TypeVar("_T")
 _BLOCK = 1024  # pictures in flight: bounds memory whatever the size of the source
+_ALONE = Scales()
 _PART = 32  # pictures that a thread looks at before it makes their transforms
+
+
+@dataclass(frozen=True)
+class Deep:
+    """The pictures in grey of more than 8 bits."""
+
+    scales: Scales  # by which they became 8-bit
+    pictures: int
+    narrow: int  # of these, those that use so little of the common range that hardly anything is left of them
+
+    def described(self) -> dict[str, Any] | None:
+        """For the run file, see docs/format.md; None where there are none."""
+        if not self.pictures:
+            return None
+        scales = {"integers": self.scales.whole, "floats": self.scales.real}
+        ranges = {name: None if scale is None else [scale.low, scale.high] for name, scale in scales.items()}
+        return {"pictures": self.pictures, "narrow": self.narrow, **ranges}
 
 
 @dataclass(frozen=True)
@@ -40,6 +60,7 @@ class Inventory:
     source_index: np.ndarray  # (N,) int64
     skipped: tuple[Skipped, ...]
     grey: bool  # every picture is grey: one channel is enough
+    deep: Deep
     drawn: Mapping[int, bytes]  # row -> thumbnail, as far as they were drawn on the way and the budget went
     decoded: Decoded | None = None  # until `load_pixels` takes them
 
@@ -68,7 +89,7 @@ class Inventory:
             It is not the picture any more that was there before.
         """
         try:
-            image = self.source.open(int(self.source_index[row]))
+            image = depth.to_8_bit(self.source.open(int(self.source_index[row])), self.deep.scales)
             change = "" if hashing.content_hash(image) == self.samples.content_hash[row] else "another picture now"
         except UnreadableImage as error:
             change = str(error)
@@ -103,8 +124,12 @@ def take(
     every_thumbnail: bool = True,
     cache: HashCache | None = None,
     decoded: Decoded | None = None,
+    scales: Scales = _ALONE,
 ) -> Inventory:
     """Open, hash and describe every picture of a source, or take that from a cache.
+
+    Which scale fits all deep pictures is known once all were seen. Those that were scaled otherwise, by what fits
+    them alone, are then opened again; in most sets there are none.
 
     Parameters
     ----------
@@ -122,35 +147,25 @@ def take(
         Of pictures that lie encoded; the result does not depend on it.
     decoded:
         Keeps pictures for `load_pixels`.
+    scales:
+        Of pictures that these will be compared with.
 
     Raises
     ------
     CurvauditError
         Not a single picture, or fewer than `least_classes` classes, are left.
     """
-    on_event(PhaseStarted(phase, len(source.ids), "pictures"))
-    kept: list[int] = []
-    seen: list[Portrait] = []
-    skipped = list(source.skipped)
-    drawn: dict[int, bytes] = {}
-    spent = known = 0
     looking = _Looking(source, every_thumbnail, cache, decoded)
-    parts = [range(start, min(start + _PART, len(source.ids))) for start in range(0, len(source.ids), _PART)]
-    for part, (results, from_cache) in _in_parallel(
-        lambda i: looking.at(parts[i]), len(parts), workers, _BLOCK // _PART, looking.stop
-    ):
-        known += from_cache
-        for index, result in zip(parts[part], results, strict=True):
-            if isinstance(result, str):
-                skipped.append(Skipped(source.ids[index], result, "unreadable"))
-                continue
-            if result.thumbnail is not None:
-                spent += len(result.thumbnail)
-                if spent <= THUMBNAIL_BUDGET:
-                    drawn[len(kept)] = result.thumbnail
-            kept.append(index)
-            seen.append(replace(result, thumbnail=None))
-        on_event(Advanced(len(parts[part])))
+    on_event(PhaseStarted(phase, len(source.ids), "pictures"))
+    found, known = _first_look(looking, workers, on_event)
+    deep, others = _deep(found, scales)
+    if others:
+        on_event(PhaseStarted("scaling deep grey alike", len(others), "pictures"))
+        _second_look(found, others, looking, workers, deep.scales, on_event)
+    kept = [index for index, one in enumerate(found) if isinstance(one, Portrait)]
+    seen = [one for one in found if isinstance(one, Portrait)]
+    lost = [Skipped(source.ids[i], one, "unreadable") for i, one in enumerate(found) if isinstance(one, str)]
+    skipped = (*source.skipped, *lost)
     _require(source, kept, skipped, least_classes)
     if looking.cached:
         on_event(Notice(f"{known} of {len(source.ids)} from the cache"))
@@ -158,11 +173,56 @@ def take(
         source=source,
         samples=_described(source, kept, seen),
         source_index=np.array(kept, np.int64),
-        skipped=tuple(skipped),
+        skipped=skipped,
         grey=all(s.grey for s in seen),
-        drawn=drawn,
+        deep=deep,
+        drawn={row: one.thumbnail for row, one in enumerate(seen) if one.thumbnail is not None},
         decoded=decoded,
     )
+
+
+def _first_look(looking: _Looking, workers: int, on_event: Callable[[Event], None]) -> tuple[list[Portrait | str], int]:
+    """A portrait or the reason why there is none for each picture, and how many were in the cache."""
+    found: list[Portrait | str] = []
+    spent = known = 0
+    for results, from_cache in looking.at_all(range(len(looking.source.ids)), workers):
+        known += from_cache
+        for result in results:
+            if isinstance(result, Portrait) and result.thumbnail is not None:
+                spent += len(result.thumbnail)
+                if spent > THUMBNAIL_BUDGET:
+                    result = replace(result, thumbnail=None)
+            found.append(result)
+        on_event(Advanced(len(results)))
+    return found, known
+
+
+def _second_look(
+    found: list[Portrait | str],
+    others: Sequence[int],
+    looking: _Looking,
+    workers: int,
+    scales: Scales,
+    on_event: Callable[[Event], None],
+) -> None:
+    """Replace what was found of `others` by what they are with common scales."""
+    place = 0
+    for results, _ in looking.at_all(others, workers, scales):
+        for result in results:
+            before = found[others[place]]
+            if isinstance(before, Portrait) and before.thumbnail is None and isinstance(result, Portrait):
+                result = replace(result, thumbnail=None)  # the budget went
+            found[others[place]] = result
+            place += 1
+        on_event(Advanced(len(results)))
+
+
+def _deep(found: Sequence[Portrait | str], scales: Scales) -> tuple[Deep, list[int]]:
+    """The deep pictures, and which of them were scaled otherwise than all are to be."""
+    own = {i: one.scale for i, one in enumerate(found) if isinstance(one, Portrait) and one.scale is not None}
+    scales = scales.covering(own.values())
+    narrow = sum(scale.is_narrow_beside(scales.of(scale)) for scale in own.values())
+    return Deep(scales, len(own), narrow), [index for index, scale in own.items() if scales.of(scale) != scale]
 
 
 def _require(source: Source, kept: Sequence[int], skipped: Sequence[Skipped], least_classes: int) -> None:
@@ -204,7 +264,7 @@ def _described(source: Source, kept: Sequence[int], seen: Sequence[Portrait]) ->
 
 
 class _Looking:
-    """Opens pictures, a part of the source at a time. Called from several threads."""
+    """Opens pictures, a part of the source at a time. Deep ones are scaled by what fits each alone, or all."""
 
     def __init__(self, source: Source, every_thumbnail: bool, cache: HashCache | None, decoded: Decoded | None) -> None:
         self.source = source
@@ -212,29 +272,38 @@ class _Looking:
         self.cache = cache
         self.decoded = decoded
         self.cached = False  # whether any picture could be looked up
-        self._stopped = False
 
-    def stop(self) -> None:
-        """Leave the rest of every part."""
-        self._stopped = True
+    def at_all(
+        self, indices: Sequence[int], workers: int, scales: Scales = _ALONE
+    ) -> Iterator[tuple[list[Portrait | str], int]]:
+        """A portrait or the reason why there is none for each, part by part, and how many were in the cache."""
+        parts = [indices[start : start + _PART] for start in range(0, len(indices), _PART)]
+        left = threading.Event()
+        for _, done in _in_parallel(
+            lambda i: self._at(parts[i], scales, left), len(parts), workers, _BLOCK // _PART, left.set
+        ):
+            yield done
 
-    def at(self, part: Sequence[int]) -> tuple[list[Portrait | str], int]:
-        """A portrait or the reason why there is none for each, and how many were in the cache."""
+    def _at(self, part: Sequence[int], scales: Scales, left: threading.Event) -> tuple[list[Portrait | str], int]:
         results: list[Portrait | str | None] = [None] * len(part)
         sketches: list[Sketch] = []
         todo: list[tuple[int, bytes | None]] = []  # place in `results`, key
         for place, index in enumerate(part):
-            if self._stopped:
+            if left.is_set():
                 break
             try:
-                picture, key = self._open(index)
+                if self.decoded is not None:
+                    self.decoded.forget(index)
+                picture, key = self._open(index, scales)
                 if isinstance(picture, Portrait):
                     results[place] = picture
-                else:
-                    sketches.append(portraits.sketch(picture, self.every_thumbnail))
-                    todo.append((place, key))
-                    if self.decoded is not None:
-                        self.decoded.keep(index, picture)
+                    continue
+                own = depth.own_scale(picture)
+                picture = depth.to_8_bit(picture, scales)
+                sketches.append(portraits.sketch(picture, self.every_thumbnail, own))
+                todo.append((place, key))
+                if self.decoded is not None:
+                    self.decoded.keep(index, picture)
             except UnreadableImage as error:
                 results[place] = str(error)
             except MemoryError:
@@ -248,7 +317,7 @@ class _Looking:
                 self.cache.add(key, portrait)
         return [result for result in results if result is not None], from_cache
 
-    def _open(self, index: int) -> tuple[Image | Portrait, bytes | None]:
+    def _open(self, index: int, scales: Scales) -> tuple[Image | Portrait, bytes | None]:
         """The picture, or what the cache knows of it; and its key, if it has one."""
         read = getattr(self.source, "encoded", None)
         stored = read(index) if read is not None and self.cache is not None else None
@@ -256,12 +325,12 @@ class _Looking:
         if self.cache is None or data is None:
             return self.source.open(index), None
         self.cached = True
-        key = hash_cache.key(data)
+        key = hash_cache.key(data, scales)
         known = self.cache.find(key)
         if known is None or not images.allowed(known.width, known.height):
             return images.decode(data), key
         if known.thumbnail is None and self.every_thumbnail:
-            known = replace(known, thumbnail=images.thumbnail(images.decode(data)))
+            known = replace(known, thumbnail=images.thumbnail(depth.to_8_bit(images.decode(data), scales)))
         return known, key
 
 

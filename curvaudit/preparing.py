@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import clock, inventory, provenance
+from .derived.caveats import of_deep_grey
 from .derived.memorization import memorizable
 from .errors import CurvauditError
 from .pictures import decoded, pixels
-from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, Skipped, of_kind
+from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, of_kind
 from .scan_settings import ScanSettings, with_overrides
 from .sources import Source
 from .training.processes import Processes
@@ -129,7 +130,7 @@ def prepare(job: Job, stock: inventory.Inventory, other: inventory.Inventory | N
     if other is not None:
         _require_another_split(stock, other, split)
     plan = _planned(settings, stock)
-    _announce(plan, stock.skipped, on_event)
+    _announce(plan, stock, on_event)
 
     def load(what: inventory.Inventory, file: Path, phase: str) -> Pixels:
         on_event(PhaseStarted(phase, len(what.samples), "pictures"))
@@ -178,7 +179,8 @@ def _planned(settings: ScanSettings, stock: inventory.Inventory) -> _Plan:
     )
 
 
-def _announce(plan: _Plan, skipped: Sequence[Skipped], on_event: Callable[[Event], None]) -> None:
+def _announce(plan: _Plan, stock: inventory.Inventory, on_event: Callable[[Event], None]) -> None:
+    skipped = stock.skipped
     for name, choice in (("resolution", plan.resolution), ("width", plan.width)):
         on_event(Notice(f"{name} {choice.value}: {choice.reason}"))
     unreadable = len(of_kind(skipped, "unreadable"))
@@ -187,6 +189,8 @@ def _announce(plan: _Plan, skipped: Sequence[Skipped], on_event: Callable[[Event
         on_event(Notice(f"{files} left out and reported as CA301", "warning"))
     for item in of_kind(skipped, "doubtful")[:_DOUBTS]:
         on_event(Notice(f"{item.id}: {item.reason}", "warning"))
+    for caveat in of_deep_grey(stock.deep.described()):
+        on_event(Notice(caveat.message.rstrip("."), caveat.severity))
 
 
 def _require_another_split(stock: inventory.Inventory, other: inventory.Inventory, split: str | None) -> None:
@@ -227,6 +231,7 @@ def _about(job: Job, stock: inventory.Inventory, other: inventory.Inventory | No
             "width": plan.width.value,
             "width_reason": plan.width.reason,
             "channels": plan.channels,
+            "deep_grey": stock.deep.described(),
             "stem": "3x3" if plan.resolution.value <= SMALL_INPUT else "7x7",
             "network": "resnet18",
             "device": plan.device.type,

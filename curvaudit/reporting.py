@@ -132,6 +132,7 @@ def report(
         # The name alone: a report is passed on, and where it was made is nobody's business.
         *caveats.of_scan("RUN.h5" if anonymize else run.path.name, run, chosen, alone=training is not None),
         *caveats.of_training(chosen, labels.memorized, labels.memorizable, len(group)),
+        *caveats.of_deep_grey(run.info.config.get("deep_grey")),
         *findings.limits(evidence),
         *caveats.of_unscored(found, rank_by),
         *caveats.of_equal(values, rank_by, order, top),

@@ -13,8 +13,10 @@ import numpy as np
 
 from . import gallery, images, inventory, locking, sources, store
 from .arguments import flag
+from .depth import Scales
 from .errors import CurvauditError
 from .home import expanded
+from .inventory import Inventory
 from .pictures import hash_cache
 from .pictures.decoded import Decoded
 from .preparing import Job, Scratch, expected_resolution, prepare
@@ -92,16 +94,7 @@ def scan(
 def _scan(job: Job, resume: bool, overwrite: bool) -> store.Run:
     path, wanted, on_event = job.path, job.settings, job.on_event
     loaded = sources.load(job.source, wanted.source_options())
-    second = _second_split(job.source, wanted)
-    other = None
-    with hash_cache.opened(job.cache, on_event) as hashes:
-        side = expected_resolution(loaded, wanted)
-        decoded = Decoded(len(loaded.ids), side)
-        stock = inventory.take(loaded, job.workers, on_event, cache=hashes, decoded=decoded)
-        if second is not None:
-            phase = f"reading {wanted.validation} pictures"
-            decoded = Decoded(len(second.ids), side, stock.grey)
-            other = inventory.take(second, job.workers, on_event, phase, cache=hashes, decoded=decoded)
+    stock, other = _read(job, loaded, _second_split(job.source, wanted))
     with Scratch(path) as scratch, as_torch_starts():
         work = prepare(job, stock, other, scratch)
         if resume:
@@ -127,7 +120,31 @@ def _scan(job: Job, resume: bool, overwrite: bool) -> store.Run:
     return store.open_run(path)
 
 
-def _keep_previews(path: Path, stock: inventory.Inventory, on_event: Callable[[Event], None]) -> None:
+def _read(job: Job, loaded: sources.Source, second: sources.Source | None) -> tuple[Inventory, Inventory | None]:
+    """What is in the source and in the second split."""
+    with hash_cache.opened(job.cache, job.on_event) as hashes:
+        side = expected_resolution(loaded, job.settings)
+
+        def read(what: sources.Source, phase: str, grey: bool = False, scales: Scales | None = None) -> Inventory:
+            decoded = Decoded(len(what.ids), side, grey)
+            return inventory.take(
+                what, job.workers, job.on_event, phase, cache=hashes, decoded=decoded, scales=scales or Scales()
+            )
+
+        stock = read(loaded, "reading pictures")
+        if second is None:
+            return stock, None
+        phase = f"reading {job.settings.validation} pictures"
+        other = read(second, phase, stock.grey, stock.deep.scales)
+        if other.deep.scales != stock.deep.scales:
+            # What one network sees must be scaled alike; only now it is known how.
+            if stock.decoded is not None:
+                stock.decoded.clear()
+            stock = read(loaded, "reading pictures again", scales=other.deep.scales)
+        return stock, other
+
+
+def _keep_previews(path: Path, stock: Inventory, on_event: Callable[[Event], None]) -> None:
     """Larger pictures of what a person will look at; none where the thumbnails are the pictures."""
     if max(int(stock.samples.width.max()), int(stock.samples.height.max())) <= images.THUMBNAIL_SIDE:
         return

@@ -56,12 +56,12 @@ class Work:
 def binding(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings, flat, that may not change until a scan is over.
 
-    The same source may lie elsewhere or be named in another way; its fingerprint tells.
+    The same source may lie elsewhere or be named in another way; its fingerprint tells, also of how grey was scaled.
     """
     return {
         name: value
         for name, value in flat(config).items()
-        if not name.endswith("_reason") and name not in ("source", "data_dir")
+        if not name.endswith("_reason") and name.partition(".")[0] not in ("source", "data_dir", "deep_grey")
     }
 
 

@@ -1,4 +1,4 @@
-"""Every kind of picture becomes upright 8-bit grey or RGB, or is named with a reason."""
+"""Every kind of picture becomes upright grey or RGB, or is named with a reason."""
 
 import io
 import struct
@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from curvaudit import images
+from curvaudit import depth, images
+from curvaudit.depth import Scales
 from curvaudit.errors import UnreadableImage
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -136,7 +137,7 @@ def test_one_bit_pictures_are_black_and_white():
 )
 def test_deep_grey_keeps_its_shades(kind, factor, why):
     shades = np.arange(256, dtype=np.uint16).reshape(16, 16)
-    image = images.decode(encoded(Image.fromarray(shades * np.uint16(factor)), kind))
+    image = depth.to_8_bit(images.decode(encoded(Image.fromarray(shades * np.uint16(factor)), kind)), Scales())
     assert image.mode == "L"
     assert np.array_equal(np.asarray(image), shades.astype(np.uint8)), why
 
@@ -157,7 +158,7 @@ def test_deep_colour_keeps_its_colours():
 def test_floating_point_pictures_are_scaled_by_their_range():
     values = np.linspace(-2, 6, 256, dtype=np.float32).reshape(16, 16)
     values[0, 0] = np.nan
-    image = np.asarray(images.decode(encoded(Image.fromarray(values), "TIFF")))
+    image = np.asarray(depth.to_8_bit(images.decode(encoded(Image.fromarray(values), "TIFF")), Scales()))
     assert image[0, 0] == 0 and image[-1, -1] == 255
     assert (np.diff(image.ravel()[1:].astype(int)) >= 0).all()
 

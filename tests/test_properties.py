@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import curvaudit
-from curvaudit import images, scores, sources, store
+from curvaudit import depth, images, scores, sources, store
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError, UnreadableImage
 from curvaudit.printable import printable
@@ -219,7 +219,7 @@ def opens_or_names(source: sources.Source) -> None:
         except UnreadableImage as error:
             assert str(error)
         else:
-            assert image.mode in ("L", "RGB")
+            assert depth.is_deep(image) or image.mode in ("L", "RGB")
 
 
 PATH = st.sampled_from(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -78,6 +79,26 @@ def of_equal(values: np.ndarray, rank_by: str, order: np.ndarray, top: int) -> t
         message += ", or scan again with fewer --epochs or --curvature-every 1: of what was learned before the first "
         message += "measurement it is 0"
     return (Caveat("warning" if (values[order[:top]] == commonest).any() else "note", f"{message}."),)
+
+
+def of_deep_grey(described: Any) -> tuple[Caveat, ...]:
+    """Pictures of which the scale that all share leaves hardly anything.
+
+    Parameters
+    ----------
+    described:
+        `config.deep_grey` of a run; None where all pictures have 8 bits, and in runs of earlier versions.
+    """
+    if not isinstance(described, Mapping) or not described.get("narrow"):
+        return ()
+    ranges = (described.get(name) for name in ("integers", "floats"))
+    spans = " and ".join(f"{low:,g} to {high:,g}" for low, high in (span for span in ranges if span))
+    message = (
+        f"{described['narrow']} of {described['pictures']} pictures in grey of more than 8 bits use no more than a "
+        f"sixteenth of the range by which all are scaled ({spans}), and look nearly flat. If they should not, bring "
+        "all pictures to one range, or make 8-bit ones."
+    )
+    return (Caveat("warning", message),)
 
 
 def of_unjudged(chosen: TrainingInfo) -> tuple[Caveat, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import ordering, plots
 from ..copies import hashing
+from ..depth import Scales, to_8_bit
 from ..derived import ranking
 from ..errors import CurvauditError, UnreadableImage
 from ..records import Report
@@ -89,12 +90,17 @@ def _with_conflicts(data: Source, count: int | None, seed: int) -> Subset:
     hashes: dict[int, list[int]] = {}
     for row in range(len(data.ids)):
         try:
-            hashes.setdefault(int(hashing.content_hash(data.open(row))), []).append(row)
+            hashes.setdefault(_content(data, row), []).append(row)
         except UnreadableImage:  # named by the scan, where it is drawn
             continue
     labels = np.asarray(data.labels)
     twins = [row for rows in hashes.values() if len(set(labels[rows].tolist())) > 1 for row in rows]
     return Subset(data, np.union1d(drawn.rows, np.array(twins, np.int64)), {}, drawn.skipped)
+
+
+def _content(data: Source, row: int) -> int:
+    # Each deep picture scaled by itself: twins are the same file, and the scan scales them as it scales all.
+    return hashing.content_hash(to_8_bit(data.open(row), Scales()))
 
 
 def _sentences(found: list[Found]) -> tuple[str, ...]:

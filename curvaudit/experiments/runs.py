@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .. import images, plots, sources, store
+from .. import depth, images, plots, sources, store
 from ..errors import CurvauditError
 from ..records import TrainingInfo
 from ..scanning import scan
@@ -172,6 +172,6 @@ def pictures(settings: Settings, run: store.Run, rows: Sequence[int], told: Mapp
         for row in missing:
             place = int(places[row])
             if place < len(data.ids) and data.ids[place] == run.samples.ids[row]:
-                content = images.thumbnail(data.open(place))
+                content = images.thumbnail(depth.to_8_bit(data.open(place), depth.Scales()))
                 found[row] = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
     return [plots.Picture(found.get(row), told[row].text, told[row].mark) for row in rows]

@@ -62,6 +62,12 @@ class Decoded:
             return None
         return fromarray(values)
 
+    def forget(self, index: int) -> None:
+        """Of a picture that is to become another one."""
+        values = self._kept.pop(index, None)
+        if values is not None:
+            self._room += values.nbytes + _OVERHEAD
+
     def clear(self) -> None:
         """Give the memory back."""
         self._kept.clear()

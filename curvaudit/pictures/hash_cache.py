@@ -20,6 +20,7 @@ from types import TracebackType
 
 import numpy as np
 
+from ..depth import Scale, Scales
 from ..home import expanded
 from ..records import Event, Notice
 from . import portraits
@@ -27,8 +28,10 @@ from .portraits import Portrait
 
 LIMIT = 2**30  # bytes of the file; the entries that were not used for longest go first
 LARGEST_PICTURE = 64 * 2**20  # encoded bytes; larger ones are read in pieces and not kept
+_ALONE = Scales()
 FILE = "hashes-1.sqlite3"
-_FACTS = struct.Struct("<QQIIf?99s")
+_FACTS = struct.Struct("<QQIIf?99sBdd")
+_SCALES = (None, True, False)  # an entry holds the place: no scale, one of whole numbers, one of floating-point ones
 _CHECKSUM = 8  # bytes
 _AT_ONCE = 2048  # entries written in one transaction
 _PATIENCE = 2.0  # seconds to wait for another process that writes
@@ -56,9 +59,10 @@ def opened(folder: str | os.PathLike[str] | None, on_event: Callable[[Event], No
         yield cache
 
 
-def key(encoded: bytes) -> bytes:
-    """16 bytes that name a picture and everything that its portrait depends on."""
-    return blake2b(encoded, digest_size=16, key=blake2b(portraits.version().encode(), digest_size=32).digest()).digest()
+def key(encoded: bytes, scales: Scales = _ALONE) -> bytes:
+    """16 bytes that name a picture and everything that its portrait depends on; that of a deep one, on a scale."""
+    described = f"{portraits.version()}; {scales}"
+    return blake2b(encoded, digest_size=16, key=blake2b(described.encode(), digest_size=32).digest()).digest()
 
 
 class HashCache:
@@ -205,6 +209,7 @@ def _number(key: bytes) -> int:
 
 
 def _packed(key: bytes, portrait: Portrait) -> bytes:
+    scale = portrait.scale
     facts = _FACTS.pack(
         portrait.content,
         portrait.perceptual,
@@ -213,6 +218,8 @@ def _packed(key: bytes, portrait: Portrait) -> bytes:
         portrait.contrast,
         portrait.grey,
         portrait.signature.tobytes(),
+        _SCALES.index(None if scale is None else scale.whole),
+        *((0.0, 0.0) if scale is None else (scale.low, scale.high)),
     )
     return facts + _checksum(key, facts, portrait.thumbnail)
 
@@ -226,10 +233,12 @@ def _unpacked(key: bytes, entry: object, thumbnail: object) -> Portrait | None:
     facts, checksum = entry[: _FACTS.size], entry[_FACTS.size :]
     if _checksum(key, facts, thumbnail) != checksum:
         return None
-    content, perceptual, width, height, contrast, grey, signature = _FACTS.unpack(facts)
+    content, perceptual, width, height, contrast, grey, signature, kind, low, high = _FACTS.unpack(facts)
+    whole = _SCALES[kind]
     return Portrait(
-        content, perceptual, np.frombuffer(signature, np.int8), width, height, contrast, grey, thumbnail or None
-    )
+        content, perceptual, np.frombuffer(signature, np.int8), width, height, contrast, grey, thumbnail or None,
+        None if whole is None else Scale(low, high, whole),
+    )  # fmt: skip
 
 
 def _checksum(key: bytes, facts: bytes, thumbnail: bytes | None) -> bytes:

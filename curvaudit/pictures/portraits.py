@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image, __version__, features
 
 from .. import __version__ as release
-from .. import images
+from .. import depth, images
 from ..copies import hashing, signatures
+from ..depth import Scale
 
 # Pixels from which a thumbnail is drawn while the picture is open: it takes 1 ms, and opening again every
 # seventh picture, the candidates for copies, takes as long on average from here on.
@@ -36,6 +37,7 @@ class Portrait:
     contrast: float  # see images.contrast
     grey: bool
     thumbnail: bytes | None  # None: it was not asked for, and is cheap to draw
+    scale: Scale | None = None  # that would fit this picture alone, whatever it was scaled by; None: it has 8 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,11 @@ class Sketch:
     contrast: float
     grey: bool
     thumbnail: bytes | None
+    scale: Scale | None
 
 
-def sketch(image: Image.Image, every_thumbnail: bool) -> Sketch:
-    """Look at one picture, mode "L" or "RGB".
+def sketch(image: Image.Image, every_thumbnail: bool, scale: Scale | None = None) -> Sketch:
+    """Look at one picture, mode "L" or "RGB"; `scale` is that of a deep one, see `Portrait`.
 
     Without `every_thumbnail` small ones are not drawn: few are asked for, and those are cheap to open again.
     """
@@ -67,6 +70,7 @@ def sketch(image: Image.Image, every_thumbnail: bool) -> Sketch:
         contrast=images.contrast(image),
         grey=images.is_grey(image),
         thumbnail=images.thumbnail(image) if every_thumbnail or image.width * image.height >= DRAWN_FROM else None,
+        scale=scale,
     )
 
 
@@ -77,7 +81,7 @@ def finished(sketches: Sequence[Sketch]) -> list[Portrait]:
     perceptual = hashing.perceptual_hashes(np.stack([one.for_hash for one in sketches])).tolist()
     looks = signatures.signatures(np.stack([one.for_signature for one in sketches]))
     return [
-        Portrait(one.content, phash, look, one.width, one.height, one.contrast, one.grey, one.thumbnail)
+        Portrait(one.content, phash, look, one.width, one.height, one.contrast, one.grey, one.thumbnail, one.scale)
         for one, phash, look in zip(sketches, perceptual, looks, strict=True)
     ]
 
@@ -90,7 +94,7 @@ def version() -> str:
     for new ones.
     """
     digest = blake2b(digest_size=8)
-    for file in (__file__, images.__file__, hashing.__file__, signatures.__file__):
+    for file in (__file__, images.__file__, depth.__file__, hashing.__file__, signatures.__file__):
         try:
             digest.update(Path(file).read_bytes())
         except OSError:  # installed without sources

@@ -58,7 +58,8 @@ class Source(Protocol):
     skipped: tuple[Skipped, ...]  # what the listing already had to leave out
 
     def open(self, index: int) -> Image:
-        """Decode one picture, upright, mode "L" or "RGB".
+        """Decode one picture, upright, mode "L" or "RGB"; or grey of more than 8 bits, which is scaled once all
+        are known (see `depth`).
 
         Raises `UnreadableImage` with the reason when it cannot be decoded completely.
         """

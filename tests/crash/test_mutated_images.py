@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curvaudit import images
+from curvaudit import depth, images
 from curvaudit.errors import UnreadableImage
 
 SECONDS = 5  # of computing, for one file
@@ -84,7 +84,7 @@ def decode_all(count: int, log: Path) -> None:
             file.flush()
             signal.setitimer(signal.ITIMER_PROF, SECONDS)  # ends the process
             try:
-                image = images.decode(mutate(content, chance))
+                image = depth.to_8_bit(images.decode(mutate(content, chance)), depth.Scales())
                 assert image.mode in ("L", "RGB") and image.width * image.height <= PIXELS
                 images.thumbnail(image)
                 outcome["decoded"] += 1
