@@ -175,6 +175,13 @@ def test_flipped_bytes_never_become_hashes(photos, tmp_path):
         assert same(good, inspect(photos, tmp_path / "cache")[0])
 
 
+def test_a_damaged_table_whose_text_is_not_utf_8_is_one_warning(photos, tmp_path):
+    good, file = filled(photos, tmp_path / "cache")
+    file.write_bytes(file.read_bytes().replace(b"CREATE TABLE portraits", b"CREATE \xa0ABLE portraits"))
+    again, said = inspect(photos, tmp_path / "cache")
+    assert same(good, again) and sum("cannot be used" in notice.message for notice in said) == 1
+
+
 def test_a_value_changed_by_hand_is_not_believed(photos, tmp_path, decoded):
     good, file = filled(photos, tmp_path / "cache")
     database = sqlite3.connect(file)

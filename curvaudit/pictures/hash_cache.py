@@ -36,6 +36,8 @@ _CHECKSUM = 8  # bytes
 _AT_ONCE = 2048  # entries written in one transaction
 _PATIENCE = 2.0  # seconds to wait for another process that writes
 _FRESH = 7 * 86_400  # seconds for which an entry need not be marked as used again
+# Texts in a damaged file need not be UTF-8, and numbers may be too large: neither is an error of SQLite's own.
+_TROUBLE = (sqlite3.Error, OSError, UnicodeDecodeError, OverflowError)
 _KEPT_WHEN_FULL = 0.8
 
 
@@ -98,9 +100,9 @@ class HashCache:
                 "(id INTEGER PRIMARY KEY, used INTEGER NOT NULL, facts BLOB NOT NULL, thumbnail BLOB)"
             )
             self._writable = True
-        except (sqlite3.Error, OSError) as error:
+        except _TROUBLE as error:
             self._give_up(error, reading=False)
-            with suppress(sqlite3.Error, OSError):  # a cache that others fill
+            with suppress(*_TROUBLE):  # a cache that others fill
                 self._close()
                 self._open("ro")
         return self
@@ -121,7 +123,7 @@ class HashCache:
             try:
                 query = "SELECT used, facts, thumbnail FROM portraits WHERE id = ?"
                 row = self._database.execute(query, (number,)).fetchone()
-            except (sqlite3.Error, OverflowError) as error:
+            except _TROUBLE as error:
                 self._give_up(error, reading=True)
                 return None
         if row is None:
@@ -156,7 +158,7 @@ class HashCache:
     def _close(self) -> None:
         self._readable = self._writable = False
         if hasattr(self, "_database"):
-            with suppress(sqlite3.Error):
+            with suppress(*_TROUBLE):
                 self._database.close()
 
     def _write(self) -> None:
@@ -169,8 +171,8 @@ class HashCache:
             self._database.executemany("UPDATE portraits SET used = ? WHERE id = ?", self._used)
             self._make_room()
             self._database.execute("COMMIT")
-        except sqlite3.Error as error:
-            with suppress(sqlite3.Error):
+        except _TROUBLE as error:
+            with suppress(*_TROUBLE):
                 self._database.execute("ROLLBACK")
             self._give_up(error, reading=False)
         self._waiting, self._used = [], []
