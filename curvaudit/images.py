@@ -41,6 +41,11 @@ _LIMITS_LOCK = threading.Lock()
 
 APPLE_DOUBLE = (b"\x00\x05\x16\x07", b"\x00\x05\x16\x00")  # what files with the metadata of others begin with
 
+FRAMES = "frames"  # in `info` of what `decode` gives, where a file holds more than one, see `_frames`
+# Not MPO, which cameras write: what follows its picture belongs to that. Nor PSD, whose layers make up the picture.
+_OF_SEVERAL = {"GIF", "PNG", "WEBP", "TIFF", "AVIF", "FLI", "DCX"}
+_SUBFILE, _SMALLER_OR_MASK = 254, 0b101  # tag of a TIFF, and two of its bits
+
 # Pillow knows these by name only, or starts Ghostscript to draw them.
 _NOT_PICTURES = {"EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
 _SIGNATURES = (
@@ -61,8 +66,8 @@ def decode(data: bytes | Path) -> Image.Image:
 
     Palettes, CMYK, LAB and 1-bit pictures are converted; transparency is laid over white, or over
     black where all that is drawn is white; grey stays "L". Grey of more than 8 bits stays as deep as it
-    is ("I;16", "I", "F"), see `depth`. Colour profiles and other metadata are dropped. Safe to call
-    from several threads.
+    is ("I;16", "I", "F"), see `depth`. Colour profiles and other metadata are dropped; `info` holds
+    `FRAMES` alone, where there are several. Safe to call from several threads.
 
     Raises
     ------
@@ -269,7 +274,26 @@ def _decode(stream: BinaryIO, size: int) -> Image.Image:
         except Image.DecompressionBombError as error:
             raise UnreadableImage(_too_large(stream, error)) from error
         with image:
-            return _upright(image)
+            found = _upright(image)
+            if image.format in _OF_SEVERAL and (count := _frames(image)) != 1:
+                found.info[FRAMES] = count
+            return found
+
+
+def _frames(image: Image.Image) -> int:
+    """How many pages or frames a file holds; 0 where it has more than one and they cannot be counted."""
+    try:
+        count = int(getattr(image, "n_frames", 1))
+        if count == 1 or image.format != "TIFF":
+            return count
+        pages = 1
+        for page in range(1, count):
+            image.seek(page)
+            # Scans bring a thumbnail along, pyramids smaller copies, others a mask: they show nothing more.
+            pages += not int(image.getexif().get(_SUBFILE, 0)) & _SMALLER_OR_MASK
+        return pages
+    except Exception:  # damage behind the first one, which is whole
+        return 0
 
 
 @contextmanager

@@ -165,7 +165,12 @@ def take(
     kept = [index for index, one in enumerate(found) if isinstance(one, Portrait)]
     seen = [one for one in found if isinstance(one, Portrait)]
     lost = [Skipped(source.ids[i], one, "unreadable") for i, one in enumerate(found) if isinstance(one, str)]
-    skipped = (*source.skipped, *lost)
+    partly = [
+        Skipped(source.ids[index], _of_frames(one.frames), "partial")
+        for index, one in zip(kept, seen, strict=True)
+        if one.frames != 1
+    ]
+    skipped = (*source.skipped, *lost, *partly)
     _require(source, kept, skipped, least_classes)
     if looking.cached:
         on_event(Notice(f"{known} of {len(source.ids)} from the cache"))
@@ -179,6 +184,12 @@ def take(
         drawn={row: one.thumbnail for row, one in enumerate(seen) if one.thumbnail is not None},
         decoded=decoded,
     )
+
+
+def _of_frames(count: int) -> str:
+    if count == 0:
+        return "only the first of its pages or frames was looked at, others are damaged"
+    return f"only the first of its {count:,} pages or frames was looked at"
 
 
 def _first_look(looking: _Looking, workers: int, on_event: Callable[[Event], None]) -> tuple[list[Portrait | str], int]:

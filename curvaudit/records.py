@@ -24,7 +24,8 @@ _NUMBERED = re.compile(r"(?: \(\d+\))?")
 # --- what a source holds -------------------------------------------------------------
 
 
-SkippedKind = Literal["unreadable", "ignored", "doubtful"]
+SkippedKind = Literal["unreadable", "ignored", "doubtful", "partial"]
+SKIPPED_KINDS: tuple[SkippedKind, ...] = get_args(SkippedKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Skipped:
     `unreadable` becomes finding CA301; `ignored` (operating-system clutter, files outside
     any class folder) is only listed, so that nothing goes missing without a word. `doubtful` may have been meant
     otherwise than it was taken, which a person must say: data in no split, a split that was taken for a class.
+    `partial` is audited, but not all of it: all frames or pages of a file but the first.
     """
 
     id: str

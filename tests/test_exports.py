@@ -160,7 +160,7 @@ def test_json_is_strict_and_as_promised():
     assert unreadable["samples"] == [{"index": None, "id": "<i>.jpg", "label": None, "rank": None, "score": None}]
     summary = document["summary"]
     assert summary["samples"] == N and summary["classes"] == 2
-    assert summary["skipped"] == {"unreadable": 1, "ignored": 1, "doubtful": 0}
+    assert summary["skipped"] == {"unreadable": 1, "ignored": 1, "doubtful": 0, "partial": 0}
     assert summary["unreadable"] == [{"id": "<i>.jpg", "reason": "empty <file>"}]
     assert summary["findings_by_rule"] == {"CA101": 1, "CA301": 1}
     assert summary["findings_by_severity"] == {"error": 2, "warning": 0, "note": 0}

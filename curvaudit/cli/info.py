@@ -65,6 +65,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     counts = np.bincount(samples.labels, minlength=len(samples.classes))
     unreadable = len(of_kind(run.skipped, "unreadable"))
     ignored = len(of_kind(run.skipped, "ignored"))
+    partial = len(of_kind(run.skipped, "partial"))
     area = samples.width.astype(np.int64) * samples.height
     smallest, largest = (
         f"{samples.width[row]}×{samples.height[row]}" for row in (int(area.argmin()), int(area.argmax()))
@@ -80,7 +81,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("source", f"{run.info.source}"),
         ("made", f"{run.info.created_utc} by {run.info.created_by}"),
         ("samples", f"{len(samples):,} in {len(samples.classes):,} classes, {each} a class, {size}"),
-        ("left out", f"{unreadable:,} unreadable, {ignored:,} ignored"),
+        ("left out", f"{unreadable:,} unreadable, {ignored:,} ignored{f', parts of {partial:,}' if partial else ''}"),
         (
             "network",
             f"resnet18, width {config.get('width')}, input {config.get('resolution')} px, "

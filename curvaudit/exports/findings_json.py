@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..records import SEVERITIES, Finding, Neighbours, Report, Skipped, of_kind
+from ..records import SEVERITIES, SKIPPED_KINDS, Finding, Neighbours, Report, Skipped, of_kind
 from ..utf8 import valid
 from .memorized import all_memorized
 
@@ -67,16 +67,12 @@ def summary(report: Report) -> dict[str, Any]:
     training = report.chosen_training
     by_rule = Counter(finding.rule.id for finding in report.findings)
     by_severity = Counter(finding.rule.severity for finding in report.findings)
-    unreadable = of_kind(report.skipped, "unreadable")
-    ignored = of_kind(report.skipped, "ignored")
-    doubtful = of_kind(report.skipped, "doubtful")
+    skipped = {kind: of_kind(report.skipped, kind) for kind in SKIPPED_KINDS}
     return {
         "samples": len(report.samples),
         "classes": len(report.samples.classes),
-        "skipped": {"unreadable": len(unreadable), "ignored": len(ignored), "doubtful": len(doubtful)},
-        "unreadable": _skipped(unreadable),
-        "ignored": _skipped(ignored),
-        "doubtful": _skipped(doubtful),
+        "skipped": {kind: len(items) for kind, items in skipped.items()},
+        **{kind: _skipped(items) for kind, items in skipped.items()},
         "memorized": all_memorized(report),
         "finished": training.finished if training else None,
         "epochs": training.epochs if training else 0,

@@ -128,6 +128,7 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
         "unreadable": of_kind(report.skipped, "unreadable"),
         "ignored": ignored[:_SKIPPED],
         "ignored_count": len(ignored),
+        "partial_count": len(of_kind(report.skipped, "partial")),
         "memorized": all_memorized(report),
         "memorized_in_words": memorized_in_words(report),
         "unit": unit_of(report, report.rank_by),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..copies.matching import SMALLEST
-from ..records import Caveat, of_kind
+from ..records import Caveat, Skipped, of_kind
 from .interface import Evidence
 
 _SHOWN = 3
@@ -26,6 +26,7 @@ def limits(evidence: Evidence) -> tuple[Caveat, ...]:
         more = f", and {len(doubtful) - _SHOWN} more" if len(doubtful) > _SHOWN else ""
         message = f"The source may be meant otherwise than it was read: {'; '.join(doubtful[:_SHOWN])}{more}."
         found.append(Caveat("warning", f"{message} {_OTHERWISE}", "layout"))
+    found += of_partial(evidence.skipped)
     if not len(evidence.samples.signature):
         message = (
             "The run keeps no signatures: near-duplicates were looked for by perceptual hashes alone, which miss "
@@ -64,6 +65,18 @@ def limits(evidence: Evidence) -> tuple[Caveat, ...]:
             )
         )
     return tuple(found)
+
+
+def of_partial(skipped: Sequence[Skipped]) -> tuple[Caveat, ...]:
+    """Files of which a part was not looked at, where there are any."""
+    partial = of_kind(skipped, "partial")
+    if not partial:
+        return ()
+    named = "; ".join(f"{item.id} ({item.reason})" for item in partial[:_SHOWN])
+    more = f"; and {len(partial) - _SHOWN} more" if len(partial) > _SHOWN else ""
+    files = "1 file was" if len(partial) == 1 else f"{len(partial)} files were"
+    message = f"{files} audited in part: {named}{more}. If the others are pictures to be audited, save each as a file."
+    return (Caveat("warning", message),)
 
 
 def _alike(classes: Sequence[str]) -> list[list[str]]:

@@ -30,7 +30,7 @@ LIMIT = 2**30  # bytes of the file; the entries that were not used for longest g
 LARGEST_PICTURE = 64 * 2**20  # encoded bytes; larger ones are read in pieces and not kept
 _ALONE = Scales()
 FILE = "hashes-1.sqlite3"
-_FACTS = struct.Struct("<QQIIf?99sBdd")
+_FACTS = struct.Struct("<QQIIf?99sBddI")
 _SCALES = (None, True, False)  # an entry holds the place: no scale, one of whole numbers, one of floating-point ones
 _CHECKSUM = 8  # bytes
 _AT_ONCE = 2048  # entries written in one transaction
@@ -222,6 +222,7 @@ def _packed(key: bytes, portrait: Portrait) -> bytes:
         portrait.signature.tobytes(),
         _SCALES.index(None if scale is None else scale.whole),
         *((0.0, 0.0) if scale is None else (scale.low, scale.high)),
+        portrait.frames,
     )
     return facts + _checksum(key, facts, portrait.thumbnail)
 
@@ -235,11 +236,11 @@ def _unpacked(key: bytes, entry: object, thumbnail: object) -> Portrait | None:
     facts, checksum = entry[: _FACTS.size], entry[_FACTS.size :]
     if _checksum(key, facts, thumbnail) != checksum:
         return None
-    content, perceptual, width, height, contrast, grey, signature, kind, low, high = _FACTS.unpack(facts)
+    content, perceptual, width, height, contrast, grey, signature, kind, low, high, frames = _FACTS.unpack(facts)
     whole = _SCALES[kind]
     return Portrait(
         content, perceptual, np.frombuffer(signature, np.int8), width, height, contrast, grey, thumbnail or None,
-        None if whole is None else Scale(low, high, whole),
+        None if whole is None else Scale(low, high, whole), frames,
     )  # fmt: skip
 
 

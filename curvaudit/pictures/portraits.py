@@ -38,6 +38,7 @@ class Portrait:
     grey: bool
     thumbnail: bytes | None  # None: it was not asked for, and is cheap to draw
     scale: Scale | None = None  # that would fit this picture alone, whatever it was scaled by; None: it has 8 bits
+    frames: int = 1  # pages or frames of its file; 0: more than one, which cannot be counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Sketch:
     grey: bool
     thumbnail: bytes | None
     scale: Scale | None
+    frames: int
 
 
 def sketch(image: Image.Image, every_thumbnail: bool, scale: Scale | None = None) -> Sketch:
@@ -71,6 +73,7 @@ def sketch(image: Image.Image, every_thumbnail: bool, scale: Scale | None = None
         grey=images.is_grey(image),
         thumbnail=images.thumbnail(image) if every_thumbnail or image.width * image.height >= DRAWN_FROM else None,
         scale=scale,
+        frames=image.info.get(images.FRAMES, 1),
     )
 
 
@@ -81,7 +84,18 @@ def finished(sketches: Sequence[Sketch]) -> list[Portrait]:
     perceptual = hashing.perceptual_hashes(np.stack([one.for_hash for one in sketches])).tolist()
     looks = signatures.signatures(np.stack([one.for_signature for one in sketches]))
     return [
-        Portrait(one.content, phash, look, one.width, one.height, one.contrast, one.grey, one.thumbnail, one.scale)
+        Portrait(
+            one.content,
+            phash,
+            look,
+            one.width,
+            one.height,
+            one.contrast,
+            one.grey,
+            one.thumbnail,
+            one.scale,
+            one.frames,
+        )
         for one, phash, look in zip(sketches, perceptual, looks, strict=True)
     ]
 

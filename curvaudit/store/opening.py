@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 from urllib.parse import unquote
 
 import h5py
@@ -15,7 +15,15 @@ import numpy as np
 from ..copies import signatures
 from ..errors import CurvauditError, DamagedRun
 from ..home import expanded
-from ..records import MeasureInfo, RunInfo, Samples, Skipped, SkippedKind, TrainingCurves, TrainingInfo
+from ..records import (
+    SKIPPED_KINDS,
+    MeasureInfo,
+    RunInfo,
+    Samples,
+    Skipped,
+    TrainingCurves,
+    TrainingInfo,
+)
 from .access import reading
 from .beside import check_belongs, waiting_epochs
 from .epochs import committed
@@ -238,7 +246,7 @@ def _read_skipped(file: h5py.File) -> tuple[Skipped, ...]:
     check_digest(group)
     columns = (read_texts(group["id"]), read_texts(group["reason"]), read_texts(group["kind"]))
     return tuple(
-        Skipped(identity, reason, cast(SkippedKind, kind) if kind in get_args(SkippedKind) else "unreadable")
+        Skipped(identity, reason, kind if kind in SKIPPED_KINDS else "unreadable")
         for identity, reason, kind in zip(*columns, strict=True)
     )
 
