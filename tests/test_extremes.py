@@ -50,10 +50,11 @@ def test_a_class_with_one_picture_is_ranked_and_named(tmp_path):
     assert small.message == "Class 2 holds only 1 of at least 10 pictures."
 
 
-def test_pictures_all_alike_are_one_finding(tmp_path):
+def test_pictures_all_alike_are_one_conflict(tmp_path):
     report, rows = ranking(scanned(tmp_path, np.repeat(NOISE[:1], 60, 0), np.arange(60) % 2), tmp_path)
     assert len(rows) == 60 and np.isfinite([float(row["score"]) for row in rows]).all()
-    (conflict,) = report.findings
+    conflict, *sizes = report.findings  # each class holds one picture, too
+    assert [finding.rule.id for finding in sizes] == ["CA501", "CA501"]
     assert conflict.rule.id == "CA101" and len(conflict.samples) == 60
 
 

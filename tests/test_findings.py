@@ -277,7 +277,27 @@ def test_ca302_flat_and_thin_pictures():
 def test_ca501_small_and_unbalanced_classes(counts, named):
     labels = [label for label, count in enumerate(counts) for _ in range(count)]
     what = evidence([PLAIN[0]] * len(labels), labels, classes=("a", "b", "c"))
+    different = replace(what.samples, content_hash=np.arange(len(labels), dtype=np.uint64))
+    what = replace(what, samples=different)
     assert [f.evidence["class"] for f in findings.find_all(what) if f.rule.id == "CA501"] == named
+
+
+def test_a_class_of_copies_is_as_small_as_what_they_are_copies_of():
+    labels = [0] * 40 + [1] * 20
+    what = evidence([photo(1)] * 40 + [photo(seed) for seed in range(2, 22)], labels)
+    size, copies = (next(f for f in findings.find_all(what) if f.rule.id == rule) for rule in ("CA501", "CA111"))
+    assert size.message == "Class a holds 40 pictures, but only 1 different one, of at least 10."
+    assert size.evidence == {"class": "a", "count": 40, "different": 1}
+    assert copies.message == "The same picture stands 40 times under a, the whole class."
+
+
+@pytest.mark.parametrize(
+    ("times", "told"), [(5, "5 times under a, 5 of the 50 pictures of the class."), (4, "4 times under a.")]
+)
+def test_copies_that_are_much_of_a_class_are_told_as_that(times, told):
+    pictures = [photo(0)] * times + [photo(seed) for seed in range(1, 61 - times)]
+    (copies,) = (f for f in findings.find_all(evidence(pictures, [0] * 50 + [1] * 10)) if f.rule.id == "CA111")
+    assert copies.message.endswith(told)
 
 
 # --- all of them ---------------------------------------------------------------------

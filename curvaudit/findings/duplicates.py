@@ -11,12 +11,16 @@ from ..copies.matching import NearPairs, is_telling
 from ..records import Finding
 from .interface import Evidence
 
+_LARGE = 10  # a group of at least this part of its class is told as a part of it
 _NAMED = 3  # kinds of copies that a sentence lists
 
 
 def find(evidence: Evidence) -> list[Finding]:
     """Groups of equal pictures, then groups linked by near-identical pairs."""
-    found = [_exact_finding(evidence, rows) for rows in exact_groups(evidence)]
+    sizes = np.bincount(evidence.samples.labels)  # (K,) pictures of each class
+    found = [
+        _exact_finding(evidence, rows, int(sizes[evidence.samples.labels[rows[0]]])) for rows in exact_groups(evidence)
+    ]
     within = np.flatnonzero(evidence.near.pairs.max(axis=1, initial=-1) < len(evidence.samples))
     for rows, members in connected(evidence.near, within):
         found.append(_near_finding(evidence, rows, members))
@@ -83,13 +87,20 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _exact_finding(evidence: Evidence, rows: Sequence[int] | np.ndarray) -> Finding:
+def _share(count: int, of: int) -> str:
+    """How much of a class of `of` pictures, where it is much: a count of findings does not tell it."""
+    if count == of:
+        return ", the whole class"
+    return f", {count:,} of the {of:,} pictures of the class" if count * _LARGE >= of else ""
+
+
+def _exact_finding(evidence: Evidence, rows: np.ndarray, of: int) -> Finding:
     labels = sorted({evidence.label(int(row)) for row in rows})
     if len(labels) > 1:
         message = f"The same picture stands {len(rows)} times, under the labels {listed(labels)}."
         rule = "CA101"
     else:
-        message = f"The same picture stands {len(rows)} times under {labels[0]}."
+        message = f"The same picture stands {len(rows)} times under {labels[0]}{_share(len(rows), of)}."
         rule = "CA111"
     return evidence.finding(
         rule, message, [int(r) for r in rows], {"kind": "exact", "hash_distance": 0, "pixel_distance": 0.0}
