@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 from PIL import Image
 
 _DEPTHS = (255, 4_095, 65_535)  # 8 and 12 bits stored in 16, and 16
 _NARROW = 16  # a picture that uses less of the common range than one part in so many has 16 of 256 grey levels left
+_FEW = 0.05  # share of the pictures that may not do that to the usual ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +56,39 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Scales:
-    """Those of many pictures: whole and floating-point numbers, which mean different things, each have one."""
+    """Those of many pictures: whole and floating-point numbers, which mean different things, each have one.
+
+    A few pictures that go so far beyond the usual ones that hardly anything would be left of those keep scales of
+    their own: one bright or broken pixel must not blacken a data set.
+    """
 
     whole: Scale | None = None
     real: Scale | None = None
 
     def of(self, own: Scale) -> Scale:
-        """By which a picture with a scale of its own is scaled."""
-        return (self.whole if own.whole else self.real) or own
+        """By which a picture is scaled that a scale of its own would fit."""
+        common = self.whole if own.whole else self.real
+        return common if common is not None and common.joined(own) == common else own
+
+    def cover(self, own: Scale) -> bool:
+        """Whether such a picture is scaled as most are."""
+        return own in (self.whole, self.real) or self.of(own) != own
 
     def covering(self, owns: Iterable[Scale]) -> Scales:
         """The scales of these pictures and of further ones."""
-        found = self
-        for own in owns:
-            both = found.of(own).joined(own)
-            found = replace(found, whole=both) if own.whole else replace(found, real=both)
-        return found
+        owns = list(owns)
+        whole = _covering(self.whole, [own for own in owns if own.whole])
+        return Scales(whole, _covering(self.real, [own for own in owns if not own.whole]))
+
+
+def _covering(common: Scale | None, owns: list[Scale]) -> Scale | None:
+    if not owns:
+        return common
+    usual = common or sorted(owns, key=lambda own: own.high - own.low)[len(owns) // 2]
+    beyond = [own for own in owns if usual.is_narrow_beside(usual.joined(own))]
+    if len(beyond) <= _FEW * len(owns):
+        owns = [own for own in owns if own not in beyond]
+    return reduce(Scale.joined, owns, usual)
 
 
 def own_scale(image: Image.Image) -> Scale | None:

@@ -41,6 +41,7 @@ class Deep:
     scales: Scales  # by which they became 8-bit
     pictures: int
     narrow: int  # of these, those that use so little of the common range that hardly anything is left of them
+    apart: int  # of these, those that go so far beyond it that each is scaled by itself
 
     def described(self) -> dict[str, Any] | None:
         """For the run file, see docs/format.md; None where there are none."""
@@ -48,7 +49,7 @@ class Deep:
             return None
         scales = {"integers": self.scales.whole, "floats": self.scales.real}
         ranges = {name: None if scale is None else [scale.low, scale.high] for name, scale in scales.items()}
-        return {"pictures": self.pictures, "narrow": self.narrow, **ranges}
+        return {"pictures": self.pictures, "narrow": self.narrow, "apart": self.apart, **ranges}
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,8 @@ def _deep(found: Sequence[Portrait | str], scales: Scales) -> tuple[Deep, list[i
     own = {i: one.scale for i, one in enumerate(found) if isinstance(one, Portrait) and one.scale is not None}
     scales = scales.covering(own.values())
     narrow = sum(scale.is_narrow_beside(scales.of(scale)) for scale in own.values())
-    return Deep(scales, len(own), narrow), [index for index, scale in own.items() if scales.of(scale) != scale]
+    apart = sum(not scales.cover(scale) for scale in own.values())
+    return Deep(scales, len(own), narrow, apart), [index for index, scale in own.items() if scales.of(scale) != scale]
 
 
 def _require(source: Source, kept: Sequence[int], skipped: Sequence[Skipped], least_classes: int) -> None:

@@ -5,12 +5,13 @@ import json
 import formats
 import numpy as np
 import pytest
-from curvaudit.decoded import Decoded
 from PIL import Image
 
 import curvaudit
-from curvaudit import depth, hash_cache, inventory, pixels, sources
+from curvaudit import depth, inventory, sources
 from curvaudit.depth import Scale, Scales
+from curvaudit.pictures import hash_cache, pixels
+from curvaudit.pictures.decoded import Decoded
 from curvaudit.records import Notice
 
 TISSUE = 4_000  # one value that all pictures hold, in the left half
@@ -109,6 +110,24 @@ def test_signed_and_floating_point_values_have_one_range(tmp_path, kind, zero, w
     assert found == [[0, zero], [zero, white]]
 
 
+@pytest.mark.parametrize(("kind", "usual", "far"), [(np.uint16, 4_095, 65_535), (np.float32, 1.0, 1e30)])
+def test_one_broken_pixel_in_one_of_many_pictures_blackens_none_of_the_others(tmp_path, kind, usual, far):
+    ramp = np.linspace(0, usual, 256).reshape(16, 16).astype(kind)
+    broken = ramp.copy()
+    broken[0, 0] = far
+    folder = tmp_path / "set"
+    save(folder, {f"{'ab'[number % 2]}/{number:02d}.tif": ramp if number else broken for number in range(24)})
+    stock = taken(folder)
+    assert [stock.open(row).getpixel((15, 15)) for row in range(24)].count(255) == 23
+    assert (stock.deep.pictures, stock.deep.narrow, stock.deep.apart) == (24, 0, 1)
+    (caveat,) = [one for one in curvaudit.inspect(folder).caveats if "grey of more than 8 bits" in one.message]
+    assert caveat.message.startswith("1 of 24 pictures") and "scaled by itself" in caveat.message
+    for number in range(1, 4):  # too many to be a mishap
+        save(folder, {f"{'ab'[number % 2]}/{number:02d}.tif": broken})
+    stock = taken(folder)
+    assert stock.deep.apart == 0 and stock.deep.narrow == 20
+
+
 def test_a_picture_without_a_number_is_black_and_has_no_say():
     nothing = Image.fromarray(np.full((4, 4), np.nan, np.float32))
     assert depth.own_scale(nothing) is None
@@ -132,7 +151,13 @@ def test_a_scan_scales_both_splits_alike_and_can_be_resumed(tmp_path):
     said = []
     options = {"validation": "val", "on_event": said.append, **SETTINGS}
     run = curvaudit.scan(tmp_path / "set", tmp_path / "run.h5", **options)
-    assert run.info.config["deep_grey"] == {"pictures": 8, "narrow": 8, "integers": [0, 65_535], "floats": None}
+    assert run.info.config["deep_grey"] == {
+        "pictures": 8,
+        "narrow": 8,
+        "apart": 0,
+        "integers": [0, 65_535],
+        "floats": None,
+    }
     assert any("8 of 8 pictures" in event.message for event in said if isinstance(event, Notice))
     caveats = [caveat.message for caveat in curvaudit.report(run).caveats]
     assert sum("8 of 8 pictures in grey of more than 8 bits" in message for message in caveats) == 1

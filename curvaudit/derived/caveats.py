@@ -89,16 +89,25 @@ def of_deep_grey(described: Any) -> tuple[Caveat, ...]:
     described:
         `config.deep_grey` of a run; None where all pictures have 8 bits, and in runs of earlier versions.
     """
-    if not isinstance(described, Mapping) or not described.get("narrow"):
+    if not isinstance(described, Mapping) or not (described.get("narrow") or described.get("apart")):
         return ()
     ranges = (described.get(name) for name in ("integers", "floats"))
     spans = " and ".join(f"{low:,g} to {high:,g}" for low, high in (span for span in ranges if span))
-    message = (
-        f"{described['narrow']} of {described['pictures']} pictures in grey of more than 8 bits use no more than a "
-        f"sixteenth of the range by which all are scaled ({spans}), and look nearly flat. If they should not, bring "
-        "all pictures to one range, or make 8-bit ones."
-    )
-    return (Caveat("warning", message),)
+    of = f"of {described['pictures']} pictures in grey of more than 8 bits"
+    found = []
+    if described.get("narrow"):
+        message = (
+            f"{described['narrow']} {of} use no more than a sixteenth of the range by which all are scaled ({spans}), "
+            "and look nearly flat. If they should not, bring all pictures to one range, or make 8-bit ones."
+        )
+        found.append(Caveat("warning", message))
+    if described.get("apart"):
+        message = (
+            f"{described['apart']} {of} go far beyond the range of the others ({spans}): each of them was scaled by "
+            "itself, and its brightness cannot be compared. A single bright or broken pixel is enough for that."
+        )
+        found.append(Caveat("warning", message))
+    return tuple(found)
 
 
 def of_unjudged(chosen: TrainingInfo) -> tuple[Caveat, ...]:
