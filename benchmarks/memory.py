@@ -30,8 +30,9 @@ def make_run(path: Path, samples: int, epochs: int) -> None:
     import numpy as np
     from PIL import Image
 
-    from curvaudit import images, scores, store
+    from curvaudit import scores, store
     from curvaudit.copies import signatures
+    from curvaudit.pictures import images
     from curvaudit.records import EpochRow, RunInfo, Samples, Thumbnails
 
     chance = np.random.default_rng(0)

@@ -25,7 +25,8 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 import curvaudit
-from curvaudit import images, store
+from curvaudit import store
+from curvaudit.pictures import images
 from curvaudit.records import EpochRow, RunInfo, Samples, Thumbnails
 from curvaudit.scores import build
 

@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from . import arguments, clock, images, inventory, provenance, sources
+from . import arguments, clock, inventory, provenance, sources
 from .calibration import Calibration
 from .calibration_trial import RUNS, SOURCE_SETTINGS, TOP, Done, Trials, run_path
+from .engine.settings import ScanSettings, require_seeds, settings_from
 from .errors import CurvauditError
 from .exports import calibrations
-from .home import expanded
+from .files.home import expanded
+from .files.whole_file import changing, write_whole
+from .pictures import images
 from .records import Event, Notice, Samples, of_kind
-from .scan_settings import ScanSettings, require_seeds, settings_from
 from .trials import confident, planting, record
-from .whole_file import changing, write_whole
 
 DEFAULT_FOLDER = "curvaudit-calibration"
 DEFAULT_RATES = (0.01, 0.02, 0.04, 0.06, 0.08, 0.10)  # of the paper's table 2

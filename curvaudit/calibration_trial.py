@@ -13,10 +13,10 @@ import numpy as np
 from . import clock, inventory, ordering, reporting, store
 from .calibration import BASELINE, SCAN, Distribution, Method, Trial
 from .derived import ranking
+from .engine.settings import ScanSettings
 from .errors import CurvauditError
 from .pictures.pixels import Place
 from .records import Advanced, EpochDone, Event, MeasureInfo, PhaseStarted, Skipped
-from .scan_settings import ScanSettings
 from .scanning import scan
 from .scores import DERIVED
 from .sources import SourceOptions

@@ -17,13 +17,13 @@ from .arguments import text, whole
 from .comparison import Comparison, Pair, Picture, Rise, Side
 from .errors import DamagedRun
 from .exports.comparisons import FORMATS
-from .home import expanded
+from .files.home import expanded
+from .files.whole_file import write_whole
 from .inspecting import ALL_SPLITS
 from .records import Event, Finding, Report, of_kind
 from .rules import CONFLICTS
 from .sources.splits import SPLITS, meaning
 from .targets import Target
-from .whole_file import write_whole
 
 
 def compare(

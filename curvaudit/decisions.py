@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from . import pseudonyms
-from .csv_fields import fields_up_to
 from .errors import CurvauditError
-from .home import expanded
+from .files.home import expanded
 from .records import Samples
-from .spreadsheet import as_given
+from .text.csv_fields import fields_up_to
+from .text.spreadsheet import as_given
 
 SCHEMA = "curvaudit-decisions/1"
 _DECISIONS = ("wrong-label", "fine", "ambiguous", "drop")

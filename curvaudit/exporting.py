@@ -11,10 +11,10 @@ from . import exports, sources, store
 from .arguments import flag, text
 from .errors import CurvauditError, nearest
 from .exports import fixed_csv
-from .home import expanded
+from .files.home import expanded
+from .files.whole_file import write_whole
 from .replacing import keep_apart
 from .reporting import report as make_report
-from .whole_file import write_whole
 
 FIXED = "csv-fixed"
 TARGETS = {**{name: file for name, (file, _) in exports.OTHER_PROGRAMS.items()}, FIXED: "fixed.csv"}

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from . import clock, findings, images, inventory, provenance, sources
+from . import clock, findings, inventory, provenance, sources
 from .arguments import flag, whole
-from .depth import Scales
 from .derived import caveats
 from .derived.memorization import memorizable
 from .errors import CurvauditError
 from .findings.interface import Evidence, joined
-from .pictures import hash_cache
+from .pictures import hash_cache, images
+from .pictures.depth import Scales
 from .records import Caveat, Event, Report, RunInfo, Samples, Skipped
 
 ALL_SPLITS = ":splits"

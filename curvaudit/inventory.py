@@ -14,19 +14,18 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL.Image import Image
 
-from . import depth, images
 from .copies import hashing
-from .depth import Scales
 from .errors import CurvauditError, UnreadableImage
-from .pictures import hash_cache, pixels, portraits
+from .pictures import depth, hash_cache, images, pixels, portraits
 from .pictures.decoded import Decoded
+from .pictures.depth import Scales
 from .pictures.hash_cache import HashCache
 from .pictures.portraits import Portrait, Sketch
 from .records import Advanced, Event, Notice, PhaseStarted, Samples, Skipped, Thumbnails, of_kind
 from .sources import Source
 
 # All thumbnails are kept with the run up to this many bytes (about 25,000 photographs or
-# 200,000 digits); larger sets keep those a report can show, see gallery.py.
+# 200,000 digits); larger sets keep those a report can show, see engine/gallery.py.
 THUMBNAIL_BUDGET = 64 * 2**20
 _T = TypeVar("_T")
 _BLOCK = 1024  # pictures in flight: bounds memory whatever the size of the source

@@ -13,7 +13,7 @@ from hashlib import blake2b
 import numpy as np
 
 from .records import Samples
-from .utf8 import encoded
+from .text.utf8 import encoded
 
 
 def masked(samples: Samples, fingerprint: str) -> Samples:

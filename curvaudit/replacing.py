@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import store
 from .errors import CurvauditError
-from .home import expanded
+from .files.home import expanded
 
 
 def keep_apart(outputs: Iterable[Path | None], inputs: Iterable[str | os.PathLike[str] | None]) -> None:

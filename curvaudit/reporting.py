@@ -20,8 +20,9 @@ from .derived.neighbourhood import at_most
 from .derived.stability import averaged, repeats, stability
 from .derived.trajectory import trajectories
 from .errors import CurvauditError, DamagedRun, nearest
+from .files.home import expanded
+from .files.whole_file import changing, write_whole
 from .findings.interface import Evidence
-from .home import expanded
 from .records import (
     EXTREMES,
     SEVERITIES,
@@ -34,7 +35,6 @@ from .records import (
     Report,
     TrainingInfo,
 )
-from .whole_file import changing, write_whole
 
 DEFAULT_FOLDER = "curvaudit-report"
 _NEARLY_ALL = 0.95  # share of the samples that could be memorized

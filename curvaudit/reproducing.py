@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 
 from . import arguments, clock, experiments, plots, provenance
+from .engine.settings import require_seeds
 from .errors import CurvauditError
 from .experiments.interface import ALWAYS, SCALES, Experiment, Settings
 from .exports import reproductions
-from .home import expanded
+from .files.home import expanded
+from .files.whole_file import changing, write_whole
 from .records import Event
 from .reproduction import Reproduction
-from .scan_settings import require_seeds
 from .training.surroundings import as_torch_starts
 from .trials.planting import NOISES
-from .whole_file import changing, write_whole
 
 DEFAULT_FOLDER = "curvaudit-reproduction"
 # Options that are called otherwise than their field, or are no part of the command.

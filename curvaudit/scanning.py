@@ -11,22 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from . import gallery, images, inventory, locking, sources, store
+from . import inventory, sources, store
 from .arguments import flag
-from .depth import Scales
+from .engine import gallery, locking
+from .engine.preparing import Job, Scratch, expected_resolution, prepare
+from .engine.settings import ScanSettings, settings_from
+from .engine.teamwork import brief, followed
+from .engine.training_run import Training
+from .engine.work import Work, binding, flat
 from .errors import CurvauditError
-from .home import expanded
+from .files.home import expanded
 from .inventory import Inventory
-from .pictures import hash_cache
+from .pictures import hash_cache, images
 from .pictures.decoded import Decoded
-from .preparing import Job, Scratch, expected_resolution, prepare
+from .pictures.depth import Scales
 from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, Thumbnails
-from .scan_settings import ScanSettings, settings_from
-from .teamwork import brief, followed
 from .training.processes import Processes, joined, local_device
 from .training.surroundings import as_torch_starts
-from .training_run import Training
-from .work import Work, binding, flat
 
 DEFAULT_RUN = "curvaudit.h5"
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import images, store
+from . import store
 from .errors import CurvauditError
-from .home import expanded
+from .files.home import expanded
 from .inspecting import inspect
+from .pictures import images
 from .records import Event, Report
 from .reporting import report
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from curvaudit import images, scores, store
+from curvaudit import scores, store
+from curvaudit.pictures import images
 from curvaudit.records import EpochRow, RunInfo, Samples, Skipped, Thumbnails
 
 

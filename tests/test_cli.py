@@ -11,8 +11,8 @@ import torch
 from made import write_run
 
 import curvaudit
-from curvaudit import images
 from curvaudit.cli import main, source_options
+from curvaudit.pictures import images
 from curvaudit.records import Advanced, PhaseStarted
 
 QUICK = ["--epochs", "1", "--width", "4", "--device", "cpu", "--no-augment"]

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 import curvaudit
-from curvaudit import images, inventory, sources
-from curvaudit.pictures import pixels
+from curvaudit import inventory, sources
+from curvaudit.engine.preparing import expected_resolution
+from curvaudit.engine.settings import ScanSettings
+from curvaudit.pictures import images, pixels
 from curvaudit.pictures.decoded import Decoded
-from curvaudit.preparing import expected_resolution
-from curvaudit.scan_settings import ScanSettings
 
 COUNT = 400  # each fourth is checked
 

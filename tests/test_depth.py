@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 import curvaudit
-from curvaudit import depth, inventory, sources
-from curvaudit.depth import Scale, Scales
-from curvaudit.pictures import hash_cache, pixels
+from curvaudit import inventory, sources
+from curvaudit.pictures import depth, hash_cache, pixels
 from curvaudit.pictures.decoded import Decoded
+from curvaudit.pictures.depth import Scale, Scales
 from curvaudit.records import Notice
 
 TISSUE = 4_000  # one value that all pictures hold, in the left half

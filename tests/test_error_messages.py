@@ -25,9 +25,11 @@ from formats import write_npz, write_parquet
 from made import draw_folder, write_run
 
 import curvaudit
-from curvaudit import images, scores, sources, store, teamwork
+from curvaudit import scores, sources, store
 from curvaudit.cli import main
+from curvaudit.engine import teamwork
 from curvaudit.errors import CurvauditError
+from curvaudit.pictures import images
 from curvaudit.records import EpochRow, RunInfo, Samples, Thumbnails
 from curvaudit.training import processes
 from curvaudit.training.processes import joined, local_device
@@ -591,7 +593,7 @@ ELSEWHERE = {
         "{self.samples.ids[row]} changed",
     ): "crash/test_trouble.py::test_a_picture_deleted_during_a_scan_is_named",
     (
-        "locking",
+        "engine.locking",
         "Another scan is writing",
     ): "crash/test_trouble.py::test_signals_end_a_scan_with_130_and_the_command_that_resumes",
     (
@@ -657,10 +659,13 @@ ELSEWHERE = {
         "The checkpoint {path} is damaged",
     ): "crash/test_trouble.py::test_a_leftover_checkpoint_of_other_settings_is_not_taken_up",
     (
-        "training_run",
+        "engine.training_run",
         "{work.path} cannot be resumed",
     ): "crash/test_trouble.py::test_a_leftover_checkpoint_of_other_settings_is_not_taken_up",
-    ("training_run", "Training diverged"): "crash/test_trouble.py::test_training_that_diverges_keeps_what_was_logged",
+    (
+        "engine.training_run",
+        "Training diverged",
+    ): "crash/test_trouble.py::test_training_that_diverges_keeps_what_was_logged",
 }
 # Reached by no test, and why.
 UNTESTED = {

@@ -14,7 +14,7 @@ from curvaudit import exports
 from curvaudit.errors import CurvauditError
 from curvaudit.exports import tiles
 from curvaudit.exports.verdict import verdict
-from curvaudit.images import MAX_PIXELS
+from curvaudit.pictures.images import MAX_PIXELS
 from curvaudit.records import (
     Caveat,
     Finding,

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from curvaudit import findings, images
+from curvaudit import findings
 from curvaudit.copies import hashing, matching
 from curvaudit.derived import caveats, suggestion
 from curvaudit.derived.memorization import memorizable
 from curvaudit.findings.interface import Evidence
-from curvaudit.pictures import portraits
+from curvaudit.pictures import images, portraits
 from curvaudit.records import Samples, Skipped, TrainingCurves, TrainingInfo
 from curvaudit.rules import RULES
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 import curvaudit
-from curvaudit import images
 from curvaudit.cli import main
+from curvaudit.pictures import images
 from curvaudit.records import Notice
 
 LOSSLESS = {"WEBP": {"lossless": True}}

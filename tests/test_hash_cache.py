@@ -12,9 +12,9 @@ from test_duplicates import photo, write
 from test_inspecting import png, write_parquet, write_tar
 
 import curvaudit
-from curvaudit import images, inventory, sources
+from curvaudit import inventory, sources
 from curvaudit.cli import main
-from curvaudit.pictures import hash_cache, portraits
+from curvaudit.pictures import hash_cache, images, portraits
 from curvaudit.records import Notice
 
 

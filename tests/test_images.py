@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from curvaudit import depth, images
-from curvaudit.depth import Scales
 from curvaudit.errors import UnreadableImage
+from curvaudit.pictures import depth, images
+from curvaudit.pictures.depth import Scales
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 # Top-left red, top-right green, bottom-left blue, bottom-right white; not square, to see a turn.

@@ -13,9 +13,10 @@ from made import draw_folder
 from PIL import Image
 
 import curvaudit
-from curvaudit import exports, images, inspecting, inventory
+from curvaudit import exports, inspecting, inventory
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
+from curvaudit.pictures import images
 from curvaudit.records import Samples
 
 

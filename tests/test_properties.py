@@ -22,12 +22,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import curvaudit
-from curvaudit import depth, images, scores, sources, store
+from curvaudit import scores, sources, store
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError, UnreadableImage
-from curvaudit.printable import printable
+from curvaudit.pictures import depth, images
 from curvaudit.records import EpochRow, RunInfo, Samples, Skipped, Thumbnails
 from curvaudit.sources.naming import made_unique
+from curvaudit.text.printable import printable
 
 LONG = os.environ.get("CURVAUDIT_CRASH") == "long"
 

@@ -8,9 +8,10 @@ import pytest
 from made import write_run
 
 import curvaudit
-from curvaudit import gallery, ordering, store
+from curvaudit import ordering, store
 from curvaudit.derived import ranking, suggestion
 from curvaudit.derived.memorization import memorizable
+from curvaudit.engine import gallery
 from curvaudit.errors import CurvauditError
 from curvaudit.records import EpochRow, RunInfo, Samples, Thumbnails
 from curvaudit.scores import build

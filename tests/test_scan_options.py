@@ -259,8 +259,9 @@ def test_an_interrupted_run_reports_what_it_has(image_folder, tmp_path):
 
 
 def test_large_sets_keep_the_pictures_that_a_report_needs(image_folder, tmp_path, monkeypatch):
-    from curvaudit import gallery, inventory
+    from curvaudit import inventory
     from curvaudit.derived import ranking
+    from curvaudit.engine import gallery
 
     (image_folder / "square" / "planted.png").write_bytes((image_folder / "circle" / "003.png").read_bytes())
     monkeypatch.setattr(inventory, "THUMBNAIL_BUDGET", 2000)

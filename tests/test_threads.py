@@ -11,7 +11,7 @@ import torch
 from torch.distributed import HashStore
 
 import curvaudit
-from curvaudit import measuring
+from curvaudit.engine import measuring
 from curvaudit.errors import CurvauditError
 from curvaudit.records import Advanced, EpochDone, PhaseStarted
 from curvaudit.scores import build

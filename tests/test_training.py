@@ -8,8 +8,9 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
+from curvaudit.engine.settings import ScanSettings, with_overrides
+from curvaudit.engine.work import binding
 from curvaudit.errors import CurvauditError
-from curvaudit.scan_settings import ScanSettings, with_overrides
 from curvaudit.training import device as choices
 from curvaudit.training.augment import augment
 from curvaudit.training.batch_norm import calibrate
@@ -17,7 +18,6 @@ from curvaudit.training.loop import build_optimizer, train
 from curvaudit.training.model import ResNet18, build_model
 from curvaudit.training.presets import PRESETS, named
 from curvaudit.training.steps import RecordedSteps, Steps, _Recording
-from curvaudit.work import binding
 
 
 def test_width_64_with_the_large_stem_is_torchvisions_resnet18():
@@ -186,7 +186,7 @@ def test_measuring_batches_fit_the_cache_of_a_cpu_and_fill_an_accelerator():
 
 
 def test_only_fast_leaves_out_probes_and_measuring_all_measures_all():
-    from curvaudit.scan_settings import ScanSettings, with_overrides
+    from curvaudit.engine.settings import ScanSettings, with_overrides
 
     assert named("fast", 1000, 3).curvature_least_loss > 0
     assert named("paper-cifar", 1000, 3).curvature_least_loss == 0

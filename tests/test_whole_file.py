@@ -3,8 +3,8 @@
 import pytest
 
 from curvaudit.errors import CurvauditError
+from curvaudit.files.whole_file import write_whole
 from curvaudit.replacing import keep_apart
-from curvaudit.whole_file import write_whole
 
 
 @pytest.mark.parametrize("name", ["file/x.json", "nowhere/x.json", "folder", "n" * 300])

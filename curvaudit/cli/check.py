@@ -92,7 +92,7 @@ def check(
     """Gate a data set: exit 0 clean, 1 the policy is violated, 2 could not check everything."""
     from .. import checking
     from ..exports.checks import FORMATS, text
-    from ..home import expanded
+    from ..files.home import expanded
     from ..policy.settings import from_flags
     from ..replacing import keep_apart
     from ..targets import Target

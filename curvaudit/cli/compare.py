@@ -44,7 +44,7 @@ def compare(
     """
     from .. import comparing
     from ..exports.comparisons import FORMATS, text
-    from ..home import expanded
+    from ..files.home import expanded
     from ..replacing import keep_apart
     from .display import Display
 

@@ -43,8 +43,8 @@ def duplicates(
 
     from ..exports import findings_json
     from ..gating import check
-    from ..images import MAX_PIXELS
     from ..inspecting import ALL_SPLITS, inspect
+    from ..pictures.images import MAX_PIXELS
     from ..reporting import save
     from .display import Display
     from .findings_table import print_findings, print_groups, print_warnings

@@ -140,7 +140,7 @@ def _interruptible(out: Path, resume: bool, follows: bool) -> Iterator[None]:
 
 def _identity(path: Path) -> tuple[int, int] | None:
     """What tells a file from another one of the same name; None where there is none."""
-    from ..home import expanded
+    from ..files.home import expanded
 
     try:
         found = expanded(path).stat()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..printable import printable as safe
+from ..text.printable import printable as safe
 
 __all__ = ["duration", "safe"]
 

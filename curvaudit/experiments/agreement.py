@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from .. import plots
 from ..errors import CurvauditError
-from ..home import expanded
+from ..files.home import expanded
 from ..records import Notice
 from ..reproduction import Cell, Figure, Outcome, Table
 from ..sources.subset import ROW, draw

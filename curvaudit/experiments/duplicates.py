@@ -8,9 +8,9 @@ import numpy as np
 
 from .. import ordering, plots
 from ..copies import hashing
-from ..depth import Scales, to_8_bit
 from ..derived import ranking
 from ..errors import CurvauditError, UnreadableImage
+from ..pictures.depth import Scales, to_8_bit
 from ..records import Report
 from ..reporting import report
 from ..reproduction import Cell, Figure, Outcome, Table

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .. import depth, images, plots, sources, store
+from .. import plots, sources, store
 from ..errors import CurvauditError
+from ..pictures import depth, images
 from ..records import TrainingInfo
 from ..scanning import scan
 from ..sources import Source, SourceOptions

@@ -13,10 +13,10 @@ from ..calibrating import plant_all
 from ..calibration_trial import Relabelled
 from ..clock import seconds
 from ..derived import ranking
+from ..engine.settings import require_seeds
 from ..errors import CurvauditError
 from ..inventory import take, threads
 from ..reproduction import Cell, Figure, Outcome, Table
-from ..scan_settings import require_seeds
 from ..scanning import scan
 from ..scores.interface import mean_over_epochs
 from ..sources.subset import draw

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import plots
+from ..engine.settings import require_seeds
 from ..records import Advanced, PhaseStarted
 from ..reproduction import Figure, Outcome, Table
-from ..scan_settings import require_seeds
 from .interface import Experiment, Settings
 
 if TYPE_CHECKING:

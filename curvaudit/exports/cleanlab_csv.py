@@ -8,7 +8,7 @@ import json
 import numpy as np
 
 from ..records import Report
-from ..utf8 import encoded
+from ..text.utf8 import encoded
 from .rows import Rows
 
 _LABEL_RULES = ("CA101", "CA102", "CA201")

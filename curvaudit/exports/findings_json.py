@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..records import SEVERITIES, SKIPPED_KINDS, Finding, Neighbours, Report, Skipped, of_kind
-from ..utf8 import valid
+from ..text.utf8 import valid
 from .memorized import all_memorized
 
 SCHEMA = "curvaudit-findings/1"

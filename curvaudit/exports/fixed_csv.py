@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..decisions import Decision
 from ..records import Samples
-from ..utf8 import encoded
+from ..text.utf8 import encoded
 from .rows import Rows
 
 _HEADS = ("path", "label", "split")  # what a manifest is read by

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from ..records import EXTREMES, SEVERITIES, Finding, Report, Rule, of_kind
 from ..rules import CONFLICTS, ORDER, RULES, unanswered
 from ..scores import DERIVED
-from ..utf8 import encoded
+from ..text.utf8 import encoded
 from .charts import charts, unit_of
 from .class_view import class_rows, heat_map
 from .memorized import all_memorized, memorized_in_words

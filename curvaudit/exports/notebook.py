@@ -6,7 +6,7 @@ from collections import Counter
 
 from ..records import Report
 from ..rules import RULES
-from ..utf8 import valid
+from ..text.utf8 import valid
 from .pages import environment
 from .tiles import Tiles
 from .verdict import verdict

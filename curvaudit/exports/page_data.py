@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import ordering, pseudonyms
 from ..records import Finding, Report, Trajectories
-from ..utf8 import valid
+from ..text.utf8 import valid
 from .tiles import Tile, crisp, distance_in_words
 
 _EPOCHS = 80  # points of a curve; longer trainings are thinned evenly

@@ -7,8 +7,8 @@ import io
 import numpy as np
 
 from ..records import Report
-from ..spreadsheet import inert
-from ..utf8 import encoded
+from ..text.spreadsheet import inert
+from ..text.utf8 import encoded
 from .columns import Column, columns
 from .rows import Rows
 

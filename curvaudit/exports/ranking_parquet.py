@@ -9,7 +9,7 @@ import numpy as np
 
 from ..extras import need
 from ..records import Report
-from ..utf8 import valid
+from ..text.utf8 import valid
 from .columns import Column, columns
 
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ..images import MAX_PIXELS
+from ..pictures.images import MAX_PIXELS
 from ..records import Report
 
 # Settings that decide scores; resolution, width and precision hold what "auto" became.

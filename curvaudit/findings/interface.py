@@ -14,7 +14,7 @@ from ..copies import matching
 from ..records import Finding, SampleRef, Samples, Skipped, Stability, TrainingInfo
 from ..rules import RULES
 from ..scores.consensus import NAME as CONSENSUS
-from ..utf8 import encoded
+from ..text.utf8 import encoded
 
 
 @dataclass(frozen=True)

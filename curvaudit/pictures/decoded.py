@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL.Image import Image, fromarray
 
-from .. import images
-from . import pixels
+from . import images, pixels
 
 SMALL = 64  # px; up to here pictures are kept in their own size where nobody knows the side they will be scaled to
 MEMORY_SHARE = 1 / 6  # of the free memory that they may take, half of what the pixels may

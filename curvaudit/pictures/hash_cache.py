@@ -20,10 +20,10 @@ from types import TracebackType
 
 import numpy as np
 
-from ..depth import Scale, Scales
-from ..home import expanded
+from ..files.home import expanded
 from ..records import Event, Notice
 from . import portraits
+from .depth import Scale, Scales
 from .portraits import Portrait
 
 LIMIT = 2**30  # bytes of the file; the entries that were not used for longest go first

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import CurvauditError
-from ..home import expanded
+from ..files.home import expanded
 
 MEMORY_SHARE = 1 / 3  # of the free memory that pixels may take
 DISK_SHARE = 1 / 2  # of the space, free or taken by cached pixels, that cached pixels may take

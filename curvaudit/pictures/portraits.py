@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image, __version__, features
 
 from .. import __version__ as release
-from .. import depth, images
 from ..copies import hashing, signatures
-from ..depth import Scale
+from . import depth, images
+from .depth import Scale
 
 # Pixels from which a thumbnail is drawn while the picture is open: it takes 1 ms, and opening again every
 # seventh picture, the candidates for copies, takes as long on average from here on.

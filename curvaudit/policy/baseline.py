@@ -17,10 +17,10 @@ from typing import Any
 
 from .. import decisions, pseudonyms
 from ..errors import CurvauditError
-from ..home import expanded
+from ..files.home import expanded
+from ..files.whole_file import write_whole
 from ..records import Finding, Samples
-from ..utf8 import valid
-from ..whole_file import write_whole
+from ..text.utf8 import valid
 
 SCHEMA = "curvaudit-baseline/1"
 _ACCEPTING = {"fine", "ambiguous"}  # decided about a picture that stays as it is; others must be mended

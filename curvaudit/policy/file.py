@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CurvauditError
-from ..home import expanded
+from ..files.home import expanded
 from .definition import Policy
 from .settings import parse
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from ..errors import CurvauditError
-from ..home import expanded
+from ..files.home import expanded
 from ..records import Skipped
 from .interface import Source, SourceOptions
 from .together import join

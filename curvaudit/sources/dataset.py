@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image
 
-from .. import images
 from ..errors import CurvauditError, UnreadableImage
+from ..pictures import images
 from ..records import Skipped
 from .interface import SourceOptions
 from .naming import made_unique

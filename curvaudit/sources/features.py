@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import CurvauditError
-from ..utf8 import valid
+from ..text.utf8 import valid
 
 _IMAGE_NAMES = ("image", "img", "picture", "jpg", "png")
 _LABEL_NAMES = ("label", "labels", "class", "target", "cls")

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image
 
-from .. import images
 from ..errors import CurvauditError
+from ..pictures import images
 from ..records import Skipped
 from . import splits
 from .doubts import doubts, some

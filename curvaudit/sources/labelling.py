@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..utf8 import valid
+from ..text.utf8 import valid
 from .naming import made_unique
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL.Image import Image
 
-from .. import images
+from ..pictures import images
 from ..records import PATHS, Skipped
 from .labelling import Labelling
 from .naming import made_unique

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..csv_fields import fields_up_to
 from ..errors import CurvauditError, UnreadableImage
 from ..records import Skipped
-from ..utf8 import valid
+from ..text.csv_fields import fields_up_to
+from ..text.utf8 import valid
 from . import splits
 from .interface import SourceOptions
 from .labelling import label_all

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image
 
-from .. import images
 from ..errors import CurvauditError
-from ..utf8 import valid
+from ..pictures import images
+from ..text.utf8 import valid
 from . import splits
 from .interface import SourceOptions
 from .labelling import label_all

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CurvauditError
-from ..home import expanded
+from ..files.home import expanded
 from . import dataset, folder, splits
 from .interface import Source, SourceOptions
 from .naming import as_text, made_unique

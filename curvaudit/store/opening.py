@@ -14,7 +14,7 @@ import numpy as np
 
 from ..copies import signatures
 from ..errors import CurvauditError, DamagedRun
-from ..home import expanded
+from ..files.home import expanded
 from ..records import (
     SKIPPED_KINDS,
     MeasureInfo,

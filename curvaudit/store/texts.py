@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..utf8 import encoded, valid
+from ..text.utf8 import encoded, valid
 from .arrays import write_checked
 
 _TEXTS = 4096  # texts a chunk, at most

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..calibration import Flags, Quality, Trial
 from ..errors import CurvauditError
-from ..whole_file import write_whole
+from ..files.whole_file import write_whole
 
 SCHEMA = "curvaudit-trial/1"
 HINT = "Resume with the settings it was begun with, use --overwrite to start anew, or -o for another folder."

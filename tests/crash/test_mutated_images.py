@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curvaudit import depth, images
 from curvaudit.errors import UnreadableImage
+from curvaudit.pictures import depth, images
 
 SECONDS = 5  # of computing, for one file
 PIXELS = 4_000_000  # limit while fuzzing, 12 MB decoded

@@ -19,7 +19,8 @@ import torch
 from PIL import Image
 
 import curvaudit
-from curvaudit import gallery, inventory, records, sources, store
+from curvaudit import inventory, records, sources, store
+from curvaudit.engine import gallery
 from curvaudit.errors import CurvauditError
 from curvaudit.pictures import decoded, pixels
 from curvaudit.training import checkpoint

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ...calibration import CURVATURE, Calibration, Distribution
-from ...utf8 import encoded
+from ...text.utf8 import encoded
 from .. import svg
 from ..pages import environment, part, policy
 from ..settings import flat

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...calibration import Calibration
-from ...printable import printable
+from ...text.printable import printable
 from . import wording
 
 

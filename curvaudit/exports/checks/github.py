@@ -6,7 +6,7 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 from __future__ import annotations
 
 from ...policy.outcome import CheckResult, Judged, Places
-from ...printable import printable
+from ...text.printable import printable
 from . import wording
 
 MOST = 10  # annotations of each level that GitHub shows for one step

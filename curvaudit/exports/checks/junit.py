@@ -5,8 +5,8 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from ...policy.outcome import CheckResult, Places
-from ...printable import printable
 from ...rules import RULES
+from ...text.printable import printable
 from . import wording
 
 

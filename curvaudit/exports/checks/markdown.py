@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from ...policy.outcome import CheckResult, Judged, Places
-from ...printable import printable
 from ...rules import RULES
+from ...text.printable import printable
 from . import wording
 
 MOST = 20  # findings of one rule that are written out

@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 from ... import __version__
 from ...policy.outcome import CheckResult, Judged, Places
-from ...printable import printable
 from ...records import Rule
 from ...rules import RULES
-from ...utf8 import encoded
+from ...text.printable import printable
+from ...text.utf8 import encoded
 from . import wording
 
 MOST = 5_000  # results

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...policy.outcome import CheckResult, Places
-from ...printable import printable
 from ...records import Finding, of_kind
+from ...text.printable import printable
 from . import wording
 
 MOST = 50  # findings of one rule that are written out; the others are counted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...comparison import Comparison
-from ...printable import printable
+from ...text.printable import printable
 from . import wording
 
 MOST = 50  # pictures of one kind of change that are written out; the others are counted

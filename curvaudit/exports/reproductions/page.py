@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from ...reproduction import Cell, Reproduction, Table
-from ...utf8 import encoded
+from ...text.utf8 import encoded
 from ..pages import environment, part, policy
 from ..settings import flat
 from ..svg import number

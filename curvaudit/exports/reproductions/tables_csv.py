@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 
 from ...reproduction import Cell, Table
-from ...spreadsheet import inert
-from ...utf8 import encoded
+from ...text.spreadsheet import inert
+from ...text.utf8 import encoded
 from ..rows import Rows
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import CurvauditError
+from ..errors import CurvauditError
 
 
 def write_whole(path: Path, content: bytes, hint: str) -> None:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .records import RunInfo, Skipped
-from .scan_settings import ScanSettings
-from .training.processes import ALONE, Processes
+from ..records import RunInfo, Skipped
+from ..training.processes import ALONE, Processes
+from .settings import ScanSettings
 
 if TYPE_CHECKING:
     import torch
 
-    from .training.recipe import Recipe
+    from ..training.recipe import Recipe
 
 
 @dataclass(frozen=True)

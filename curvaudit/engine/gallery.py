@@ -8,12 +8,13 @@ from contextlib import suppress
 import numpy as np
 from PIL.Image import Image
 
-from . import images, ordering, store
-from .copies import matching
-from .derived import ranking
-from .derived.memorization import memorizable
-from .errors import CurvauditError
-from .records import EXTREMES, Thumbnails
+from .. import ordering, store
+from ..copies import matching
+from ..derived import ranking
+from ..derived.memorization import memorizable
+from ..errors import CurvauditError
+from ..pictures import images
+from ..records import EXTREMES, Thumbnails
 
 TOP = 1000  # as many tiles as a contact sheet is made for
 PREVIEWS = 2000  # pictures kept larger than a thumbnail

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from . import arguments, images, sources
-from .errors import CurvauditError
-from .training import limits, presets
+from .. import arguments, sources
+from ..errors import CurvauditError
+from ..pictures import images
+from ..training import limits, presets
 
 if TYPE_CHECKING:
-    from .training.recipe import Recipe
+    from ..training.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import clock, store
-from .errors import CurvauditError
+from .. import clock, store
+from ..errors import CurvauditError
+from ..records import Advanced, EpochDone, EpochRow, Event, Notice, PhaseStarted
 from .measuring import Gradients, Measured, Measuring
-from .records import Advanced, EpochDone, EpochRow, Event, Notice, PhaseStarted
 from .work import Work
 
 if TYPE_CHECKING:
     import torch
 
-    from .training.aside import Inline
-    from .training.checkpoint import Checkpoint
+    from ..training.aside import Inline
+    from ..training.checkpoint import Checkpoint
 
 
 class Training:
@@ -43,8 +43,8 @@ class Training:
     def run(self) -> None:
         """Train from wherever the run file says this training stands, until memorized."""
 
-        from .training.loop import build_optimizer
-        from .training.model import build_model, pixel_statistics
+        from ..training.loop import build_optimizer
+        from ..training.model import build_model, pixel_statistics
 
         work = self.work
         finished, epochs = work.processes.told(self._standing)
@@ -81,7 +81,7 @@ class Training:
 
     def _restored(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: int) -> Checkpoint | None:
         """Bring the network to where `rows` epochs are logged: what it stands at, which may wait to be measured."""
-        from .training import checkpoint as checkpoints
+        from ..training import checkpoint as checkpoints
 
         work, recipe = self.work, self.work.recipe
         file = checkpoints.path_for(work.path)
@@ -107,9 +107,9 @@ class Training:
         return saved
 
     def _continue(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: int) -> None:
-        from .training import checkpoint as checkpoints
-        from .training.aside import aside
-        from .training.together import trained
+        from ..training import checkpoint as checkpoints
+        from ..training.aside import aside
+        from ..training.together import trained
 
         work, recipe = self.work, self.work.recipe
         saved = self._restored(model, optimizer, rows)

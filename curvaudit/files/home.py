@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .arguments import require
-from .errors import CurvauditError
+from ..arguments import require
+from ..errors import CurvauditError
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:

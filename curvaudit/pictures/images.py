@@ -20,8 +20,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..errors import UnreadableImage
 from . import depth
-from .errors import UnreadableImage
 
 LOSSLESS_SIDE = 64  # px; thumbnails up to here are exact
 MAX_PIXELS = 178_956_970  # of one picture, as Pillow's own limit; 537 MB decoded

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import clock, inventory, provenance
-from .derived.caveats import of_deep_grey
-from .derived.memorization import memorizable
-from .errors import CurvauditError
-from .findings.limits import of_partial
-from .pictures import decoded, pixels
-from .records import Advanced, Event, Notice, PhaseStarted, RunInfo, of_kind
-from .scan_settings import ScanSettings, with_overrides
-from .sources import Source
-from .training.processes import Processes
+from .. import clock, inventory, provenance
+from ..derived.caveats import of_deep_grey
+from ..derived.memorization import memorizable
+from ..errors import CurvauditError
+from ..findings.limits import of_partial
+from ..pictures import decoded, pixels
+from ..records import Advanced, Event, Notice, PhaseStarted, RunInfo, of_kind
+from ..sources import Source
+from ..training.processes import Processes
+from .settings import ScanSettings, with_overrides
 from .work import Pixels, Work
 
 if TYPE_CHECKING:
     import torch
 
-    from .training.device import Choice
-    from .training.recipe import Recipe
+    from ..training.device import Choice
+    from ..training.recipe import Recipe
 
 
 _LOOKED_AT = 32  # pictures, before all are read
@@ -93,7 +93,7 @@ def expected_resolution(source: Source, settings: ScanSettings) -> int | None:
 
     So they can be scaled as soon as they are decoded. A wrong guess costs time and nothing else.
     """
-    from .training import limits
+    from ..training import limits
 
     if (asked := limits.resolution(settings.resolution)) is not None:
         return asked
@@ -104,7 +104,7 @@ def expected_resolution(source: Source, settings: ScanSettings) -> int | None:
     widths, heights = np.array(sizes, np.int64).reshape(-1, 2).T
     if not sizes or np.median(np.maximum(widths, heights)) <= decoded.SMALL:
         return None
-    from .training import device as choices  # imports torch, which for small pictures is loaded later
+    from ..training import device as choices  # imports torch, which for small pictures is loaded later
 
     return choices.choose_resolution("auto", widths, heights, choices.choose_device(settings.device)).value
 
@@ -124,7 +124,7 @@ def prepare(job: Job, stock: inventory.Inventory, other: inventory.Inventory | N
     """
     import torch
 
-    from .training import device as choices
+    from ..training import device as choices
 
     settings, on_event = job.settings, job.on_event
     split = settings.validation
@@ -164,8 +164,8 @@ def prepare(job: Job, stock: inventory.Inventory, other: inventory.Inventory | N
 
 
 def _planned(settings: ScanSettings, stock: inventory.Inventory) -> _Plan:
-    from .training import device as choices
-    from .training import presets
+    from ..training import device as choices
+    from ..training import presets
 
     device = choices.choose_device(settings.device)
     resolution = choices.choose_resolution(settings.resolution, stock.samples.width, stock.samples.height, device)
@@ -211,9 +211,9 @@ def _about(job: Job, stock: inventory.Inventory, other: inventory.Inventory | No
     """What the run file says of itself; `work.binding` names what of it binds a resumed scan."""
     import torch
 
-    from .scores.measure import step_bears_rounding
-    from .training.measured import gradient_arithmetic
-    from .training.model import SMALL_INPUT
+    from ..scores.measure import step_bears_rounding
+    from ..training.measured import gradient_arithmetic
+    from ..training.model import SMALL_INPUT
 
     settings, spec = job.settings, job.source
     on_gpu = plan.device.type == "cuda"

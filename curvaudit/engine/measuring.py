@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .scores import ScoreSettings, build
+from ..scores import ScoreSettings, build
 from .work import Pixels, Work
 
 if TYPE_CHECKING:
     import torch
 
-    from .scores import Score
-    from .scores.threads import Gate
+    from ..scores import Score
+    from ..scores.threads import Gate
 
 _CALIBRATED = 256  # pictures at once, as in training mode they take several times the memory of measuring
 _MOSTLY = 0.5  # share of the samples above the bound on the loss from which one pass for all is the cheaper one
@@ -105,11 +105,11 @@ class Measuring:
         on_done:
             Called with the number of samples that are finished.
         """
-        from .scores.measure import bears_rounding, measure
-        from .training import features
-        from .training.batch_norm import calibrate
-        from .training.device import measuring_batch
-        from .training.measured import as_measured
+        from ..scores.measure import bears_rounding, measure
+        from ..training import features
+        from ..training.batch_norm import calibrate
+        from ..training.device import measuring_batch
+        from ..training.measured import as_measured
 
         work = self.work
         batch_size = measuring_batch(work.data.pixels.shape[-1], work.width, work.device)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from .errors import CurvauditError
-from .pictures import pixels
-from .records import RunInfo
-from .scan_settings import ScanSettings, with_overrides
-from .training.processes import Processes
+from ..errors import CurvauditError
+from ..pictures import pixels
+from ..records import RunInfo
+from ..training.processes import Processes
+from .settings import ScanSettings, with_overrides
 from .work import Pixels, Work
 
 
@@ -40,8 +40,8 @@ def followed(path: Path, settings: ScanSettings, processes: Processes) -> Work:
     CurvauditError
         The file with the pixels is not to be seen from this machine.
     """
-    from .training import device as choices
-    from .training import presets
+    from ..training import device as choices
+    from ..training import presets
 
     told = processes.told(dict)
     info = RunInfo(**told["info"])
