@@ -148,7 +148,7 @@ def test_columns_and_classes_are_inert_too():
 
     report = SimpleNamespace(
         samples=samples, scores={"loss": np.ones(2)}, stability=None, neighbours=None, rank_by="loss",
-        order=np.arange(2), rank=np.arange(1, 3), suggested=np.full(2, -1), rules_of=lambda row: (),
+        score=np.zeros(2), order=np.arange(2), rank=np.arange(1, 3), suggested=np.full(2, -1), rules_of=lambda row: (),
     )  # fmt: skip
     rows = list(csv.reader(io.StringIO(ranking_csv.render(report).decode())))
     assert rows[1][-1] == "'=2+2" and rows[2][-1] == "'@x" and rows[1][3] == "'=1"
