@@ -1,8 +1,9 @@
 """Training by several processes: all of them, each on its part of every batch, or the first one for all.
 
 To share a batch is to exchange sums in every layer, forward and backward. Between GPUs that pays in large batches.
-Between processors it made training two to five times slower than in one process (docs/performance.md), and sums in
-another order give other scores: there the first one trains, on the cores of all on its machine, and all measure.
+Between processors it made training three to five times slower than on the same cores in one process
+(docs/performance.md), and sums in another order give other scores: there the first one trains, on the cores of all on
+its machine, and all measure.
 """
 
 from __future__ import annotations
