@@ -13,7 +13,7 @@ import curvaudit
 from curvaudit import store
 from curvaudit.anonymizing import anonymized
 from curvaudit.derived import neighbourhood
-from curvaudit.records import PhaseStarted
+from curvaudit.engine.training_run import Training
 from curvaudit.store import run as stored_run
 from curvaudit.store.epochs import put_features
 from curvaudit.training import features
@@ -139,12 +139,12 @@ def test_a_scan_logs_features_once_and_a_resumed_one_the_same(image_folder, tmp_
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     curvaudit.scan(image_folder, tmp_path / "whole.h5", **SETTINGS)
 
-    def stop(event):  # trained, not yet measured
-        if isinstance(event, PhaseStarted) and event.phase == "measuring epoch 1":
-            raise KeyboardInterrupt
+    def stop(*given):  # trained, not yet measured
+        raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        curvaudit.scan(image_folder, tmp_path / "resumed.h5", on_event=stop, **SETTINGS)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Training, "_measure", stop)
+        curvaudit.scan(image_folder, tmp_path / "resumed.h5", **SETTINGS)
     curvaudit.scan(image_folder, tmp_path / "resumed.h5", resume=True, **SETTINGS)
     with h5py.File(tmp_path / "whole.h5") as whole, h5py.File(tmp_path / "resumed.h5") as resumed:
         one, other = whole["trainings/0/features"], resumed["trainings/0/features"]
