@@ -109,7 +109,8 @@ class Training:
     def _continue(self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, rows: int) -> None:
         from ..training import checkpoint as checkpoints
         from ..training.aside import aside
-        from ..training.together import trained
+        from ..training.loop import train
+        from ..training.together import followed, sharing
 
         work, recipe = self.work, self.work.recipe
         saved = self._restored(model, optimizer, rows)
@@ -123,7 +124,8 @@ class Training:
             if self._over(done, beside):
                 return
             self._prepare(done + 1, beside)
-            for epoch in trained(
+            together = sharing(work.device, recipe, work.processes)
+            epochs = train(
                 model,
                 optimizer,
                 work.data.pixels,
@@ -133,11 +135,14 @@ class Training:
                 first_epoch=done + 1,
                 device=work.device,
                 bf16=work.bf16,
-                processes=work.processes,
+                processes=together,
                 # Of two that look alike under two labels either is wrong in turns, until both are rehearsed.
                 still_wrong=lambda: reduce(np.union1d, self._wrong, np.zeros(0, np.int64)),
                 on_batch=lambda count: self._advanced(count, beside),
-            ):
+            )
+            if together.size < work.processes.size:
+                epochs = followed(epochs, model, work.processes)
+            for epoch in epochs:
                 self._settle(beside)
                 if not np.isfinite(epoch.train_loss):
                     raise CurvauditError(

@@ -68,11 +68,12 @@ class Scales:
     def of(self, own: Scale) -> Scale:
         """By which a picture is scaled that a scale of its own would fit."""
         common = self.whole if own.whole else self.real
-        return common if common is not None and common.joined(own) == common else own
+        return common if common is not None and self.cover(own) else own
 
     def cover(self, own: Scale) -> bool:
         """Whether such a picture is scaled as most are."""
-        return own in (self.whole, self.real) or self.of(own) != own
+        common = self.whole if own.whole else self.real
+        return common is not None and common.joined(own) == common
 
     def covering(self, owns: Iterable[Scale]) -> Scales:
         """The scales of these pictures and of further ones."""
@@ -85,10 +86,9 @@ def _covering(common: Scale | None, owns: list[Scale]) -> Scale | None:
     if not owns:
         return common
     usual = common or sorted(owns, key=lambda own: own.high - own.low)[len(owns) // 2]
-    beyond = [own for own in owns if usual.is_narrow_beside(usual.joined(own))]
-    if len(beyond) <= _FEW * len(owns):
-        owns = [own for own in owns if own not in beyond]
-    return reduce(Scale.joined, owns, usual)
+    near = [own for own in owns if not usual.is_narrow_beside(usual.joined(own))]
+    few = len(owns) - len(near) <= _FEW * len(owns)
+    return reduce(Scale.joined, near if few else owns, usual)
 
 
 def own_scale(image: Image.Image) -> Scale | None:

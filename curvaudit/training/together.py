@@ -8,15 +8,13 @@ its machine, and all measure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import count
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from .loop import TrainedEpoch, train
+from .loop import TrainedEpoch
 from .processes import ALONE, Processes
 from .recipe import Recipe
 
@@ -26,41 +24,14 @@ def share_batches(device: torch.device, recipe: Recipe) -> bool:
     return device.type != "cpu" and not recipe.small_batches
 
 
-def trained(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    pixels: Tensor,
-    labels: Tensor,
-    recipe: Recipe,
-    *,
-    seed: int,
-    first_epoch: int,
-    device: torch.device,
-    bf16: bool,
-    processes: Processes,
-    still_wrong: Callable[[], np.ndarray],
-    on_batch: Callable[[int], None],
-) -> Iterator[TrainedEpoch]:
-    """What `train` does, in each process; after each epoch `model` is the same in all of them."""
-    alone = processes.size == 1 or not share_batches(device, recipe)
-    epochs = train(
-        model,
-        optimizer,
-        pixels,
-        labels,
-        recipe,
-        seed=seed,
-        first_epoch=first_epoch,
-        device=device,
-        bf16=bf16,
-        processes=ALONE if alone else processes,
-        still_wrong=still_wrong,
-        on_batch=on_batch,
-    )
-    if processes.size == 1 or not alone:
-        yield from epochs
-        return
-    for _ in count(first_epoch):
+def sharing(device: torch.device, recipe: Recipe, processes: Processes) -> Processes:
+    """Those that share each batch; `ALONE` where the first one trains for all."""
+    return processes if share_batches(device, recipe) else ALONE
+
+
+def followed(epochs: Iterator[TrainedEpoch], model: nn.Module, processes: Processes) -> Iterator[TrainedEpoch]:
+    """The epochs that the first process trains, in all of them; after each `model` is the same everywhere."""
+    while True:
         epoch = TrainedEpoch(**processes.told(lambda: asdict(next(epochs))))
         processes.spread(model)
         yield epoch
