@@ -34,7 +34,7 @@ class Passes:
 
 def passes(recipe: Recipe, epochs: int) -> Passes:
     measured = sum(recipe.measures_curvature(epoch) for epoch in range(1, epochs + 1))
-    probes = DEALT if recipe.most_probes else recipe.probes
+    probes = DEALT if recipe.probes_at_most else recipe.probes
     return Passes(3.0 * epochs, measured * 2.0 * (1 + probes), float(epochs - measured))
 
 

@@ -146,7 +146,7 @@ def _save(path: Path, wrong: np.ndarray, epochs: list[dict[str, np.ndarray]], pl
 
 def dealt_by_gradient(gradient: np.ndarray, recipe: Recipe) -> np.ndarray:
     """Probes of each sample in each measured epoch as `fast` deals them out, (E, N) of gradients -> (E, N)."""
-    settings = ScoreSettings(probes=recipe.probes, most_probes=recipe.most_probes)
+    settings = ScoreSettings(probes=recipe.probes, probes_at_most=recipe.probes_at_most)
     found = []
     for done, values in enumerate(gradient):
         usual = float(gradient[:done].mean(dtype=np.float64)) if done else None

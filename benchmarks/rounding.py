@@ -186,7 +186,7 @@ def as_scan(
 ) -> np.ndarray:
     """Curvature of each picture, (N,), in the next measured epoch; `gradients` grows by the mean of this one."""
     least = recipe.curvature_least_loss
-    settings = replace(settings, probes=recipe.probes, most_probes=recipe.most_probes, least_loss=least)
+    settings = replace(settings, probes=recipe.probes, probes_at_most=recipe.probes_at_most, least_loss=least)
     usual = float(np.mean(gradients)) if gradients else None
     found = measure(
         network,

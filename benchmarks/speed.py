@@ -108,7 +108,7 @@ def phases_of(
         most: int | None = None,
         network: torch.nn.Module = light,
     ) -> np.ndarray:
-        settings = ScoreSettings(probes=probes, most_probes=most, step=STEP, least_loss=least_loss)
+        settings = ScoreSettings(probes=probes, probes_at_most=most, step=STEP, least_loss=least_loss)
         scores = [s for s in build(settings) if curvature or s.needs == "forward"]
         part = all_pixels[:pictures], all_labels[:pictures]
         found = measure(network, *part, scores, epoch=1, batch_size=batch, device=CPU, usual_gradient=usual)
@@ -148,7 +148,7 @@ def phases_of(
         Phase("the measured network is made, checkpoint", count, made_and_saved),
         Phase("scores without curvature", count, lambda: measured(1, count, curvature=False)),
         Phase("all scores, curvature n = 1", count, lambda: measured(1, count)),
-        Phase("the same, 1 to 5 by the gradient", count, lambda: measured(1, count, most=recipe.most_probes)),
+        Phase("the same, 1 to 5 by the gradient", count, lambda: measured(1, count, most=recipe.probes_at_most)),
         *(Phase(f"the same, {share:.0%} above the bound on the loss", count, partly(share)) for share in SHARES),
         *(Phase(f"one batch, all scores, n = 10{way}", one_batch, all_probes(ways[way]), warm=True) for way in ways),
         Phase("one batch, reference way, n = 10", one_batch, lambda: reference(PROBES), warm=True),

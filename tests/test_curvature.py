@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from curvaudit.scores import build
-from curvaudit.scores.curvature import probes_of
-from curvaudit.scores.interface import ScoreSettings
+from curvaudit.scores import build, dealing
+from curvaudit.scores.interface import Batch, Before, ScoreSettings
 from curvaudit.scores.measure import measure
 from curvaudit.scores.probes import rademacher
 from curvaudit.training.folding import folded
@@ -222,35 +221,68 @@ def test_gradients_are_taken_where_the_loss_is_above_the_bound_and_stay_the_same
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 5, 13])
-def test_samples_get_as_many_probes_as_their_gradient_is_times_the_usual_one(batch_size):
+def test_samples_get_as_many_probes_as_their_gradient_asks_for(batch_size):
     """Each value is equation 6 with that many of the sample's own probes, whatever the batch."""
     model, pixels, labels = resnet_case()
     case = {"epoch": 1, "device": CPU}
     by_count = {
         n: measure(model, pixels, labels, build(ScoreSettings(probes=n)), batch_size=13, **case) for n in range(1, 5)
     }
-    gradient = by_count[1]["gradient"]
-    usual = float(gradient.max()) / 4
-    dealt = build(ScoreSettings(probes=1, most_probes=4))
-    found = measure(model, pixels, labels, dealt, batch_size=batch_size, usual_gradient=usual, **case)["curvature"]
-    counts = np.clip(np.rint(gradient / usual), 1, 4).astype(int)
-    assert {1, 4} < set(counts.tolist())  # and something in between
-    expected = [by_count[n]["curvature"][row] for row, n in enumerate(counts)]
-    np.testing.assert_allclose(found, expected, rtol=2e-3)
+    gradient = by_count[1]["gradient"].astype(float)
+    before = Before(total=gradient * np.tile([0.01, 1, 100], 5)[:13], epochs=1, usual=float(gradient.max()))
+    dealt = build(ScoreSettings(probes=2, probes_at_most=4))
+    found = measure(model, pixels, labels, dealt, batch_size=batch_size, before=before, **case)
+    counts = found["probes"].astype(int)
+    own = gradient / ((before.total + gradient) / 2)
+    wanted = np.minimum(2 * (own / 2 + gradient / before.usual / 4), 4)
+    assert (np.abs(counts - wanted) < 1).all()  # rounded up or down
+    assert {0, 2} < set(counts.tolist())
+    expected = [by_count[n]["curvature"][row] if n else np.nan for row, n in enumerate(counts)]
+    np.testing.assert_allclose(found["curvature"], expected, rtol=2e-3)
 
 
-@pytest.mark.parametrize(("probes", "most", "usual", "expected"), [
+@pytest.mark.parametrize(("probes", "most", "before", "expected"), [
     (1, 5, None, [3, 3, 3, 3]),  # nothing is known yet
-    (1, 5, 2.0, [1, 1, 2, 5]),
-    (2, 6, 2.0, [2, 2, 4, 6]),
-    (4, None, 2.0, [4, 4, 4, 4]),  # asked for four: four each
-    (1, 5, 0.0, [1, 5, 5, 5]),  # no gradient ever before
+    (1, 5, ([0.0, 2.25, 0.0, 1e4], 1, 2.25), [0, 0.75, 1.25, 5]),  # 1 time and 2 times the own mean, 1 time that of all
+    (2, 5, ([0.0, 2.25, 0.0, 1e4], 1, 2.25), [0, 1.5, 2.5, 5]),
+    (4, None, ([0.0, 2.25, 0.0, 1e4], 1, 2.25), [4, 4, 4, 4]),  # asked for four: four each
+    (1, 5, ([0.0, 0.0, 0.0, 0.0], 1, 0.0), [0, 5, 5, 5]),  # no gradient ever before
 ])  # fmt: skip
-def test_number_of_probes(probes, most, usual, expected):
+def test_number_of_probes_is_that_which_the_gradient_asks_for_over_many_epochs(probes, most, before, expected):
+    """`before` is the sum of gradients, the number of epochs, and the mean of all."""
     gradient = torch.zeros(4, 1, 2, 2)
-    gradient[:, 0, 1, 1] = torch.tensor([0.0, 1.5, 2.0, 100.0])  # squared norms 0, 2.25, 4, 10,000
-    settings = ScoreSettings(probes=probes, most_probes=most)
-    assert probes_of(gradient, usual, settings).tolist() == expected
+    gradient[:, 0, 1, 1] = torch.tensor([0.0, 1.5, 1.5, 100.0])  # squared norms 0, 2.25, 2.25, 10,000
+    settings = ScoreSettings(probes=probes, probes_at_most=most)
+    past = before and Before(np.array(before[0]), *before[1:])
+    none, rows = torch.zeros(4), torch.arange(4)
+
+    def counts(epoch):
+        return dealing.counts(Batch(none, none, rows, epoch, none, none, gradient, None, 4, past), settings)
+
+    found = np.array([counts(epoch) for epoch in range(1, 401)])
+    assert (found.max(axis=0) - found.min(axis=0) <= 1).all()
+    np.testing.assert_allclose(found.mean(axis=0), expected, atol=0.01)
+
+
+def test_a_gradient_that_is_no_number_is_probed_so_that_it_is_seen():
+    gradient = torch.tensor([float("nan"), float("inf")]).reshape(2, 1, 1, 1)
+    none, rows = torch.zeros(2), torch.arange(2)
+    batch = Batch(none, none, rows, 1, none, none, gradient, None, 2, Before(np.ones(2), 1, 1.0))
+    assert (dealing.counts(batch, ScoreSettings(probes_at_most=5)) >= 1).all()
+
+
+def test_without_a_probe_curvature_is_the_gradient_times_the_ratio_of_those_probed():
+    values = {
+        "gradient": np.float32([1, 2, 4, 0, 8, 3]),
+        "curvature": np.float32([np.nan, 20, 60, 0, np.nan, np.nan]),
+        "probes": np.float32([0, 1, 3, 0, 0, 2]),  # the last was probed, and is not a number
+    }
+    ratio = dealing.ratio(values, before=7.0)
+    assert ratio == pytest.approx(80 / 6)
+    expected = [ratio, 20, 60, 0, 8 * ratio, np.nan]
+    np.testing.assert_allclose(dealing.completed(values, ratio), expected, rtol=1e-6)
+    nothing = {name: one[[0, 3, 4]] for name, one in values.items()}
+    assert dealing.ratio(nothing, before=7.0) == 7.0
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 13])

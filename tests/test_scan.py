@@ -209,12 +209,12 @@ def test_a_run_of_a_curvaudit_with_another_recipe_is_not_resumed_and_no_setting_
     out = tmp_path / "run.h5"
     kept = presets.fast
     with monkeypatch.context() as older:
-        older.setattr(presets, "fast", lambda *given: replace(kept(*given), most_probes=None))
+        older.setattr(presets, "fast", lambda *given: replace(kept(*given), probes_at_most=None))
         curvaudit.scan(image_folder, out, **SMALL)
     before = out.read_bytes()
     with pytest.raises(CurvauditError, match="begun by a curvaudit that") as error:
         curvaudit.scan(image_folder, out, resume=True, **SMALL)
-    assert "recipe.most_probes was None and is now 5" in error.value.message and "-o" in error.value.hint
+    assert "recipe.probes_at_most was None and is now 5" in error.value.message and "-o" in error.value.hint
     assert out.read_bytes() == before
 
 
@@ -360,14 +360,38 @@ def test_a_checkpoint_of_the_training_before_is_not_taken_for_the_next_one(tmp_p
     np.testing.assert_array_equal(both.measure(1, "loss"), alone.measure(0, "loss"))
 
 
-def test_the_usual_gradient_is_that_of_all_epochs_before(image_folder, tmp_path, monkeypatch):
+def test_probes_are_dealt_by_the_gradients_of_all_epochs_before(image_folder, tmp_path, monkeypatch):
     from curvaudit.scores import measure as module
 
-    usual, measure = [], module.measure
-    monkeypatch.setattr(module, "measure", lambda *a, **b: usual.append(b["usual_gradient"]) or measure(*a, **b))
+    told, measure = [], module.measure
+    monkeypatch.setattr(module, "measure", lambda *a, **b: told.append(b["before"]) or measure(*a, **b))
     run = curvaudit.scan(image_folder, tmp_path / "run.h5", curvature_every=1, **SMALL)
-    means = run.measure(0, "gradient").astype(float).mean(axis=1)
-    assert usual[:3] == [None, pytest.approx(means[0]), pytest.approx(means[:2].mean())]
+    gradient = run.measure(0, "gradient").astype(float)
+    assert told[0] is None and [one.epochs for one in told[1:3]] == [1, 2]
+    np.testing.assert_allclose(told[2].total, gradient[:2].sum(axis=0))
+    assert told[2].usual == pytest.approx(gradient[:2].mean())
+
+
+def test_each_value_of_curvature_is_measured_or_expected_from_the_gradient(image_folder, tmp_path):
+    """What a run file says of its values holds for each of them."""
+    run = curvaudit.scan(image_folder, tmp_path / "run.h5", **SMALL)
+    logged = {name: run.measure(0, name).astype(float) for name in ("curvature", "gradient", "probes")}
+    measured = np.isfinite(logged["probes"]).all(axis=1)
+    curvature, gradient, probes = (values[measured] for values in logged.values())
+    assert np.isfinite(curvature).all() and (probes[0] == 3).all() and probes.max() <= 5
+    without = (probes == 0) & (gradient > 0)
+    assert without.any() and (probes[1:] > 0).any()
+    for epoch, left in enumerate(without):
+        seen = probes[epoch] > 0
+        if seen.any():
+            ratio = curvature[epoch, seen].sum() / gradient[epoch, seen].sum()
+            np.testing.assert_allclose(curvature[epoch, left], ratio * gradient[epoch, left], rtol=1e-5)
+
+
+def test_who_asks_for_probes_gets_as_many_everywhere(image_folder, tmp_path):
+    run = curvaudit.scan(image_folder, tmp_path / "run.h5", probes=1, **SMALL)
+    assert "probes" not in run.trainings[0].measures
+    assert run.trainings[0].measures["curvature"].parameters["n"] == 1
 
 
 def test_probes_of_the_validation_split_are_of_rows_that_no_sample_has(tmp_path, monkeypatch):

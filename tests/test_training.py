@@ -193,9 +193,9 @@ def test_only_fast_leaves_out_probes_and_measuring_all_measures_all():
     assert with_overrides(named("fast", 1000, 3), ScanSettings(curvature_every=1)).curvature_least_loss == 0
     four = with_overrides(named("fast", 1000, 3), ScanSettings(probes=4))
     assert four.curvature_least_loss > 0
-    assert (four.probes, four.most_probes) == (4, None)
-    assert named("fast", 1000, 3).most_probes == 5
-    assert named("paper-cifar", 1000, 3).most_probes is None
+    assert (four.probes, four.probes_at_most) == (4, None)
+    assert named("fast", 1000, 3).probes_at_most == 5
+    assert named("paper-cifar", 1000, 3).probes_at_most is None
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..scores import ScoreSettings, build
+from ..scores import ScoreSettings, build, dealing
+from ..scores.interface import Before
 from .work import Pixels, Work
 
 if TYPE_CHECKING:
@@ -49,27 +50,25 @@ class Measured:
 class Gradients:
     """What the epochs say in which gradients were measured, the same whether just measured or read again."""
 
-    means: list[float] = field(default_factory=list)  # over all samples, one for each of these epochs
+    total: np.ndarray  # (N,) float64, of each sample over these epochs
+    epochs: int = 0
     above: float = 1.0  # share of the samples above the bound on the loss in the last of them
+    ratio: float = float("nan")  # of curvature to gradient in the last of them
 
-    @classmethod
-    def of(cls, logged: Iterable[np.ndarray]) -> Gradients:
-        """Of the epochs of a run file, (N,) each."""
-        found = cls()
-        for gradient in logged:
-            found.add(gradient)
-        return found
-
-    def add(self, gradient: np.ndarray) -> None:
-        """One more epoch, (N,): nothing where it was not measured, or is not a number, which says nothing of a mean."""
-        if np.isfinite(gradient).all():
-            self.means.append(mean_of(gradient))
+    def add(self, values: Mapping[str, np.ndarray]) -> None:
+        """One more epoch, (N,) each: nothing where gradients were not measured, or are no numbers."""
+        gradient = values.get("gradient")
+        if gradient is not None and np.isfinite(gradient).all():
+            self.total = self.total + gradient
+            self.epochs += 1
             self.above = float(np.mean(gradient != 0))
+            if dealing.NAME in values:
+                self.ratio = dealing.ratio(values, self.ratio)
 
     @property
-    def usual(self) -> float | None:
-        """None before the first of these epochs."""
-        return float(np.mean(self.means)) if self.means else None
+    def before(self) -> Before | None:
+        """What the next epoch is told of them; None: there was none."""
+        return Before(self.total, self.epochs, mean_of(self.total) / self.epochs) if self.epochs else None
 
 
 class Measuring:
@@ -78,22 +77,26 @@ class Measuring:
     def __init__(self, work: Work, seed: int) -> None:
         recipe = work.recipe
         self.work = work
-        self.scores = build(
-            ScoreSettings(
-                probes=recipe.probes,
-                most_probes=recipe.most_probes,
-                step=work.settings.step,
-                seed=seed,
-                least_loss=recipe.curvature_least_loss,
-            )
+        self.settings = ScoreSettings(
+            probes=recipe.probes,
+            probes_at_most=recipe.probes_at_most,
+            step=work.settings.step,
+            seed=seed,
+            least_loss=recipe.curvature_least_loss,
         )
-        self.gradients = Gradients()
+        self.scores = build(self.settings)
+        self.gradients = Gradients(np.zeros(len(work.data.labels)))
+
+    def _of_validation(self, full: bool) -> list[Score]:
+        """Scores of which a mean is logged: of as many probes for each sample, for nothing is known of it before."""
+        scores = build(replace(self.settings, probes_at_most=None))
+        return [score for score in scores if score.name == "loss" or (full and score.name == "curvature")]
 
     @property
     def asks_before(self) -> bool:
         """Whether how an epoch is measured depends on the epochs before."""
         recipe = self.work.recipe
-        return recipe.most_probes is not None or recipe.curvature_least_loss > 0
+        return recipe.probes_at_most is not None or recipe.curvature_least_loss > 0
 
     def measure(self, model: torch.nn.Module, number: int, gate: Gate, on_done: Callable[[int], None]) -> Measured:
         """All that is kept of one epoch.
@@ -119,7 +122,11 @@ class Measuring:
         scores = [score for score in self.scores if full or score.needs == "forward"]
 
         def measure_all(
-            data: Pixels, scores: Sequence[Score], first_row: int, say: Callable[[int], None] | None
+            data: Pixels,
+            scores: Sequence[Score],
+            first_row: int,
+            before: Before | None,
+            say: Callable[[int], None] | None,
         ) -> dict[str, np.ndarray]:
             count = len(data.labels)
             rows = work.processes.batches(count, batch_size)
@@ -132,18 +139,21 @@ class Measuring:
                 batch_size=batch_size,
                 device=work.device,
                 first_row=first_row + rows.start,
-                usual_gradient=self.gradients.usual,
+                before=None if before is None else before.part(rows),
                 mostly_above=self.gradients.above >= _MOSTLY,
                 gate=gate,
                 on_batch=say,
             )
             return work.processes.merged(mine, rows, count)
 
-        values = measure_all(work.data, scores, 0, lambda count: on_done(count * work.processes.size))
+        said = self.gradients.before
+        values = measure_all(work.data, scores, 0, said, lambda count: on_done(count * work.processes.size))
+        if dealing.NAME in values:
+            ratio = dealing.ratio(values, self.gradients.ratio)
+            values["curvature"] = dealing.completed(values, ratio)
         second: dict[str, np.ndarray] = {}
         if work.validation is not None:
-            both = [score for score in scores if score.name in ("loss", "curvature")]
-            second = measure_all(work.validation, both, _VALIDATION_ROWS, None)
+            second = measure_all(work.validation, self._of_validation(full), _VALIDATION_ROWS, None, None)
         kept = None
         if number == features.logged_in(work.recipe):
             count = len(work.data.labels)

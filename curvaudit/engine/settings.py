@@ -146,7 +146,7 @@ def with_overrides(recipe: Recipe, settings: ScanSettings) -> Recipe:
         if value is not None:
             changes[field] = value
     if settings.probes is not None:
-        changes["most_probes"] = None  # who asks for n gets n
+        changes["probes_at_most"] = None  # who asks for n gets n
     if settings.lr is not None:
         # All parts of a schedule, or the plain epochs would start above a small peak.
         for name in ("plain_rate", "extension_rate"):

@@ -13,6 +13,7 @@ import numpy as np
 from .. import clock, store
 from ..errors import CurvauditError
 from ..records import Advanced, EpochDone, EpochRow, Event, Notice, PhaseStarted
+from ..scores import dealing
 from .measuring import Gradients, Measured, Measuring
 from .work import Work
 
@@ -101,7 +102,7 @@ class Training:
         if rows >= recipe.epochs - 1:
             self._wrong.extend(np.array(one, np.int64) for one in work.processes.told(self._wrong_lately))
         if self.measuring.asks_before:  # else the file, which may be large, need not be read
-            self.measuring.gradients = Gradients(*work.processes.told(self._gradients_so_far))
+            self.measuring.gradients = self._gradients_so_far()
         model.load_state_dict(saved.model)
         optimizer.load_state_dict(saved.optimizer)
         return saved
@@ -196,8 +197,7 @@ class Training:
             self.on_event(PhaseStarted(f"measuring epoch {state.epoch}", count, "pictures", "measuring"))
         measured = beside.wait(lambda count: self.on_event(Advanced(count)))
         self._pending = None
-        if "gradient" in measured.values:
-            self.measuring.gradients.add(measured.values["gradient"])
+        self.measuring.gradients.add(measured.values)
         self._wrong.append(self._wrong_of(measured.correct))
         now = clock.seconds()
         if self.work.processes.first:
@@ -222,9 +222,17 @@ class Training:
         last = deque(store.open_run(self.work.path).measure_epochs(self.index, "correct"), maxlen=2)
         return [self._wrong_of(correct > 0).tolist() for correct in last]
 
-    def _gradients_so_far(self) -> tuple[list[float], float]:
-        found = Gradients.of(store.open_run(self.work.path).measure_epochs(self.index, "gradient"))
-        return found.means, found.above
+    def _gradients_so_far(self) -> Gradients:
+        """What the run file says, which the first process alone reads."""
+        processes = self.work.processes
+        found = self.measuring.gradients
+        if processes.first:
+            run = store.open_run(self.work.path)
+            names = [name for name in dealing.ASKED if name in run.training(self.index).measures]
+            for values in zip(*(run.measure_epochs(self.index, name) for name in names), strict=True):
+                found.add(dict(zip(names, values, strict=True)))
+        total = processes.array(found.total)
+        return Gradients(total, *processes.told(lambda: (found.epochs, found.above, found.ratio)))
 
     def _wrong_of(self, correct: np.ndarray) -> np.ndarray:
         return np.flatnonzero(self.work.memorizable & ~correct)

@@ -49,7 +49,7 @@ class Chosen:
             "preset": t.recipe.get("preset", ""),
             "epochs": t.epochs,
             "curvature measured in": int(np.isfinite(self.run.epoch_means(t.index, "curvature")).sum()),
-            "probes": " to ".join(str(n) for n in (t.recipe.get("probes", ""), t.recipe.get("most_probes")) if n),
+            "probes": f"0 to {most}" if (most := t.recipe.get("probes_at_most")) else t.recipe.get("probes", ""),
             "width": config.get("width", ""),
             "resolution": config.get("resolution", ""),
             "memorized": "yes" if t.memorized else "no",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..records import MeasureInfo
-from . import consensus, correct, curvature, el2n, gradient, late, loss, margin, prediction
+from . import consensus, correct, curvature, dealing, el2n, gradient, late, loss, margin, prediction
 from .interface import Score, ScoreSettings
 
 __all__ = ["DERIVED", "Score", "ScoreSettings", "build"]
@@ -24,4 +24,5 @@ _BUILDERS = (
 def build(settings: ScoreSettings | None = None) -> tuple[Score, ...]:
     """All scores that a scan logs, in the order in which they are shown."""
     settings = settings or ScoreSettings()
-    return tuple(builder(settings) for builder in _BUILDERS)
+    dealt = () if settings.probes_at_most is None else (dealing.score,)  # else it is the same number everywhere
+    return tuple(builder(settings) for builder in (*_BUILDERS, *dealt))

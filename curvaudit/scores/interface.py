@@ -20,11 +20,24 @@ Needs = Literal["forward", "gradient", "probes"]
 class ScoreSettings:
     """Settings a score may read when it is built."""
 
-    probes: int = 1  # n of equation 6 …
-    most_probes: int | None = None  # … up to so many where the gradient is larger than usual; None: n for each
+    probes: int = 1  # n of equation 6
+    probes_at_most: int | None = None  # from none up to so many, by the gradient (`dealing.py`); None: n for each
     step: float = 1e-3  # h of equation 6, in pixels of [0, 1]
     seed: int = 0  # first key of the probe generator
     least_loss: float = 0.0  # nat; below it a sample's gradients are not taken and logged as 0
+
+
+@dataclass(frozen=True)
+class Before:
+    """What the epochs say in which ‖∂L/∂x‖² was measured before."""
+
+    total: np.ndarray  # (B,) float64, its sum over these epochs
+    epochs: int
+    usual: float  # its mean over them and all samples of the data set
+
+    def part(self, chosen: np.ndarray | slice) -> Before:
+        """Some of the samples."""
+        return replace(self, total=self.total[chosen])
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,7 @@ class Batch:
     gradient: Tensor | None  # (B, C, H, W)
     input_gradient: Callable[[Tensor, Tensor], Tensor]  # images (P, C, H, W), labels (P,) -> gradient (P, C, H, W)
     at_once: int  # how large P should be at most, and is best
-    usual_gradient: float | None = None  # mean ‖∂L/∂x‖² of all samples in the epochs measured before; None: no such
+    before: Before | None = None  # what the epochs say in which gradients were measured; None: no such
 
     def part(self, chosen: Tensor) -> Batch:
         """Some samples of the batch, (P,) int64."""
@@ -58,6 +71,7 @@ class Batch:
             logits=self.logits[chosen],
             loss=self.loss[chosen],
             gradient=None if self.gradient is None else self.gradient[chosen],
+            before=None if self.before is None else self.before.part(chosen.cpu().numpy()),
         )
 
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .interface import Batch, Score
+from .interface import Batch, Before, Score
 from .threads import Gate, side_by_side
 
 _SWITCHING = threading.Lock()
@@ -88,7 +88,7 @@ def measure(
     batch_size: int,
     device: torch.device,
     first_row: int = 0,
-    usual_gradient: float | None = None,
+    before: Before | None = None,
     mostly_above: bool = True,
     gate: Gate | None = None,
     on_batch: Callable[[int], None] | None = None,
@@ -103,8 +103,8 @@ def measure(
         (N, C, H, W) uint8 or float in [0, 1], and (N,) int64.
     first_row:
         Sample row of `pixels[0]`: probes depend on it.
-    usual_gradient:
-        Mean ‖∂L/∂x‖² of all samples in the epochs measured before, by which probes are dealt out; None: no such epoch.
+    before:
+        What the epochs measured before say of these N samples, by which probes are dealt out; None: no such epoch.
     mostly_above:
         Whether most samples are expected above the bound on the loss (`Score.least_loss`): gradients are then taken in
         the pass that is needed anyway. Else a second forward pass for the few, collected to full batches, is cheaper
@@ -116,7 +116,8 @@ def measure(
 
     Returns
     -------
-    score name -> (N,) float32; 0 for a score with a bound on the loss where a sample is below it.
+    score name -> (N,) float32; 0 for a score with a bound on the loss where a sample is below it. Where probes are
+    dealt out, curvature is NaN for samples that got none.
     """
     with _without_weight_gradients(model):
         forward = [score for score in scores if score.needs == "forward"]
@@ -136,7 +137,8 @@ def measure(
             given = labels[places].to(device)  # (B,)
             logits, loss, gradient = _run(model, images, given, differentiate, tf32)
             rows = (first_row + places).to(device)
-            return Batch(images, given, rows, epoch, logits, loss, gradient, input_gradient, batch_size, usual_gradient)
+            past = None if before is None else before.part(places.numpy())
+            return Batch(images, given, rows, epoch, logits, loss, gradient, input_gradient, batch_size, past)
 
         def keep(wanted: Sequence[Score], batch: Batch, places: Tensor) -> None:
             there = places.to(device, non_blocking=True)

@@ -26,6 +26,12 @@ def _mix(x: Tensor) -> Tensor:
     return x ^ _shift_right(x, 31)
 
 
+def uniform(seed: int, rows: Tensor) -> Tensor:
+    """One number in [0, 1) for each sample row (B,), on a processor; (B,) float64."""
+    key = _mix(_mix(torch.full_like(rows, seed) + _GOLDEN) * 3 + rows + _GOLDEN)
+    return _shift_right(key, 11).double() * 2.0**-53
+
+
 def rademacher(seed: int, rows: Tensor, epoch: int, probe: int | Tensor, shape: tuple[int, ...]) -> Tensor:
     """Draw ±1 with equal probability for each sample.
 

@@ -56,8 +56,8 @@ def fast(samples: int, channels: int) -> Recipe:
         curvature_from=1 + math.ceil(WARM * augmented),
         # A third to a half of all probes in plain epochs; ranks stay (docs/performance.md).
         curvature_least_loss=0.003,
-        # A third to a half more probes, where they are needed, do what twice as many would (docs/performance.md).
-        most_probes=5,
+        # One in two epochs on digits, in each on photographs, ranks as well as two in each would (docs/performance.md).
+        probes_at_most=5,
     )
 
 

@@ -45,7 +45,7 @@ class Recipe:
     curvature_least_loss: float = (
         0.0  # nat; below it a sample's curvature and gradient are not measured but logged as 0
     )
-    most_probes: int | None = None  # `probes` and up to so many where the gradient is larger than usual
+    probes_at_most: int | None = None  # from none up to so many, `probes` for a usual gradient; None: `probes` each
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
