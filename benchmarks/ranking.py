@@ -26,9 +26,8 @@ from torch import Tensor
 from curvaudit.inventory import load_pixels, take
 from curvaudit.pictures.pixels import Place
 from curvaudit.records import MeasureInfo
-from curvaudit.scores import ScoreSettings, build
-from curvaudit.scores.curvature import probes_of
-from curvaudit.scores.interface import Batch, Score, mean_over_epochs
+from curvaudit.scores import ScoreSettings, build, dealing
+from curvaudit.scores.interface import Batch, Before, Score, mean_over_epochs
 from curvaudit.scores.measure import measure
 from curvaudit.scores.probes import rademacher
 from curvaudit.sources import SourceOptions, load
@@ -44,7 +43,6 @@ from curvaudit.trials.planting import plant
 
 CPU = torch.device("cpu")
 PROBES, STEP, RATE, WIDTH, TOP = 10, 1e-3, 0.05, 16, 100
-PREDICTED = ((0.25, 0.5), (0.5, 0.5), (0.25, 0.75))
 MOST = 5  # probes of a sample in an epoch, of those that are dealt out
 
 
@@ -144,15 +142,22 @@ def _save(path: Path, wrong: np.ndarray, epochs: list[dict[str, np.ndarray]], pl
     os.replace(partial, path)
 
 
-def dealt_by_gradient(gradient: np.ndarray, recipe: Recipe) -> np.ndarray:
+def dealt(gradient: np.ndarray, epochs: list[int], recipe: Recipe, seed: int) -> np.ndarray:
     """Probes of each sample in each measured epoch as `fast` deals them out, (E, N) of gradients -> (E, N)."""
-    settings = ScoreSettings(probes=recipe.probes, probes_at_most=recipe.probes_at_most)
-    found = []
-    for done, values in enumerate(gradient):
-        usual = float(gradient[:done].mean(dtype=np.float64)) if done else None
+    settings = ScoreSettings(probes=recipe.probes, probes_at_most=recipe.probes_at_most, seed=seed)
+    found, none, rows = [], torch.zeros(gradient.shape[1]), torch.arange(gradient.shape[1])
+    for done, (epoch, values) in enumerate(zip(epochs, gradient, strict=True)):
+        total = gradient[:done].sum(0, dtype=np.float64)
+        before = Before(total, done, float(total.mean()) / done) if done else None
         # A picture of one pixel that has this gradient: its squared norm decides.
-        found.append(probes_of(torch.from_numpy(values).sqrt()[:, None, None, None], usual, settings).numpy())
+        picture = torch.from_numpy(values).sqrt()[:, None, None, None]
+        batch = Batch(none, none, rows, epoch, none, none, picture, _no_gradient, 1, before)
+        found.append(np.where(values > 0, dealing.counts(batch, settings), 0))
     return np.stack(found)
+
+
+def _no_gradient(images: Tensor, labels: Tensor) -> Tensor:
+    raise AssertionError("the number of probes follows from what is known")
 
 
 def proportional(values: np.ndarray, usual: Callable[[np.ndarray], np.ndarray], first: int = 1) -> np.ndarray:
@@ -180,51 +185,22 @@ def averaged(curvature: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return found
 
 
-def predicted_elsewhere(
-    curvature: np.ndarray, gradient: np.ndarray, own: float, usual: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """A probe whenever a sample's gradients add up to a whole one, and else what its gradient makes expect.
-
-    In each epoch a sample comes nearer to its next probe by `own` times its gradient over its own mean so far, plus
-    `usual` times its gradient over that of all so far. Without a probe its curvature is taken for its gradient times
-    that ratio of both which the probes of this epoch have, and times how far its own probes so far lay above that.
-
-    Parameters
-    ----------
-    curvature, gradient:
-        (E, probes, N), and (E, N), 0 where the loss is below the bound.
-
-    Returns
-    -------
-    Curvature and number of probes, (E, N) each.
-    """
-    found, counts = [], []
-    due = np.random.default_rng(0).random(gradient.shape[1])  # (N,), not all in the same epoch
-    above, taken = np.ones_like(due), np.ones_like(due)  # as if one probe had been as expected
-    for done, now in enumerate(gradient):
-        step = np.ones_like(due)
-        if done:
-            mine, of_all = gradient[: done + 1].mean(0), float(gradient[:done].mean())
-            step = np.minimum(own * now / np.maximum(mine, 1e-30) + usual * now / of_all, MOST)
-        due = due + np.where(now > 0, step, 0)
-        count = np.floor(due).astype(int)
-        due = due - count
-        seen = averaged(curvature[[done]], np.maximum(count, 1)[None])[0]
-        probed = count > 0
-        expected = now * (seen[probed].sum() / max(now[probed].sum(), 1e-30))
-        above += np.where(probed, count * seen / np.maximum(expected, 1e-30), 0)
-        taken += count
-        found.append(np.where(probed, seen, expected * above / taken))
-        counts.append(count)
-    return np.stack(found), np.stack(counts)
+def expected_elsewhere(curvature: np.ndarray, gradient: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The same, and what the gradient (E, N) makes expect where there is no probe, as a scan completes an epoch."""
+    found, ratio = [], float("nan")
+    for now, mean, probes in zip(gradient, averaged(curvature, np.maximum(counts, 1)), counts, strict=True):
+        values = {"gradient": now, "curvature": np.where(probes > 0, mean, np.nan), dealing.NAME: probes}
+        ratio = dealing.ratio(values, ratio)
+        found.append(dealing.completed(values, ratio))
+    return np.stack(found)
 
 
-def ways(curvature: np.ndarray, gradient: np.ndarray, loss: np.ndarray, recipe: Recipe) -> dict[str, np.ndarray]:
-    """Name -> number of probes of each sample in each measured epoch, (E, N)."""
+def ways(curvature: np.ndarray, gradient: np.ndarray, loss: np.ndarray) -> dict[str, np.ndarray]:
+    """Name -> number of probes of each sample in each measured epoch, one at least, (E, N)."""
     same = np.ones(gradient.shape, int)
     whole = np.repeat(curvature[:, 0].mean(1, keepdims=True), gradient.shape[1], axis=1)
     return {
-        "fast: gradient over the mean of all so far, three in the first epoch": dealt_by_gradient(gradient, recipe),
+        "gradient over the mean of all so far, three in the first epoch": proportional(gradient, np.mean, 3),
         "one": same,
         "two": 2 * same,
         "three": 3 * same,
@@ -262,11 +238,11 @@ def compare(path: Path) -> list[dict[str, object]]:
     above = np.where(probed, gradient[chosen], 0)
     found = {
         name: (np.where(probed, averaged(curvature[chosen], counts), 0), counts)
-        for name, counts in ways(curvature[chosen], above, loss[chosen], recipe).items()
+        for name, counts in ways(curvature[chosen], above, loss[chosen]).items()
     }
-    for own, usual in PREDICTED:
-        name = f"{own} by the own gradient and {usual} by that of all, predicted elsewhere"
-        found[name] = predicted_elsewhere(curvature[chosen], above, own, usual)
+    # As good a sequence as another: the file does not say its seed.
+    counts = dealt(above, [place + 1 for place in chosen], recipe, seed=0)
+    found = {"fast": (expected_elsewhere(curvature[chosen], above, counts), counts)} | found
     for name, (measured, counts) in found.items():
         values = measured.mean(0)
         row: dict[str, object] = {

@@ -254,6 +254,7 @@ class Trajectories:
     rows: np.ndarray  # (M,) int64, ascending sample rows
     epochs: np.ndarray  # (E,) int32, 1-based
     curvature: np.ndarray  # (E, M) float32, NaN where not measured
+    probed: np.ndarray  # (E, M) bool, false where curvature is 0 or expected from the gradient, without a probe
     class_median: np.ndarray  # (E, K) float32, median curvature of each class, NaN where not measured
     prediction: np.ndarray  # (E, M) int32, class index, -1 where not logged
 

@@ -99,6 +99,7 @@ def make_report(top: int = 40) -> Report:
             rows=order,
             epochs=training.curves.number,
             curvature=(over * curvature).astype(np.float32),
+            probed=np.arange(EPOCHS)[:, None] % 2 == order % 2,
             class_median=np.tile(over, (1, len(CLASSES))).astype(np.float32) / 10,
             prediction=prediction.astype(np.int32),
         ),

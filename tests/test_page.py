@@ -455,6 +455,7 @@ def test_large_view_shows_copies_epochs_and_scores(page):
     assert CLASSES[1] in page.text("#detail-more .differs") and "identical in every pixel" in page.text("#detail-more")
     assert "median of circle" in page.text("#detail-more .legend")
     assert len(page.all("#detail-more polyline")) == 2 and len(page.all("#detail-scores tbody tr")) == 3
+    assert len(page.all("#detail-more circle.probed")) == 3 and "Dots: measured" in page.text("#detail-more")
     assert page.all("#detail-more canvas") == []
     page.keys(Keys.ARROW_RIGHT, "3")
     assert page.badge(CONFLICT[0] + 1) == "ambiguous" and page.text("#detail-title").startswith(f"#{CONFLICT[0] + 3} ")

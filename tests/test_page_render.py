@@ -123,6 +123,7 @@ def test_long_trainings_are_thinned_and_gaps_become_null():
         known,
         epochs=np.arange(1, epochs + 1, dtype=np.int32),
         curvature=values,
+        probed=np.ones(values.shape, bool),
         class_median=np.full((epochs, len(CLASSES)), np.nan, np.float32),
         prediction=np.full(values.shape, -1, np.int32),
     )
@@ -217,11 +218,12 @@ def test_a_run_file_gives_trajectories_and_a_spread(tmp_path, monkeypatch):
     made = make_report()
     count = len(made.samples)
     random = np.random.default_rng(5)
-    names = ("curvature", "loss", "margin", "el2n", "correct", "prediction")
+    names = ("curvature", "loss", "margin", "el2n", "correct", "prediction", "probes")
     logged = [{name: random.random(count).astype(np.float32) for name in names} for _ in range(3)]
     for epoch in logged:
         epoch["correct"] = np.ones(count, np.float32)
         epoch["prediction"] = made.samples.labels.astype(np.float32)
+        epoch["probes"] = random.integers(0, 3, count).astype(np.float32)
     logged[1]["curvature"][:] = np.nan  # not measured in every epoch
     thumbnails = Thumbnails(np.arange(count), tuple(made.thumbnails[row] for row in range(count)))
     path = tmp_path / "run.h5"
@@ -236,6 +238,7 @@ def test_a_run_file_gives_trajectories_and_a_spread(tmp_path, monkeypatch):
     assert set(report.spread) <= set(report.thumbnails)
     curvature = np.stack([epoch["curvature"] for epoch in logged])
     np.testing.assert_array_equal(known.curvature, curvature[:, known.rows])
+    np.testing.assert_array_equal(known.probed, np.stack([epoch["probes"][known.rows] > 0 for epoch in logged]))
     np.testing.assert_array_equal(known.prediction, np.tile(made.samples.labels[known.rows], (3, 1)))
     mine = curvature[:, made.samples.labels == 1]
     np.testing.assert_allclose(known.class_median[::2, 1], np.median(mine[::2], axis=1), rtol=1e-6)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from .. import store
 from ..errors import CurvauditError
 from ..records import Trajectories
+from ..scores import dealing
 
 
 def trajectories(run: store.Run, training: int, rows: Sequence[int]) -> Trajectories:
@@ -20,23 +21,28 @@ def trajectories(run: store.Run, training: int, rows: Sequence[int]) -> Trajecto
     chosen = np.asarray(rows, np.int64)
     labels, classes = run.samples.labels, len(run.samples.classes)
     curvature = np.full((info.epochs, len(chosen)), np.nan, np.float32)
+    probed = np.ones(curvature.shape, bool)
     medians = np.full((info.epochs, classes), np.nan, np.float32)
     prediction = np.full((info.epochs, len(chosen)), -1, np.int32)
+
+    def logged(name: str) -> Iterator[tuple[int, np.ndarray]]:
+        return enumerate(run.measure_epochs(training, name) if name in info.measures else ())
+
     try:
-        if "curvature" in info.measures:
-            for epoch, values in enumerate(run.measure_epochs(training, "curvature")):
-                curvature[epoch] = values[chosen]
-                medians[epoch] = class_medians(values, labels, classes)
+        for epoch, values in logged("curvature"):
+            curvature[epoch] = values[chosen]
+            medians[epoch] = class_medians(values, labels, classes)
+        for epoch, values in logged(dealing.NAME):
+            probed[epoch] = values[chosen] > 0
     except CurvauditError:  # damage costs these curves only; the scores themselves answer for it
         curvature[:], medians[:] = np.nan, np.nan
     try:
-        if "prediction" in info.measures:
-            for epoch, values in enumerate(run.measure_epochs(training, "prediction")):
-                found = values[chosen]
-                prediction[epoch] = np.where((found >= 0) & (found < classes), found, -1)  # false for NaN
+        for epoch, values in logged("prediction"):
+            found = values[chosen]
+            prediction[epoch] = np.where((found >= 0) & (found < classes), found, -1)  # false for NaN
     except CurvauditError:
         prediction[:] = -1
-    return Trajectories(chosen, info.curves.number, curvature, medians, prediction)
+    return Trajectories(chosen, info.curves.number, curvature, probed, medians, prediction)
 
 
 def class_medians(values: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:

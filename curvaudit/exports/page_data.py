@@ -127,16 +127,19 @@ def _curves(report: Report, rows: list[int]) -> dict[str, Any]:
     """Epochs, and for every row its curvature and what the network took it for."""
     known = report.trajectories
     if known is None or len(known.epochs) == 0:
-        return {"epochs": [], "curvature": [], "seen": [], "medians": {}}
+        return {"epochs": [], "curvature": [], "probed": [], "seen": [], "medians": {}}
     epochs = np.unique(np.linspace(0, len(known.epochs) - 1, min(_EPOCHS, len(known.epochs))).astype(int))
     place = _places(known, rows)
     curvature, seen = known.curvature[epochs], known.prediction[epochs]
+    probed = known.probed[epochs]
     measured = not np.isnan(known.curvature).all()
+    dealt = measured and not probed.all()
     logged = bool((known.prediction >= 0).any())
     classes = sorted(set(report.samples.labels[rows].tolist())) if measured else []
     return {
         "epochs": known.epochs[epochs].tolist(),
         "curvature": [_numbers(curvature[:, at]) if measured and at >= 0 else [] for at in place],
+        "probed": [probed[:, at].astype(int).tolist() if dealt and at >= 0 else [] for at in place],
         "seen": [seen[:, at].tolist() if logged and at >= 0 else [] for at in place],
         "medians": {label: _numbers(known.class_median[epochs, label]) for label in classes},
     }

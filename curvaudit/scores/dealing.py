@@ -69,7 +69,8 @@ def counts(batch: Batch, settings: ScoreSettings) -> np.ndarray:
         own = now / np.maximum((before.total + now) / (before.epochs + 1), tiny)  # (B,)
         wanted = np.minimum(least * (_OWN * own + _OF_ALL * now / max(before.usual, tiny)), most)
     # A gradient that is no number says nothing: measured, so that this is seen.
-    return np.floor(np.nan_to_num(wanted, nan=least) + _rounding(batch, settings.seed)).astype(np.int64)
+    found: np.ndarray = np.floor(np.nan_to_num(wanted, nan=least) + _rounding(batch, settings.seed))
+    return found.astype(np.int64)
 
 
 def _rounding(batch: Batch, seed: int) -> np.ndarray:

@@ -22,6 +22,7 @@ const samples = new Map(DATA.samples.row.map((row, at) => [row, {
   ranks: DATA.samples.ranks.map((column) => column[at]),
   further: DATA.samples.further.map((column) => column[at]),
   curvature: DATA.curvature[at] || [],
+  probed: DATA.probed[at] || [],
   seen: DATA.seen[at] || [],
   near: DATA.near[at] || [],
   findings: [],

@@ -154,10 +154,19 @@ function curve(sample) {
     const points = line.map((value, at) => (typeof value === "number" ? x(DATA.epochs[at]).toFixed(1) + "," + y(value).toFixed(1) : "")).filter(Boolean);
     svg.append(drawing("polyline", { class: "line s" + place, points: points.join(" ") }));
   });
+  const shown = sample.curvature.map((value, at) => ({ value, at })).filter(({ value }) => value > 0);
+  const measured = shown.filter(({ at }) => sample.probed[at]);
+  for (const { value, at } of measured) {
+    svg.append(drawing("circle", { class: "probed", cx: x(DATA.epochs[at]).toFixed(1), cy: y(value).toFixed(1), r: 2.5 }));
+  }
   const legend = element("p", { class: "legend" }, ...lines.map(([name], place) => element("span", {}, element("i", { class: "key s" + place }), named(name))));
   const certain = lines.some(([, line]) => line.some((value) => value === 0));
-  const note = certain ? [element("p", { class: "soft" }, "On the axis: 0, for the loss was too small to measure curvature.")] : [];
-  return part("Curvature over epochs" + OF_SEED, svg, legend, ...note);
+  const expected = sample.probed.length > 0 && measured.length < shown.length;
+  const notes = [
+    [expected, "Dots: measured by probes. In the other epochs curvature is what the gradient makes expect."],
+    [certain, "On the axis: 0, for the loss was too small to measure curvature."],
+  ];
+  return part("Curvature over epochs" + OF_SEED, svg, legend, ...notes.filter(([holds]) => holds).map(([, text]) => element("p", { class: "soft" }, text)));
 }
 
 // One cell an epoch: what the network took the picture for.
