@@ -19,7 +19,7 @@ PRICE = 2.5  # $ for a GPU and hour
 TRAINING = 136e12  # operations a second, bf16; results/2026-11-27-h200.md, as the next two
 MEASURING = 38e12  # gradients and probes: float32 forward, TF32 backward
 FORWARD_ONLY = 22e12  # float32; 19,992 pictures/s of 1.11e9 operations
-DEALT = 1.5  # probes of a picture on average where `fast` deals them out: 2,000 photographs, docs/performance.md
+DEALT = 1.0  # probes of a picture on average where `fast` deals them out: 2,000 photographs, docs/performance.md
 EIGHT = 0.9  # of eight times the speed
 
 

@@ -34,9 +34,10 @@ from machine import described
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
+from curvaudit.engine.measuring import Gradients
 from curvaudit.inventory import load_pixels, take
 from curvaudit.pictures.pixels import Place
-from curvaudit.scores import ScoreSettings, curvature, gradient
+from curvaudit.scores import ScoreSettings, curvature, dealing, gradient
 from curvaudit.scores.interface import mean_over_epochs
 from curvaudit.scores.measure import measure
 from curvaudit.sources import SourceOptions, load
@@ -129,7 +130,7 @@ def compared(
     stages = set(numbers(options.epochs))
     single: dict[str, list[np.ndarray]] = defaultdict(list)  # way -> of each epoch that `fast` measures
     logged: dict[str, list[np.ndarray]] = defaultdict(list)  # the same, as a scan logs it
-    gradients: dict[str, list[float]] = defaultdict(list)
+    gradients = defaultdict(lambda: Gradients(np.zeros(len(labels))))  # of each way
     rows = []
     for epoch in train(
         model,
@@ -182,23 +183,23 @@ def as_scan(
     recipe: Recipe,
     epoch: int,
     batch: int,
-    gradients: list[float],
+    gradients: Gradients,
 ) -> np.ndarray:
-    """Curvature of each picture, (N,), in the next measured epoch; `gradients` grows by the mean of this one."""
+    """Curvature of each picture, (N,), in the next measured epoch; `gradients` grows by this one."""
     least = recipe.curvature_least_loss
     settings = replace(settings, probes=recipe.probes, probes_at_most=recipe.probes_at_most, least_loss=least)
-    usual = float(np.mean(gradients)) if gradients else None
     found = measure(
         network,
         pixels,
         labels,
-        [curvature.score(settings), gradient.score(settings)],
+        [curvature.score(settings), gradient.score(settings), dealing.score(settings)],
         epoch=epoch,
         batch_size=batch,
         device=CPU,
-        usual_gradient=usual,
+        before=gradients.before,
     )
-    gradients.append(float(found["gradient"].mean(dtype=np.float64)))
+    found["curvature"] = dealing.completed(found, dealing.ratio(found, gradients.ratio))
+    gradients.add(found)
     return found["curvature"]
 
 

@@ -27,6 +27,7 @@ from torch.profiler import ProfilerActivity, profile
 from whole_scan import beside_training
 
 from curvaudit.scores import ScoreSettings, build
+from curvaudit.scores.interface import Before
 from curvaudit.scores.measure import as_images, measure
 from curvaudit.training import checkpoint
 from curvaudit.training.batch_norm import calibrate
@@ -111,7 +112,7 @@ def phases_of(
         settings = ScoreSettings(probes=probes, probes_at_most=most, step=STEP, least_loss=least_loss)
         scores = [s for s in build(settings) if curvature or s.needs == "forward"]
         part = all_pixels[:pictures], all_labels[:pictures]
-        found = measure(network, *part, scores, epoch=1, batch_size=batch, device=CPU, usual_gradient=usual)
+        found = measure(network, *part, scores, epoch=1, batch_size=batch, device=CPU, before=before)
         return found["curvature" if curvature else "loss"]
 
     def reference(probes: int) -> np.ndarray:
@@ -120,7 +121,7 @@ def phases_of(
         return reference_curvature(heavy, images, all_labels[:one_batch], **settings).numpy()
 
     gradient = measure(light, pixels, labels, build(ScoreSettings()), epoch=1, batch_size=batch, device=CPU)["gradient"]
-    usual = float(gradient.mean())
+    before = Before(gradient.astype(np.float64), 1, float(gradient.mean()))  # an epoch like this one
     truth = reference(PROBES)  # (one_batch,)
     ways = {"": light, ", float32": exact} if bf16 else {"": exact}  # name of the arithmetic -> network
     agreement = {way: spearmanr(truth, measured(PROBES, one_batch, network=ways[way])).statistic for way in ways}
@@ -148,7 +149,7 @@ def phases_of(
         Phase("the measured network is made, checkpoint", count, made_and_saved),
         Phase("scores without curvature", count, lambda: measured(1, count, curvature=False)),
         Phase("all scores, curvature n = 1", count, lambda: measured(1, count)),
-        Phase("the same, 1 to 5 by the gradient", count, lambda: measured(1, count, most=recipe.probes_at_most)),
+        Phase("the same, 0 to 5 by the gradient", count, lambda: measured(1, count, most=recipe.probes_at_most)),
         *(Phase(f"the same, {share:.0%} above the bound on the loss", count, partly(share)) for share in SHARES),
         *(Phase(f"one batch, all scores, n = 10{way}", one_batch, all_probes(ways[way]), warm=True) for way in ways),
         Phase("one batch, reference way, n = 10", one_batch, lambda: reference(PROBES), warm=True),
