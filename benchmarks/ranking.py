@@ -148,7 +148,7 @@ def dealt(gradient: np.ndarray, epochs: list[int], recipe: Recipe, seed: int) ->
     found, none, rows = [], torch.zeros(gradient.shape[1]), torch.arange(gradient.shape[1])
     for done, (epoch, values) in enumerate(zip(epochs, gradient, strict=True)):
         total = gradient[:done].sum(0, dtype=np.float64)
-        before = Before(total, done, float(total.mean()) / done) if done else None
+        before = Before(total, done, float(gradient[done - 1].mean(dtype=np.float64))) if done else None
         # A picture of one pixel that has this gradient: its squared norm decides.
         picture = torch.from_numpy(values).sqrt()[:, None, None, None]
         batch = Batch(none, none, rows, epoch, none, none, picture, _no_gradient, 1, before)

@@ -234,7 +234,7 @@ def test_samples_get_as_many_probes_as_their_gradient_asks_for(batch_size):
     found = measure(model, pixels, labels, dealt, batch_size=batch_size, before=before, **case)
     counts = found["probes"].astype(int)
     own = gradient / ((before.total + gradient) / 2)
-    wanted = np.minimum(2 * (own / 2 + gradient / before.usual / 4), 4)
+    wanted = np.minimum(2 * (own / 2 + gradient / before.usual / 2), 4)
     assert (np.abs(counts - wanted) < 1).all()  # rounded up or down
     assert {0, 2} < set(counts.tolist())
     expected = [by_count[n]["curvature"][row] if n else np.nan for row, n in enumerate(counts)]
@@ -243,13 +243,13 @@ def test_samples_get_as_many_probes_as_their_gradient_asks_for(batch_size):
 
 @pytest.mark.parametrize(("probes", "most", "before", "expected"), [
     (1, 5, None, [3, 3, 3, 3]),  # nothing is known yet
-    (1, 5, ([0.0, 2.25, 0.0, 1e4], 1, 2.25), [0, 0.75, 1.25, 5]),  # 1 time and 2 times the own mean, 1 time that of all
-    (2, 5, ([0.0, 2.25, 0.0, 1e4], 1, 2.25), [0, 1.5, 2.5, 5]),
+    (1, 5, ([0.0, 2.25, 0.0, 1e4], 1, 2.25), [0, 1.0, 1.5, 5]),  # 1 time and 2 times the own mean, 1 time that of all
+    (2, 5, ([0.0, 2.25, 0.0, 1e4], 1, 2.25), [0, 2.0, 3.0, 5]),
     (4, None, ([0.0, 2.25, 0.0, 1e4], 1, 2.25), [4, 4, 4, 4]),  # asked for four: four each
     (1, 5, ([0.0, 0.0, 0.0, 0.0], 1, 0.0), [0, 5, 5, 5]),  # no gradient ever before
 ])  # fmt: skip
 def test_number_of_probes_is_that_which_the_gradient_asks_for_over_many_epochs(probes, most, before, expected):
-    """`before` is the sum of gradients, the number of epochs, and the mean of all."""
+    """`before` is the sum of gradients, the number of epochs, and the mean of all in the last one."""
     gradient = torch.zeros(4, 1, 2, 2)
     gradient[:, 0, 1, 1] = torch.tensor([0.0, 1.5, 1.5, 100.0])  # squared norms 0, 2.25, 2.25, 10,000
     settings = ScoreSettings(probes=probes, probes_at_most=most)

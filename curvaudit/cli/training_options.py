@@ -15,7 +15,7 @@ Augment = Annotated[
 ]
 CurvatureEvery = Annotated[int | None, typer.Option(help="Measure curvature every k-th epoch.")]
 Probes = Annotated[
-    int | None, typer.Option(help="n of equation 6, for each picture; default 10 (paper), or 0 to 5 by its gradient (fast).")
+    int | None, typer.Option(help="n of equation 6; default 10 (paper), or 0 to 5 by a picture's gradient (fast).")
 ]
 Step = Annotated[float, typer.Option(help="h of equation 6, in pixels of [0, 1].")]
 Resolution = Annotated[str, typer.Option(help="Side of the network's input in px, or auto.")]

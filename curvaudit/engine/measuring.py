@@ -52,6 +52,7 @@ class Gradients:
 
     total: np.ndarray  # (N,) float64, of each sample over these epochs
     epochs: int = 0
+    usual: float = float("nan")  # mean of the samples in the last of them
     above: float = 1.0  # share of the samples above the bound on the loss in the last of them
     ratio: float = float("nan")  # of curvature to gradient in the last of them
 
@@ -61,6 +62,7 @@ class Gradients:
         if gradient is not None and np.isfinite(gradient).all():
             self.total = self.total + gradient
             self.epochs += 1
+            self.usual = mean_of(gradient)
             self.above = float(np.mean(gradient != 0))
             if dealing.NAME in values:
                 self.ratio = dealing.ratio(values, self.ratio)
@@ -68,7 +70,7 @@ class Gradients:
     @property
     def before(self) -> Before | None:
         """What the next epoch is told of them; None: there was none."""
-        return Before(self.total, self.epochs, mean_of(self.total) / self.epochs) if self.epochs else None
+        return Before(self.total, self.epochs, self.usual) if self.epochs else None
 
 
 class Measuring:

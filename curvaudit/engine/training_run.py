@@ -232,7 +232,7 @@ class Training:
             for values in zip(*(run.measure_epochs(self.index, name) for name in names), strict=True):
                 found.add(dict(zip(names, values, strict=True)))
         total = processes.array(found.total)
-        return Gradients(total, *processes.told(lambda: (found.epochs, found.above, found.ratio)))
+        return Gradients(total, *processes.told(lambda: (found.epochs, found.usual, found.above, found.ratio)))
 
     def _wrong_of(self, correct: np.ndarray) -> np.ndarray:
         return np.flatnonzero(self.work.memorizable & ~correct)

@@ -1,9 +1,9 @@
 """How many probes a sample gets in an epoch, and what stands for its curvature where it gets none.
 
 A single probe is noisy, and where a sample's gradient is large, so is its curvature: the noise of a mean over epochs is
-that of a few of its epochs. So probes go where the clean gradient is large, beside the sample's own mean so far and
-that of all samples, and a sample whose gradient is small for now goes without (Neyman's allocation of 1934: samples in
-proportion to the deviation). A probe never decides.
+that of a few of its epochs. So probes go where the clean gradient is large (Neyman's allocation of 1934: samples in
+proportion to the deviation): half of them to the epochs of a sample, by its own mean so far, and half to the samples of
+an epoch, by the mean of all. A sample whose gradient is small for now goes without. A probe never decides.
 
 Without a probe, curvature is taken for the gradient times the ratio of both among the samples that were probed in this
 epoch: the ratio estimator of survey sampling (Cochran, Sampling Techniques, 1977, chapter 6). Which values those are is
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 NAME = "probes"
 ASKED = ("gradient", "curvature", NAME)  # what an epoch leaves that the next one asks for
 _OWN = 0.5  # probes for each time that the gradient is the sample's own mean so far …
-_OF_ALL = 0.25  # … and for each time that it is the mean of all
+_OF_ALL = 0.5  # … and for each time that it is the mean of all in the epoch before
 _TURN = 0.6180339887498949  # golden ratio: its multiples fill [0, 1) evenly, however many there are
 
 

@@ -33,7 +33,7 @@ class Before:
 
     total: np.ndarray  # (B,) float64, its sum over these epochs
     epochs: int
-    usual: float  # its mean over them and all samples of the data set
+    usual: float  # its mean over all samples of the data set in the last of them
 
     def part(self, chosen: np.ndarray | slice) -> Before:
         """Some of the samples."""
