@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from curvaudit import calibrating, sources, store
+from curvaudit import sources, store
+from curvaudit.calibration import calibrating, detection
 from curvaudit.derived import ranking
 from curvaudit.derived.memorization import memorizable
 from curvaudit.derived.suggestion import judging_epochs
@@ -24,7 +25,6 @@ from curvaudit.records import EpochDone
 from curvaudit.scores.consensus import NAME, PARTS, consensus, percentile
 from curvaudit.scores.interface import mean_over_epochs
 from curvaudit.sources.subset import draw
-from curvaudit.trials import detection
 
 LOGGED = ("curvature", "gradient", "loss", "margin", "el2n", "correct")
 LOW = ("margin", "correct")  # low is suspicious

@@ -19,9 +19,9 @@ from PIL import Image, ImageOps
 
 import curvaudit
 from curvaudit import sources
+from curvaudit.calibration.planting import plant
 from curvaudit.records import EpochDone
 from curvaudit.sources.subset import draw
-from curvaudit.trials.planting import plant
 
 
 def turned(picture: Image.Image) -> Image.Image:

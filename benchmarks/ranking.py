@@ -23,6 +23,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from curvaudit.calibration.planting import plant
 from curvaudit.inventory import load_pixels, take
 from curvaudit.pictures.pixels import Place
 from curvaudit.records import MeasureInfo
@@ -39,7 +40,6 @@ from curvaudit.training.measured import as_measured
 from curvaudit.training.model import build_model, pixel_statistics
 from curvaudit.training.presets import named
 from curvaudit.training.recipe import Recipe
-from curvaudit.trials.planting import plant
 
 CPU = torch.device("cpu")
 PROBES, STEP, RATE, WIDTH, TOP = 10, 1e-3, 0.05, 16, 100

@@ -21,14 +21,14 @@ import numpy as np
 
 import curvaudit
 from curvaudit import ordering, sources
-from curvaudit.calibrating import plant_all
-from curvaudit.calibration_trial import Relabelled
+from curvaudit.calibration import detection
+from curvaudit.calibration.calibrating import plant_all
+from curvaudit.calibration.trial import Relabelled
 from curvaudit.derived import ranking
 from curvaudit.inventory import take
 from curvaudit.sources.subset import draw
 from curvaudit.training import presets
 from curvaudit.training.recipe import Recipe
-from curvaudit.trials import detection
 
 SCORES = ("consensus", "loss", "margin", "el2n", "curvature")
 

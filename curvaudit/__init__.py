@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .calibrating import calibrate
-    from .calibration import Calibration
+    from .calibration.calibrating import calibrate
+    from .calibration.result import Calibration
     from .comparing import compare
     from .comparison import Comparison
     from .errors import CurvauditError
@@ -62,7 +62,7 @@ __all__ = [
 
 # Modules are named after the activity (scanning), so that no function shares its name with one.
 _HOMES = {
-    "Calibration": "calibration",
+    "Calibration": "calibration.result",
     "CheckResult": "policy.outcome",
     "Comparison": "comparison",
     "CurvauditError": "errors",
@@ -72,7 +72,7 @@ _HOMES = {
     "Report": "records",
     "Reproduction": "reproduction",
     "Run": "store",
-    "calibrate": "calibrating",
+    "calibrate": "calibration.calibrating",
     "check": "gating",
     "compare": "comparing",
     "export": "exporting",

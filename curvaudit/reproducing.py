@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import arguments, clock, experiments, plots, provenance
+from .calibration.planting import NOISES
 from .engine.settings import require_seeds
 from .errors import CurvauditError
 from .experiments.interface import ALWAYS, SCALES, Experiment, Settings
@@ -23,7 +24,6 @@ from .files.whole_file import changing, write_whole
 from .records import Event
 from .reproduction import Reproduction
 from .training.surroundings import as_torch_starts
-from .trials.planting import NOISES
 
 DEFAULT_FOLDER = "curvaudit-reproduction"
 # Options that are called otherwise than their field, or are no part of the command.

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 import curvaudit
-from curvaudit import calibration_trial, extras, sources
-from curvaudit.calibration import Distribution, spread
+from curvaudit import clock, extras, sources
+from curvaudit.calibration import confident, detection
+from curvaudit.calibration.planting import plant
+from curvaudit.calibration.result import Distribution, spread
+from curvaudit.calibration.trial import _Stopwatch
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
 from curvaudit.exports import calibrations, svg
 from curvaudit.exports.calibrations import page, text, wording
 from curvaudit.records import EpochDone, PhaseStarted
-from curvaudit.trials import confident, detection
-from curvaudit.trials.planting import plant
 
 SMALL = {"epochs": 3, "width": 4, "batch_size": 16, "device": "cpu", "workers": 1}
 SCORES = {"curvature", "gradient", "loss", "margin", "el2n", "correct", "late-curvature", "consensus"}
@@ -437,8 +438,8 @@ def test_an_opened_source_is_a_source():
 
 def test_an_epoch_whose_training_was_not_watched_does_not_count(monkeypatch):
     """Of a scan that was killed while it measured: it goes on with the measuring."""
-    monkeypatch.setattr(calibration_trial.clock, "seconds", iter([0.0, 10.0, 15.0, 20.0]).__next__)
-    watch = calibration_trial._Stopwatch(lambda event: None)
+    monkeypatch.setattr(clock, "seconds", iter([0.0, 10.0, 15.0, 20.0]).__next__)
+    watch = _Stopwatch(lambda event: None)
     done = EpochDone(0, 1, 0.0, 1, 2, 1.0, 0.5, 0.5, 1.0, 9.0, 9.0)
     for event in ("measuring", done, "training", "measuring", done):
         watch(PhaseStarted("", 1, "pictures", event) if isinstance(event, str) else event)

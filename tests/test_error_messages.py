@@ -580,9 +580,9 @@ ELSEWHERE = {
         "experiments.classes",
         "{title}: no class has two pictures",
     ): "test_reproducing.py::test_classes_of_one_picture_each_have_no_two_ends",
-    ("calibration_trial", "{path} was scanned from other"): "test_calibrating.py::test_only_the_same_is_resumed",
-    ("calibration_trial", "{path} holds other planted"): "test_calibrating.py::test_only_the_same_is_resumed",
-    ("trials.record", "{path}"): "test_calibrating.py::test_only_the_same_is_resumed",
+    ("calibration.trial", "{path} was scanned from other"): "test_calibrating.py::test_only_the_same_is_resumed",
+    ("calibration.trial", "{path} holds other planted"): "test_calibrating.py::test_only_the_same_is_resumed",
+    ("calibration.record", "{path}"): "test_calibrating.py::test_only_the_same_is_resumed",
     (
         "store.beside",
         "{beside.filename} is an epoch",
@@ -670,7 +670,7 @@ ELSEWHERE = {
 # Reached by no test, and why.
 UNTESTED = {
     ("sources.parquet", "{table.name} is damaged"): "a footer that contradicts itself: no writer makes one",
-    ("calibration_trial", "The pictures of {self.stock.source.name} changed"): "scan notices most changes first",
+    ("calibration.trial", "The pictures of {self.stock.source.name} changed"): "scan notices most changes first",
     ("training.cross_validation", "Training of fold"): "as in a scan, by the same check",
 }
 

@@ -16,6 +16,7 @@ from made import draw_folder, write_run
 
 import curvaudit
 from curvaudit import experiments, extras, plots, reproducing, sources, store
+from curvaudit.calibration.planting import lookalikes, plant
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
 from curvaudit.experiments import agreement, classes, corruption, duplicates, dynamics, paper, spiral, wording
@@ -23,7 +24,6 @@ from curvaudit.exports.reproductions import tables_csv
 from curvaudit.records import EpochDone, EpochRow
 from curvaudit.reproduction import Table
 from curvaudit.sources.subset import ROW, draw
-from curvaudit.trials.planting import lookalikes, plant
 
 pytest.importorskip("matplotlib")
 

@@ -15,11 +15,11 @@ from PIL import Image
 
 import curvaudit
 from curvaudit import sources
+from curvaudit.calibration.planting import plant
 from curvaudit.errors import CurvauditError
 from curvaudit.records import EpochDone, PhaseStarted
 from curvaudit.training import presets
 from curvaudit.training.recipe import Recipe
-from curvaudit.trials.planting import plant
 
 SMALL = {"epochs": 3, "width": 4, "batch_size": 16, "device": "cpu"}
 

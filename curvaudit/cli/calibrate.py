@@ -66,7 +66,7 @@ def calibrate(
     """Plant label errors in a copy of the labels, and report how well each score finds them on this data."""
     require_text_or_json(format)
     shares = tuple(percent / 100 for percent in numbers("--rates", rates, "1,2,4"))
-    from ..calibrating import calibrate as run_calibration
+    from ..calibration.calibrating import calibrate as run_calibration
     from ..exports.calibrations import json_document, text
     from .display import Display
     from .interrupts import terminate_like_interrupt

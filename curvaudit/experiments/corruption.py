@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import plots
-from ..calibrating import calibrate
-from ..calibration import BASELINE, CURVATURE, Calibration, Spread
+from ..calibration.calibrating import calibrate
+from ..calibration.result import BASELINE, CURVATURE, Calibration, Spread
 from ..reproduction import Cell, Figure, Outcome, Table
 from ..scores.consensus import NAME as CONSENSUS
 from ..sources.subset import draw

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import ordering, plots, store
-from ..calibrating import plant_all
-from ..calibration_trial import Relabelled
+from ..calibration import detection
+from ..calibration.calibrating import plant_all
+from ..calibration.trial import Relabelled
 from ..clock import seconds
 from ..derived import ranking
 from ..engine.settings import require_seeds
@@ -21,7 +22,6 @@ from ..scanning import scan
 from ..scores.interface import mean_over_epochs
 from ..sources.subset import draw
 from ..training import limits
-from ..trials import detection
 from . import paper, runs
 from .agreement import rank_correlation
 from .interface import SOURCES, Experiment, Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...calibration import Calibration
+from ...calibration.result import Calibration
 from . import json_document, page, table_csv
 
 FILES: dict[str, Callable[[Calibration], bytes]] = {

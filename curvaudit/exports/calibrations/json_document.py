@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ...calibration import Calibration
+from ...calibration.result import Calibration
 from ..findings_json import encode
 from . import wording
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from ...calibration import CURVATURE, Calibration, Distribution
+from ...calibration.result import CURVATURE, Calibration, Distribution
 from ...text.utf8 import encoded
 from .. import svg
 from ..pages import environment, part, policy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from ...calibration import Calibration
+from ...calibration.result import Calibration
 from ..rows import Rows
 
 _QUALITY = ("auroc", "average_precision", "precision_at_planted", "recall_at_planted", "precision_at_top")

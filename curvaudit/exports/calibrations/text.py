@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...calibration import Calibration
+from ...calibration.result import Calibration
 from ...text.printable import printable
 from . import wording
 

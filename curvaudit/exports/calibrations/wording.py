@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...calibration import CURVATURE, SCAN, Calibration, Spread
+from ...calibration.result import CURVATURE, SCAN, Calibration, Spread
 
 MEASURES = (
     ("auroc", "AUROC"),

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, precision_score, recall_score, roc_auc_score
 
 from .. import ordering
-from ..calibration import Flags, Quality
+from .result import Flags, Quality
 
 
 def quality(wrong: np.ndarray, suspicion: np.ndarray, top: int) -> Quality:

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..calibration import Flags, Quality, Trial
 from ..errors import CurvauditError
 from ..files.whole_file import write_whole
+from .result import Flags, Quality, Trial
 
 SCHEMA = "curvaudit-trial/1"
 HINT = "Resume with the settings it was begun with, use --overwrite to start anew, or -o for another folder."

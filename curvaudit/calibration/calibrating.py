@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from . import arguments, clock, inventory, provenance, sources
-from .calibration import Calibration
-from .calibration_trial import RUNS, SOURCE_SETTINGS, TOP, Done, Trials, run_path
-from .engine.settings import ScanSettings, require_seeds, settings_from
-from .errors import CurvauditError
-from .exports import calibrations
-from .files.home import expanded
-from .files.whole_file import changing, write_whole
-from .pictures import images
-from .records import Event, Notice, Samples, of_kind
-from .trials import confident, planting, record
+from .. import arguments, clock, inventory, provenance, sources
+from ..engine.settings import ScanSettings, require_seeds, settings_from
+from ..errors import CurvauditError
+from ..exports import calibrations
+from ..files.home import expanded
+from ..files.whole_file import changing, write_whole
+from ..pictures import images
+from ..records import Event, Notice, Samples, of_kind
+from . import confident, planting, record
+from .result import Calibration
+from .trial import RUNS, SOURCE_SETTINGS, TOP, Done, Trials, run_path
 
 DEFAULT_FOLDER = "curvaudit-calibration"
 DEFAULT_RATES = (0.01, 0.02, 0.04, 0.06, 0.08, 0.10)  # of the paper's table 2
@@ -186,7 +186,7 @@ def _check_planted(planted: Sequence[planting.Planted], plans: Sequence[tuple[fl
                 f"Leave out rates below {100 / len(errors.wrong):.2g}, and give classes more than one picture.",
             )
     if folds is not None:
-        from .training.cross_validation import check_folds
+        from ..training.cross_validation import check_folds
 
         for errors in planted:
             check_folds(errors.labels, folds)

@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from . import clock, inventory, ordering, reporting, store
-from .calibration import BASELINE, SCAN, Distribution, Method, Trial
-from .derived import ranking
-from .engine.settings import ScanSettings
-from .errors import CurvauditError
-from .pictures.pixels import Place
-from .records import Advanced, EpochDone, Event, MeasureInfo, PhaseStarted, Skipped
-from .scanning import scan
-from .scores import DERIVED
-from .sources import SourceOptions
-from .training.surroundings import as_torch_starts
-from .trials import confident, detection, planting, record
+from .. import clock, inventory, ordering, reporting, store
+from ..derived import ranking
+from ..engine.settings import ScanSettings
+from ..errors import CurvauditError
+from ..pictures.pixels import Place
+from ..records import Advanced, EpochDone, Event, MeasureInfo, PhaseStarted, Skipped
+from ..scanning import scan
+from ..scores import DERIVED
+from ..sources import SourceOptions
+from ..training.surroundings import as_torch_starts
+from . import confident, detection, planting, record
+from .result import BASELINE, SCAN, Distribution, Method, Trial
 
 RUNS = "runs"  # folder of the run files
 TOP = 100
@@ -137,7 +137,7 @@ class Trials:
 
     def run(self, rate: float, seed: int, errors: planting.Planted) -> Done:
         """Scan the labels with errors, or go on with their scan, and measure what found them."""
-        from .training.aside import in_turn
+        from ..training.aside import in_turn
 
         watch = _Stopwatch(self.on_event)
         path = run_path(self.folder, rate, seed)
@@ -210,9 +210,9 @@ class Trials:
         """Confident Learning with the network and schedule of the scan, and the seconds it took."""
         import torch
 
-        from .training.cross_validation import cross_validate
-        from .training.device import choose_device
-        from .training.recipe import Recipe
+        from ..training.cross_validation import cross_validate
+        from ..training.device import choose_device
+        from ..training.recipe import Recipe
 
         assert self.folds is not None
         config = run.info.config
