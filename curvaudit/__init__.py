@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from .comparison import Comparison
     from .errors import CurvauditError
     from .exporting import Exported, export
-    from .gating import check
     from .inspecting import inspect
     from .policy.definition import Policy
     from .policy.file import read_policy
+    from .policy.gating import check
     from .policy.outcome import CheckResult
     from .records import Finding, Report
     from .reporting import report, save
@@ -73,7 +73,7 @@ _HOMES = {
     "Reproduction": "reproduction",
     "Run": "store",
     "calibrate": "calibration.calibrating",
-    "check": "gating",
+    "check": "policy.gating",
     "compare": "comparing",
     "export": "exporting",
     "inspect": "inspecting",

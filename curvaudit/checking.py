@@ -12,10 +12,10 @@ from .errors import CurvauditError, nearest
 from .exports.checks import FORMATS, SHARABLE
 from .files.home import expanded
 from .files.whole_file import write_whole
-from .gating import check
 from .inspecting import ALL_SPLITS
 from .policy import baseline as baselines
 from .policy.definition import Policy
+from .policy.gating import check
 from .policy.outcome import CheckResult, Places
 from .records import Event, Report
 from .targets import Target

@@ -42,9 +42,9 @@ def duplicates(
     from rich.text import Text
 
     from ..exports import findings_json
-    from ..gating import check
     from ..inspecting import ALL_SPLITS, inspect
     from ..pictures.images import MAX_PIXELS
+    from ..policy.gating import check
     from ..reporting import save
     from .display import Display
     from .findings_table import print_findings, print_groups, print_warnings

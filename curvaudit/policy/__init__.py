@@ -1,1 +1,1 @@
-"""What a gate accepts: the policy, where it is written, the baseline, and what was judged."""
+"""The gate (`gating`), and what it accepts: the policy, where it is written, the baseline, and what was judged."""

@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from types import NoneType
 
-from .arguments import require
-from .policy import baseline as baselines
-from .policy.baseline import Baseline
-from .policy.definition import Ignored, Policy
-from .policy.outcome import CheckResult, Gap, Judged, Status
-from .policy.settings import parse
-from .records import Finding, Report, of_kind
-from .rules import NEEDS_COMPARISON, NEEDS_TRAINING, unanswered
+from ..arguments import require
+from ..records import Finding, Report, of_kind
+from ..rules import NEEDS_COMPARISON, NEEDS_TRAINING, unanswered
+from . import baseline as baselines
+from .baseline import Baseline
+from .definition import Ignored, Policy
+from .outcome import CheckResult, Gap, Judged, Status
+from .settings import parse
 
 
 def check(
