@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from .policy.outcome import CheckResult
     from .records import Finding, Report
     from .reporting import report, save
-    from .reproducing import reproduce
-    from .reproduction import Reproduction
+    from .reproduction.reproducing import reproduce
+    from .reproduction.result import Reproduction
     from .scanning import scan
     from .store import Run, open_run
 
@@ -70,7 +70,7 @@ _HOMES = {
     "Finding": "records",
     "Policy": "policy.definition",
     "Report": "records",
-    "Reproduction": "reproduction",
+    "Reproduction": "reproduction.result",
     "Run": "store",
     "calibrate": "calibration.calibrating",
     "check": "policy.gating",
@@ -80,7 +80,7 @@ _HOMES = {
     "open_run": "store",
     "read_policy": "policy.file",
     "report": "reporting",
-    "reproduce": "reproducing",
+    "reproduce": "reproduction.reproducing",
     "save": "reporting",
     "scan": "scanning",
 }

@@ -577,7 +577,7 @@ def test_from_python(call, says, told):
 # (module, how the message begins) -> the test that reaches it, because it takes a scan, a race or a full disk.
 ELSEWHERE = {
     (
-        "experiments.classes",
+        "reproduction.experiments.classes",
         "{title}: no class has two pictures",
     ): "test_reproducing.py::test_classes_of_one_picture_each_have_no_two_ends",
     ("calibration.trial", "{path} was scanned from other"): "test_calibrating.py::test_only_the_same_is_resumed",

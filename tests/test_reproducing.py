@@ -15,14 +15,24 @@ import pytest
 from made import draw_folder, write_run
 
 import curvaudit
-from curvaudit import experiments, extras, plots, reproducing, sources, store
+from curvaudit import extras, sources, store
 from curvaudit.calibration.planting import lookalikes, plant
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
-from curvaudit.experiments import agreement, classes, corruption, duplicates, dynamics, paper, spiral, wording
 from curvaudit.exports.reproductions import tables_csv
 from curvaudit.records import EpochDone, EpochRow
-from curvaudit.reproduction import Table
+from curvaudit.reproduction import experiments, plots, reproducing
+from curvaudit.reproduction.experiments import (
+    agreement,
+    classes,
+    corruption,
+    duplicates,
+    dynamics,
+    paper,
+    spiral,
+    wording,
+)
+from curvaudit.reproduction.result import Table
 from curvaudit.sources.subset import ROW, draw
 
 pytest.importorskip("matplotlib")
@@ -590,7 +600,7 @@ def test_full_scale_is_the_papers_setting(tmp_path, folder, monkeypatch, name, m
         seen.update(told, pictures=len(data.ids))
         raise _Reached
 
-    monkeypatch.setattr(f"curvaudit.experiments.{module}.{function}", reached)
+    monkeypatch.setattr(f"curvaudit.reproduction.experiments.{module}.{function}", reached)
     file = scores(tmp_path, x=np.ones(48))
     extra = {"scores": f"{file}:x"} if name == "agreement" else {}
     with pytest.raises(_Reached):

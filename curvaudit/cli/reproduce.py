@@ -67,8 +67,8 @@ def reproduce(
     require_text_or_json(format)
     shares = None if rates is None else tuple(percent / 100 for percent in numbers("--rates", rates, "1,2,4"))
     from ..exports.reproductions import json_document
-    from ..reproducing import DEFAULT_FOLDER
-    from ..reproducing import reproduce as run_reproduction
+    from ..reproduction.reproducing import DEFAULT_FOLDER
+    from ..reproduction.reproducing import reproduce as run_reproduction
     from .display import Display
     from .interrupts import terminate_like_interrupt
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ... import plots
-from ...reproduction import Reproduction
+from ...reproduction import plots
+from ...reproduction.result import Reproduction
 from . import json_document, page, tables_csv
 from .json_document import SCHEMA
 

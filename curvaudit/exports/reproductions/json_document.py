@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...reproduction import Reproduction
+from ...reproduction.result import Reproduction
 from ..findings_json import encode
 
 SCHEMA = "curvaudit-reproduction/1"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from ...reproduction import Cell, Reproduction, Table
+from ...reproduction.result import Cell, Reproduction, Table
 from ...text.utf8 import encoded
 from ..pages import environment, part, policy
 from ..settings import flat

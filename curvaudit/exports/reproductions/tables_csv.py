@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from ...reproduction import Cell, Table
+from ...reproduction.result import Cell, Table
 from ...text.spreadsheet import inert
 from ...text.utf8 import encoded
 from ..rows import Rows

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...errors import CurvauditError
 from .. import plots
-from ..errors import CurvauditError
-from ..reproduction import Figure, Outcome, Table
+from ..result import Figure, Outcome, Table
 from . import agreement, paper, runs
 from .interface import SOURCES, Experiment, Settings
 from .runs import Chosen

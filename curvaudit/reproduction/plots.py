@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .extras import need
+from ..extras import need
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from ..errors import CurvauditError
+from ...errors import CurvauditError
 from .interface import Experiment
 
 # In the order of the paper's sections.

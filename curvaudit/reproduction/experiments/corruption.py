@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ...calibration.calibrating import calibrate
+from ...calibration.result import BASELINE, CURVATURE, Calibration, Spread
+from ...scores.consensus import NAME as CONSENSUS
+from ...sources.subset import draw
 from .. import plots
-from ..calibration.calibrating import calibrate
-from ..calibration.result import BASELINE, CURVATURE, Calibration, Spread
-from ..reproduction import Cell, Figure, Outcome, Table
-from ..scores.consensus import NAME as CONSENSUS
-from ..sources.subset import draw
+from ..result import Cell, Figure, Outcome, Table
 from . import runs
 from .interface import SOURCES, Experiment, Settings
 from .paper import data_set, preset

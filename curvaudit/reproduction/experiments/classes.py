@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...errors import CurvauditError
+from ...records import Report
+from ...reporting import report
 from .. import plots
-from ..errors import CurvauditError
-from ..records import Report
-from ..reporting import report
-from ..reproduction import Cell, Figure, Outcome, Table
+from ..result import Cell, Figure, Outcome, Table
 from . import paper, runs
 from .interface import SOURCES, Experiment, Settings
 from .runs import Chosen

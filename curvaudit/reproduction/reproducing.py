@@ -13,17 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from . import arguments, clock, experiments, plots, provenance
-from .calibration.planting import NOISES
-from .engine.settings import require_seeds
-from .errors import CurvauditError
+from .. import arguments, clock, provenance
+from ..calibration.planting import NOISES
+from ..engine.settings import require_seeds
+from ..errors import CurvauditError
+from ..exports import reproductions
+from ..files.home import expanded
+from ..files.whole_file import changing, write_whole
+from ..records import Event
+from ..training.surroundings import as_torch_starts
+from . import experiments, plots
 from .experiments.interface import ALWAYS, SCALES, Experiment, Settings
-from .exports import reproductions
-from .files.home import expanded
-from .files.whole_file import changing, write_whole
-from .records import Event
-from .reproduction import Reproduction
-from .training.surroundings import as_torch_starts
+from .result import Reproduction
 
 DEFAULT_FOLDER = "curvaudit-reproduction"
 # Options that are called otherwise than their field, or are no part of the command.

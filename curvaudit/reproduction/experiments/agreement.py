@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
+from ...errors import CurvauditError
+from ...files.home import expanded
+from ...records import Notice
+from ...sources.subset import ROW, draw
 from .. import plots
-from ..errors import CurvauditError
-from ..files.home import expanded
-from ..records import Notice
-from ..reproduction import Cell, Figure, Outcome, Table
-from ..sources.subset import ROW, draw
+from ..result import Cell, Figure, Outcome, Table
 from . import runs
 from .interface import SOURCES, Experiment, Settings
 from .paper import data_set

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...engine.settings import require_seeds
+from ...records import Advanced, PhaseStarted
 from .. import plots
-from ..engine.settings import require_seeds
-from ..records import Advanced, PhaseStarted
-from ..reproduction import Figure, Outcome, Table
+from ..result import Figure, Outcome, Table
 from .interface import Experiment, Settings
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def trace(seed: int, epochs: int = EPOCHS, shots: tuple[int, ...] = SNAPSHOTS) -
     import torch
     import torch.nn.functional as F
 
-    from ..scores import ScoreSettings, build
-    from ..scores.measure import measure
+    from ...scores import ScoreSettings, build
+    from ...scores.measure import measure
 
     random = np.random.default_rng([seed, 7])
     points, labels = spirals(TRAIN, random)

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import ordering, plots
-from ..copies import hashing
-from ..derived import ranking
-from ..errors import CurvauditError, UnreadableImage
-from ..pictures.depth import Scales, to_8_bit
-from ..records import Report
-from ..reporting import report
-from ..reproduction import Cell, Figure, Outcome, Table
-from ..rules import CONFLICTS
-from ..sources import Source
-from ..sources.subset import Subset, draw
+from ... import ordering
+from ...copies import hashing
+from ...derived import ranking
+from ...errors import CurvauditError, UnreadableImage
+from ...pictures.depth import Scales, to_8_bit
+from ...records import Report
+from ...reporting import report
+from ...rules import CONFLICTS
+from ...sources import Source
+from ...sources.subset import Subset, draw
+from .. import plots
+from ..result import Cell, Figure, Outcome, Table
 from . import runs
 from .interface import SOURCES, Experiment, Settings
 from .runs import Chosen

@@ -8,20 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from .. import ordering, plots, store
-from ..calibration import detection
-from ..calibration.calibrating import plant_all
-from ..calibration.trial import Relabelled
-from ..clock import seconds
-from ..derived import ranking
-from ..engine.settings import require_seeds
-from ..errors import CurvauditError
-from ..inventory import take, threads
-from ..reproduction import Cell, Figure, Outcome, Table
-from ..scanning import scan
-from ..scores.interface import mean_over_epochs
-from ..sources.subset import draw
-from ..training import limits
+from ... import ordering, store
+from ...calibration import detection
+from ...calibration.calibrating import plant_all
+from ...calibration.trial import Relabelled
+from ...clock import seconds
+from ...derived import ranking
+from ...engine.settings import require_seeds
+from ...errors import CurvauditError
+from ...inventory import take, threads
+from ...scanning import scan
+from ...scores.interface import mean_over_epochs
+from ...sources.subset import draw
+from ...training import limits
+from .. import plots
+from ..result import Cell, Figure, Outcome, Table
 from . import paper, runs
 from .agreement import rank_correlation
 from .interface import SOURCES, Experiment, Settings

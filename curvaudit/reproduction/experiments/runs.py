@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .. import plots, sources, store
-from ..errors import CurvauditError
-from ..pictures import depth, images
-from ..records import TrainingInfo
-from ..scanning import scan
-from ..sources import Source, SourceOptions
-from ..sources.subset import ROW, Subset, draw
+from ... import sources, store
+from ...errors import CurvauditError
+from ...pictures import depth, images
+from ...records import TrainingInfo
+from ...scanning import scan
+from ...sources import Source, SourceOptions
+from ...sources.subset import ROW, Subset, draw
+from .. import plots
 from .interface import Settings
 
 RUNS = "runs"  # folder of the run files that an experiment trains
