@@ -19,8 +19,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .calibration.calibrating import calibrate
     from .calibration.result import Calibration
-    from .comparing import compare
-    from .comparison import Comparison
+    from .comparison.comparing import compare
+    from .comparison.result import Comparison
     from .errors import CurvauditError
     from .exporting import Exported, export
     from .inspecting import inspect
@@ -64,7 +64,7 @@ __all__ = [
 _HOMES = {
     "Calibration": "calibration.result",
     "CheckResult": "policy.outcome",
-    "Comparison": "comparison",
+    "Comparison": "comparison.result",
     "CurvauditError": "errors",
     "Exported": "exporting",
     "Finding": "records",
@@ -74,7 +74,7 @@ _HOMES = {
     "Run": "store",
     "calibrate": "calibration.calibrating",
     "check": "policy.gating",
-    "compare": "comparing",
+    "compare": "comparison.comparing",
     "export": "exporting",
     "inspect": "inspecting",
     "open_run": "store",

@@ -132,7 +132,7 @@ def test_unknown_score_is_named_with_the_known_ones(image_folder, tmp_path, monk
         (["scan", "digits"], "curvaudit.scanning.scan", True),
         (["report", "run.h5"], "curvaudit.reporting.report", False),
         (["check", "digits"], "curvaudit.checking.check_target", False),
-        (["compare", "digits", "digits"], "curvaudit.comparing.compare", False),
+        (["compare", "digits", "digits"], "curvaudit.comparison.comparing.compare", False),
     ],
 )
 def test_only_a_scan_says_that_epochs_are_kept(command, function, kept, error, tmp_path, monkeypatch, capsys):

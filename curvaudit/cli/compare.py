@@ -42,7 +42,7 @@ def compare(
 
     Exit code 0: compared, whatever has changed; 2: could not compare, or only in part.
     """
-    from .. import comparing
+    from ..comparison import comparing
     from ..exports.comparisons import FORMATS, text
     from ..files.home import expanded
     from ..replacing import keep_apart

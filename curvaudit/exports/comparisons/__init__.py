@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...comparison import Comparison
+from ...comparison.result import Comparison
 from . import html, json_document, text
 
 FORMATS: dict[str, Callable[[Comparison], bytes]] = {

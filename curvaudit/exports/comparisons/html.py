@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from ...comparison import Comparison, Picture
+from ...comparison.result import Comparison, Picture
 from ...text.utf8 import encoded
 from ..pages import environment, part, policy
 from ..tiles import data_address

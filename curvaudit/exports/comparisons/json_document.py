@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...comparison import Comparison, Pair, Picture, Side
+from ...comparison.result import Comparison, Pair, Picture, Side
 from ..findings_json import encode, finding_object
 
 SCHEMA = "curvaudit-comparison/1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...comparison import Comparison
+from ...comparison.result import Comparison
 from ...text.printable import printable
 from . import wording
 

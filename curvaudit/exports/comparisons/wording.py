@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...comparison import Comparison, Pair, Picture, Side
+from ...comparison.result import Comparison, Pair, Picture, Side
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
-from collections.abc import Callable, Hashable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from . import ordering, store
-from .arguments import text, whole
-from .comparison import Comparison, Pair, Picture, Rise, Side
-from .errors import DamagedRun
-from .exports.comparisons import FORMATS
-from .files.home import expanded
-from .files.whole_file import write_whole
-from .inspecting import ALL_SPLITS
-from .records import Event, Finding, Report, of_kind
-from .rules import CONFLICTS
-from .sources.splits import SPLITS, meaning
-from .targets import Target
+from .. import ordering, store
+from ..arguments import text, whole
+from ..errors import DamagedRun
+from ..exports.comparisons import FORMATS
+from ..files.home import expanded
+from ..files.whole_file import write_whole
+from ..inspecting import ALL_SPLITS
+from ..records import Event, Finding, Report, of_kind
+from ..rules import CONFLICTS
+from ..targets import Target
+from .matching import in_other_split, match
+from .result import Comparison, Pair, Rise, Side
 
 
 def compare(
@@ -114,38 +114,27 @@ def write(made: Comparison, format: str, file: Path) -> None:
 
 def _compared(targets: Sequence[Target], reports: Sequence[Report], rank_by: str, top: int) -> Comparison:
     old, new = reports
-    before, after = _pictures(old), _pictures(new)
-    same, lost, fresh = _by_content(before, after, old.samples.content_hash, new.samples.content_hash)
-    told = all(any(picture.split for picture in side) for side in (before, after))
-
-    def place(picture: Picture) -> tuple[str, str]:
-        # Where only one side tells splits, the id alone has to do.
-        return picture.id, meaning(picture.split) if told else ""
-
-    pairs, lost, fresh = _matched(lost, fresh, place)
-    unread_before, unread_after = (_unreadable_places(report, place) for report in reports)
-    gone = [picture for picture in lost if place(picture) not in unread_after]
-    come = [picture for picture in fresh if place(picture) not in unread_before]
-    relabelled = [pair for pair in same if pair.old.label != pair.new.label]
-    moved = [pair for pair in same if _moved(pair)]
+    found = match(old, new)
+    relabelled = [pair for pair in found.same if pair.old.label != pair.new.label]
+    moved = [pair for pair in found.same if in_other_split(pair)]
     renamed = [
         pair
-        for pair in same
-        if pair.old.path != pair.new.path and pair.old.label == pair.new.label and not _moved(pair)
+        for pair in found.same
+        if pair.old.path != pair.new.path and pair.old.label == pair.new.label and not in_other_split(pair)
     ]
     conflicts = _new_conflicts(old, new)
-    rises = _rises(old, new, same, rank_by)[:top] if rank_by else []
-    old_rows = [picture.row for picture in gone]
-    old_rows += [pair.old.row for pair in pairs]
-    new_rows = [picture.row for picture in come]
-    new_rows += [pair.new.row for pair in (*pairs, *relabelled, *moved, *(rise.pair for rise in rises))]
+    rises = _rises(old, new, found.same, rank_by)[:top] if rank_by else []
+    old_rows = [picture.row for picture in found.removed]
+    old_rows += [pair.old.row for pair in found.changed]
+    new_rows = [picture.row for picture in found.added]
+    new_rows += [pair.new.row for pair in (*found.changed, *relabelled, *moved, *(rise.pair for rise in rises))]
     new_rows += [row for finding in conflicts for row in finding.rows]
     return Comparison(
         old=_side(targets[0], old, old_rows),
         new=_side(targets[1], new, new_rows),
-        added=tuple(come),
-        removed=tuple(gone),
-        changed=tuple(pairs),
+        added=tuple(found.added),
+        removed=tuple(found.removed),
+        changed=tuple(found.changed),
         relabelled=tuple(relabelled),
         moved=tuple(moved),
         renamed=tuple(renamed),
@@ -154,97 +143,6 @@ def _compared(targets: Sequence[Target], reports: Sequence[Report], rank_by: str
         rank_by=rank_by,
         gaps=(*_gaps("old", old, bool(rank_by)), *_gaps("new", new, bool(rank_by)), *_scaled_otherwise(old, new)),
     )
-
-
-# --- pictures ------------------------------------------------------------------------
-
-
-def _pictures(report: Report) -> list[Picture]:
-    named = report.samples.columns.get("split")
-    found = []
-    for row, (identity, path) in enumerate(zip(report.samples.ids, report.samples.paths, strict=True)):
-        label = report.label(row)
-        split = named[row] if named else _chosen_split(report) or _split_in(identity, label)
-        prefix = f"{split}: "
-        found.append(Picture(row, identity.removeprefix(prefix), label, split, path.removeprefix(prefix)))
-    return found
-
-
-def _chosen_split(report: Report) -> str:
-    """The one split that was asked for, if one was."""
-    split = report.run.config.get("split")
-    return split if isinstance(split, str) and split != ALL_SPLITS else ""
-
-
-def _split_in(identity: str, label: str) -> str:
-    """The split that an id names as a folder; a class may be called "test"."""
-    folders = identity.split("/")[:-1]
-    return next((part for part in folders if part.lower() in SPLITS and part != label), "")
-
-
-def _unreadable_places(report: Report, place: Callable[[Picture], tuple[str, str]]) -> frozenset[tuple[str, str]]:
-    """Where files lie that could not be read: what stands there in the other version is not new, and not gone."""
-    splits = set(report.samples.columns.get("split", ()))
-    found = set()
-    for item in of_kind(report.skipped, "unreadable"):
-        split = next((name for name in splits if item.id.startswith(f"{name}: ")), "")
-        identity = item.id.removeprefix(f"{split}: ")
-        found.add(place(Picture(-1, identity, "", split or _chosen_split(report) or _split_in(identity, ""))))
-    return frozenset(found)
-
-
-def _moved(pair: Pair) -> bool:
-    known = pair.old.split and pair.new.split
-    return bool(known) and meaning(pair.old.split) != meaning(pair.new.split)
-
-
-def _by_content(
-    old: Sequence[Picture], new: Sequence[Picture], old_content: np.ndarray, new_content: np.ndarray
-) -> tuple[list[Pair], list[Picture], list[Picture]]:
-    """(the same on both sides, left on the old, left on the new); among copies those that agree best."""
-    before = dict(zip((picture.row for picture in old), old_content.tolist(), strict=True))
-    after = dict(zip((picture.row for picture in new), new_content.tolist(), strict=True))
-    agreements: tuple[Callable[[Picture], Hashable], ...] = (
-        lambda picture: (picture.path, meaning(picture.split), picture.label),
-        lambda picture: (picture.path, meaning(picture.split)),
-        lambda picture: (picture.path, picture.label),
-        lambda picture: (meaning(picture.split), picture.label),
-        lambda picture: picture.label,
-        lambda picture: meaning(picture.split),
-        lambda picture: None,
-    )
-    pairs: list[Pair] = []
-    lost, fresh = list(old), list(new)
-    for agreement in agreements:
-        found, lost, fresh = _matched(
-            lost,
-            fresh,
-            lambda picture, agreement=agreement: (before[picture.row], agreement(picture)),  # type: ignore[misc]
-            lambda picture, agreement=agreement: (after[picture.row], agreement(picture)),  # type: ignore[misc]
-        )
-        pairs += found
-    return sorted(pairs, key=lambda pair: pair.new.row), lost, fresh
-
-
-def _matched(
-    old: Sequence[Picture],
-    new: Sequence[Picture],
-    old_key: Callable[[Picture], Hashable],
-    new_key: Callable[[Picture], Hashable] | None = None,
-) -> tuple[list[Pair], list[Picture], list[Picture]]:
-    """Pairs with equal keys, each picture once, and what is left of both."""
-    waiting: dict[Hashable, deque[Picture]] = {}
-    for picture in old:
-        waiting.setdefault(old_key(picture), deque()).append(picture)
-    pairs, fresh = [], []
-    for picture in new:
-        others = waiting.get((new_key or old_key)(picture))
-        if others:
-            pairs.append(Pair(others.popleft(), picture))
-        else:
-            fresh.append(picture)
-    taken = {pair.old.row for pair in pairs}
-    return pairs, [picture for picture in old if picture.row not in taken], fresh
 
 
 # --- findings and ranks --------------------------------------------------------------
