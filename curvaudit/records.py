@@ -374,7 +374,7 @@ class Report:
         CurvauditError
             pandas is not installed.
         """
-        return _export("frame").frame(self)
+        return _export("ranking_frame").frame(self)
 
     def _repr_html_(self) -> str:
         """A compact contact sheet for notebooks."""

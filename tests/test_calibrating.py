@@ -17,8 +17,9 @@ from curvaudit.calibration.result import Distribution, spread
 from curvaudit.calibration.trial import _Stopwatch
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
-from curvaudit.exports import calibrations, svg
+from curvaudit.exports import calibrations
 from curvaudit.exports.calibrations import page, text, wording
+from curvaudit.exports.page_content import svg
 from curvaudit.records import EpochDone, PhaseStarted
 
 SMALL = {"epochs": 3, "width": 4, "batch_size": 16, "device": "cpu", "workers": 1}

@@ -13,7 +13,7 @@ from curvaudit import inventory, sources, store
 from curvaudit.cli import main
 from curvaudit.copies import finer, matching, neighbours, registration, signatures
 from curvaudit.exports import html
-from curvaudit.exports.tiles import Tiles
+from curvaudit.exports.page_content.tiles import Tiles
 from curvaudit.findings import duplicates
 from curvaudit.records import RunInfo
 

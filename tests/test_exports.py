@@ -12,8 +12,8 @@ import pytest
 
 from curvaudit import exports
 from curvaudit.errors import CurvauditError
-from curvaudit.exports import tiles
-from curvaudit.exports.verdict import verdict
+from curvaudit.exports.page_content import tiles
+from curvaudit.exports.page_content.verdict import verdict
 from curvaudit.pictures.images import MAX_PIXELS
 from curvaudit.records import (
     Caveat,

@@ -16,8 +16,9 @@ import curvaudit
 from curvaudit import store
 from curvaudit.derived.trajectory import class_medians
 from curvaudit.errors import CurvauditError
-from curvaudit.exports import embedded, html
-from curvaudit.exports.class_view import class_rows, heat_map
+from curvaudit.exports import html
+from curvaudit.exports.page_content import embedded
+from curvaudit.exports.page_content.class_view import class_rows, heat_map
 from curvaudit.records import EpochRow, MeasureInfo, Thumbnails
 
 

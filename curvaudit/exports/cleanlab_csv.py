@@ -8,8 +8,8 @@ import json
 import numpy as np
 
 from ..records import Report
+from ..text.csv_rows import Rows
 from ..text.utf8 import encoded
-from .rows import Rows
 
 _LABEL_RULES = ("CA101", "CA102", "CA201")
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from ..decisions import Decision
 from ..records import Samples
+from ..text.csv_rows import Rows
 from ..text.utf8 import encoded
-from .rows import Rows
 
 _HEADS = ("path", "label", "split")  # what a manifest is read by
 _ESCAPE = re.compile(r"\\x[89a-f][0-9a-f]")  # what a source makes of a byte that is not UTF-8

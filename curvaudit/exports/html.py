@@ -13,15 +13,15 @@ from ..records import EXTREMES, SEVERITIES, Finding, Report, Rule, of_kind
 from ..rules import CONFLICTS, ORDER, RULES, unanswered
 from ..scores import DERIVED
 from ..text.utf8 import encoded
-from .charts import charts, unit_of
-from .class_view import class_rows, heat_map
 from .memorized import all_memorized, memorized_in_words
-from .page_data import page_data
-from .pages import environment, part, policy
-from .settings import command, flat
-from .tiles import Tile, Tiles, distance_in_words
-from .tiles import style as picture_style
-from .verdict import verdict
+from .page_content.charts import charts, unit_of
+from .page_content.class_view import class_rows, heat_map
+from .page_content.page_data import page_data
+from .page_content.pages import environment, part, policy
+from .page_content.settings import command, flat
+from .page_content.tiles import Tile, Tiles, distance_in_words
+from .page_content.tiles import style as picture_style
+from .page_content.verdict import verdict
 
 _OPEN = 24  # findings of one rule that stand open; conflicts all do
 _LISTED = 200  # findings of one rule on the page; findings.json has all

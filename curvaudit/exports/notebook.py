@@ -7,9 +7,9 @@ from collections import Counter
 from ..records import Report
 from ..rules import RULES
 from ..text.utf8 import valid
-from .pages import environment
-from .tiles import Tiles
-from .verdict import verdict
+from .page_content.pages import environment
+from .page_content.tiles import Tiles
+from .page_content.verdict import verdict
 
 _TILES = 24
 

@@ -7,16 +7,16 @@ import io
 import numpy as np
 
 from ..records import Report
+from ..text.csv_rows import Rows
 from ..text.spreadsheet import inert
 from ..text.utf8 import encoded
-from .columns import Column, columns
-from .rows import Rows
+from .ranking_columns import Column, columns
 
 _BLOCK = 10_000  # rows that are text at the same time
 
 
 def render(report: Report) -> bytes:
-    """The columns of `columns.columns`.
+    """The columns of `ranking_columns.columns`.
 
     UTF-8, lines end in `\\n`, an unmeasured score is an empty field, numbers are the shortest
     text that gives the same float32 back. `rules` and `neighbours` are separated by spaces.

@@ -10,13 +10,13 @@ import numpy as np
 from ..extras import need
 from ..records import Report
 from ..text.utf8 import valid
-from .columns import Column, columns
+from .ranking_columns import Column, columns
 
 
 def render(report: Report) -> bytes:
     """One row per sample, from rank 1 down.
 
-    The columns of `columns.columns`: ranks and `index` as int64, scores and `neighbours_alike` as float32,
+    The columns of `ranking_columns.columns`: ranks and `index` as int64, scores and `neighbours_alike` as float32,
     `neighbours` as list of int64, all else as text; null where there is no value. Names stand as they are, without
     the apostrophes that keep the CSV inert.
 

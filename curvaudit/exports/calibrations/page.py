@@ -9,9 +9,9 @@ from markupsafe import Markup
 
 from ...calibration.result import CURVATURE, Calibration, Distribution
 from ...text.utf8 import encoded
-from .. import svg
-from ..pages import environment, part, policy
-from ..settings import flat
+from ..page_content import svg
+from ..page_content.pages import environment, part, policy
+from ..page_content.settings import flat
 from . import wording
 
 

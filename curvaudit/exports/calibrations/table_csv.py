@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from ...calibration.result import Calibration
-from ..rows import Rows
+from ...text.csv_rows import Rows
 
 _QUALITY = ("auroc", "average_precision", "precision_at_planted", "recall_at_planted", "precision_at_top")
 _FLAGS = ("flagged", "precision", "recall", "suggestion_right")

@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 from ...comparison.result import Comparison, Picture
 from ...text.utf8 import encoded
-from ..pages import environment, part, policy
-from ..tiles import data_address
+from ..page_content.pages import environment, part, policy
+from ..page_content.tiles import data_address
 from . import wording
 
 MOST = 500  # pictures of one kind of change on the page

@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from ...reproduction.result import Cell, Reproduction, Table
 from ...text.utf8 import encoded
-from ..pages import environment, part, policy
-from ..settings import flat
-from ..svg import number
-from ..tiles import data_address
+from ..page_content.pages import environment, part, policy
+from ..page_content.settings import flat
+from ..page_content.svg import number
+from ..page_content.tiles import data_address
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 
 from ...reproduction.result import Cell, Table
+from ...text.csv_rows import Rows
 from ...text.spreadsheet import inert
 from ...text.utf8 import encoded
-from ..rows import Rows
 
 
 def render(table: Table) -> bytes:

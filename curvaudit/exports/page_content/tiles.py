@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..records import SEVERITIES, Finding, Report, Samples
-from ..rules import CONFLICTS, ORDER
+from ...records import SEVERITIES, Finding, Report, Samples
+from ...rules import CONFLICTS, ORDER
 from .embedded import embedded
 from .svg import number
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from ..records import Report
-from ..scores import DERIVED
+from ...records import Report
+from ...scores import DERIVED
 from . import svg
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import CurvauditError
 from ..records import Report
-from .columns import columns
+from .ranking_columns import columns
 
 if TYPE_CHECKING:
     import pandas

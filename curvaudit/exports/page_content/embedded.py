@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..records import Report
+from ...records import Report
 
 BUDGET = 5_500_000  # bytes of pictures; a third more as text. With 1,000 tiles the page stays below 10 MB
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..records import Report, Rule, Severity
-from ..rules import ORDER, RULES
+from ...records import Report, Rule, Severity
+from ...rules import ORDER, RULES
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 
 def part(name: str) -> str:
-    """One file of the folder `page`."""
-    return (files(__package__) / "page" / name).read_text("utf-8")
+    """One file of the folder `exports/page`."""
+    return (files("curvaudit.exports") / "page" / name).read_text("utf-8")
 
 
 def environment() -> Environment:

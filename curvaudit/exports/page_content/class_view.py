@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from ..records import Report
-from ..rules import CONFLICTS
+from ...records import Report
+from ...rules import CONFLICTS
 from . import svg
 
 _LARGEST = 16  # rows and columns of the heat map

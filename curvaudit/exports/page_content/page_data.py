@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import ordering, pseudonyms
-from ..records import Finding, Report, Trajectories
-from ..text.utf8 import valid
+from ... import ordering, pseudonyms
+from ...records import Finding, Report, Trajectories
+from ...text.utf8 import valid
 from .tiles import Tile, crisp, distance_in_words
 
 _EPOCHS = 80  # points of a curve; longer trainings are thinned evenly

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ..pictures.images import MAX_PIXELS
-from ..records import Report
+from ...pictures.images import MAX_PIXELS
+from ...records import Report
 
 # Settings that decide scores; resolution, width and precision hold what "auto" became.
 _OPTIONS = (
