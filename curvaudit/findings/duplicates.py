@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from ..copies.matching import NearPairs, is_telling
 from ..records import Finding
+from ..text.lists import in_words
 from .interface import Evidence
 
 _LARGE = 10  # a group of at least this part of its class is told as a part of it
@@ -82,11 +83,6 @@ def measured(near: NearPairs, members: np.ndarray) -> dict[str, str | int | floa
     }
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names as a sentence lists them."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
 def _share(count: int, of: int) -> str:
     """How much of a class of `of` pictures, where it is much: a count of findings does not tell it."""
     if count == of:
@@ -97,7 +93,7 @@ def _share(count: int, of: int) -> str:
 def _exact_finding(evidence: Evidence, rows: np.ndarray, of: int) -> Finding:
     labels = sorted({evidence.label(int(row)) for row in rows})
     if len(labels) > 1:
-        message = f"The same picture stands {len(rows)} times, under the labels {listed(labels)}."
+        message = f"The same picture stands {len(rows)} times, under the labels {in_words(labels)}."
         rule = "CA101"
     else:
         message = f"The same picture stands {len(rows)} times under {labels[0]}{_share(len(rows), of)}."
@@ -110,7 +106,7 @@ def _exact_finding(evidence: Evidence, rows: np.ndarray, of: int) -> Finding:
 def _near_finding(evidence: Evidence, rows: np.ndarray, members: np.ndarray) -> Finding:
     labels = sorted({evidence.label(int(row)) for row in rows})
     conflict = len(labels) > 1
-    where = f"under the labels {listed(labels)}" if conflict else f"all under {labels[0]}"
+    where = f"under the labels {in_words(labels)}" if conflict else f"all under {labels[0]}"
     # Frames of a slow film are a chain: each like the next, the first not like the last.
     whole = every_pair(evidence.near, rows, members, evidence.samples.content_hash)
     many = f"{len(rows)} near-identical pictures" if whole else f"{len(rows)} pictures linked by near-identical pairs"

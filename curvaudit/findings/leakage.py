@@ -7,7 +7,8 @@ import numpy as np
 from ..copies.matching import is_telling
 from ..records import Finding, SampleRef
 from ..rules import RULES
-from .duplicates import connected, equal, listed, measured
+from ..text.lists import in_words
+from .duplicates import connected, equal, measured
 from .interface import Evidence, fingerprint
 
 
@@ -34,7 +35,7 @@ def _finding(evidence: Evidence, rows: np.ndarray, measures: dict[str, str | int
     labels = sorted({pool.classes[int(label)] for label in pool.labels[rows]})
     exact = measures["kind"] == "exact"
     alike = "The same picture as" if exact else f"A picture near-identical ({measures['kind']}) to"
-    labelled = f"labelled {labels[0]}" if len(labels) == 1 else f"under the labels {listed(labels)}"
+    labelled = f"labelled {labels[0]}" if len(labels) == 1 else f"under the labels {in_words(labels)}"
     here.sort(key=lambda row: int(evidence.rank[row]))
     parts = [f"{int(pool.content_hash[row]):016x}:{pool.classes[int(pool.labels[row])]}" for row in rows.tolist()]
     return Finding(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...calibration.result import CURVATURE, SCAN, Calibration, Spread
+from ...text.lists import in_words
 
 MEASURES = (
     ("auroc", "AUROC"),
@@ -46,12 +47,7 @@ def sentence(result: Calibration, score: str) -> str:
             f"labels are wrong ({planted(result, rate)} here)"
         )
     best = ", the score with the best average precision here" if score == result.best else ""
-    return f"Of the top {result.top} by {score}{best}, expect {listed(parts)}."
-
-
-def listed(parts: list[str]) -> str:
-    """Parts as one list in words."""
-    return parts[0] if len(parts) < 2 else f"{'; '.join(parts[:-1])}; and {parts[-1]}"
+    return f"Of the top {result.top} by {score}{best}, expect {in_words(parts, '; ', '; and ')}."
 
 
 def rates(result: Calibration) -> list[float]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ...records import Report, Rule, Severity
 from ...rules import ORDER, RULES
+from ...text.lists import in_words
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,7 @@ def verdict(report: Report, counts: Mapping[str, int]) -> Verdict:
 
 
 def _joined(rules: Sequence[Rule], counts: Mapping[str, int]) -> str:
-    parts = [f"{counts[rule.id]:,} {_counted(rule, counts[rule.id])}" for rule in rules]
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    return in_words([f"{counts[rule.id]:,} {_counted(rule, counts[rule.id])}" for rule in rules])
 
 
 def _counted(rule: Rule, count: int) -> str:
