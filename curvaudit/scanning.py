@@ -18,7 +18,7 @@ from .engine.preparing import Job, Scratch, expected_resolution, prepare
 from .engine.settings import ScanSettings, settings_from
 from .engine.teamwork import brief, followed
 from .engine.training_run import Training
-from .engine.work import Work, binding, flat
+from .engine.work import Work, binding
 from .errors import CurvauditError
 from .files.home import expanded
 from .inventory import Inventory
@@ -251,7 +251,7 @@ def _check_same(run: store.Run, info: RunInfo) -> None:
     CurvauditError
         Naming every setting that changed.
     """
-    old, new, defaults = binding(run.info.config), binding(info.config), flat(asdict(ScanSettings()))
+    old, new, defaults = binding(run.info.config), binding(info.config), binding(asdict(ScanSettings()))
     changed = {
         name: f"{name} was {before!r} and is now {now!r}"
         for name in sorted(old.keys() | new.keys())

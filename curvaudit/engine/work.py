@@ -60,12 +60,13 @@ def binding(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     return {
         name: value
-        for name, value in flat(config).items()
+        for name, value in _flat(config).items()
         if not name.endswith("_reason") and name.partition(".")[0] not in ("source", "data_dir", "deep_grey")
     }
 
 
-def flat(config: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested names joined by dots, tuples as the lists that they come back as from a run file."""
     flat: dict[str, Any] = {}
     for name, value in config.items():
         if isinstance(value, Mapping):

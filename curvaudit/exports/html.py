@@ -18,7 +18,7 @@ from .page_content.charts import charts, unit_of
 from .page_content.class_view import class_rows, heat_map
 from .page_content.page_data import page_data
 from .page_content.pages import environment, part, policy
-from .page_content.settings import command, flat
+from .page_content.settings import command, settings_in_words
 from .page_content.tiles import Tile, Tiles, distance_in_words
 from .page_content.tiles import style as picture_style
 from .page_content.verdict import verdict
@@ -135,8 +135,8 @@ def _context(report: Report, tiles: Tiles) -> dict[str, Any]:
         "derived": DERIVED,
         "charts": charts(report),
         "command": command(report),
-        "settings": flat(report.run.config),
-        "environment": flat(report.run.environment),
+        "settings": settings_in_words(report.run.config),
+        "environment": settings_in_words(report.run.environment),
     }
 
 

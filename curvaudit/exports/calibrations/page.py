@@ -11,7 +11,7 @@ from ...calibration.result import CURVATURE, Calibration, Distribution
 from ...text.utf8 import encoded
 from ..page_content import svg
 from ..page_content.pages import environment, part, policy
-from ..page_content.settings import flat
+from ..page_content.settings import settings_in_words
 from . import wording
 
 
@@ -38,8 +38,8 @@ def render(result: Calibration) -> bytes:
             tables=wording.tables(result),
             costs=wording.costs(result),
             figures=_figures(result),
-            settings=flat(result.settings),
-            environment=flat(result.environment),
+            settings=settings_in_words(result.settings),
+            environment=settings_in_words(result.environment),
         )
     )
     return encoded(text)

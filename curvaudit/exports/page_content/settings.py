@@ -51,12 +51,12 @@ def _word(value: Any) -> str:
     return repr(value) if isinstance(value, float) and float(short) != value else short
 
 
-def flat(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+def settings_in_words(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(name, value) pairs, nested names joined by dots, unset ones left out."""
     pairs: list[tuple[str, str]] = []
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            pairs += [(f"{name}.{inner}", text) for inner, text in flat(value)]
+            pairs += [(f"{name}.{inner}", text) for inner, text in settings_in_words(value)]
         elif isinstance(value, list | tuple):
             pairs.append((str(name), ", ".join(str(item) for item in value) or "none"))
         elif value is not None:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from ...reproduction.result import Cell, Reproduction, Table
 from ...text.utf8 import encoded
 from ..page_content.pages import environment, part, policy
-from ..page_content.settings import flat
+from ..page_content.settings import settings_in_words
 from ..page_content.svg import number
 from ..page_content.tiles import data_address
 
@@ -49,8 +49,8 @@ def render(result: Reproduction, files: Mapping[str, bytes]) -> bytes:
             tables=[shown(table) for table in outcome.tables],
             trainings=shown(trainings) if outcome.trainings else None,
             figures=[(figure, data_address(files[f"{figure.name}.png"])) for figure in outcome.figures],
-            settings=flat(result.settings),
-            environment=flat(result.environment),
+            settings=settings_in_words(result.settings),
+            environment=settings_in_words(result.environment),
             seconds=f"{result.seconds:,.0f}",
         )
     )
