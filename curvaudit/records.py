@@ -352,14 +352,6 @@ class Report:
         """The rows that lie nearest to the network, nearest first; empty where they were not looked for."""
         return [] if self.neighbours is None else self.neighbours.of(row)
 
-    def neighbours_of(self, row: int) -> tuple[SampleRef, ...]:
-        """The pictures that lie nearest to the network, nearest first; empty where they were not looked for."""
-        score = self.score
-        return tuple(
-            SampleRef(self.samples.ids[one], one, self.label(one), int(self.rank[one]), float(score[one]))
-            for one in self.near(row)
-        )
-
     def rules_of(self, row: int) -> tuple[str, ...]:
         """Ids of the rules that name this row, in id order."""
         return self._rules.get(row, ())

@@ -68,7 +68,7 @@ def test_a_run_without_features_has_a_report_without_neighbours(run_file, tmp_pa
     with h5py.File(run_file, "r+") as file:
         del file["trainings/0/features"]
     report = curvaudit.report(run_file)
-    assert report.neighbours is None and report.neighbours_of(0) == ()
+    assert report.neighbours is None and report.near(0) == []
     page = curvaudit.save(report, tmp_path / "out").read_text()
     assert '"nearEpoch":null' in page
     assert "neighbours" not in json.loads((tmp_path / "out" / "findings.json").read_text())
@@ -82,18 +82,18 @@ def test_files_name_the_neighbours(run_file, tmp_path):
     first = told["samples"][0]
     row = int(report.order[0])
     assert told["epoch"] == 2 and first["index"] == row and first["id"] == report.samples.ids[row]
-    near = report.neighbours_of(row)
-    assert [(one["index"], one["id"], one["label"]) for one in first["nearest"]] == [
-        (one.index, one.id, one.label) for one in near
+    near = report.near(row)
+    assert near and [(one["index"], one["id"], one["label"]) for one in first["nearest"]] == [
+        (one, report.samples.ids[one], report.label(one)) for one in near
     ]
     frame = report.to_pandas()
-    assert frame.loc[row, "neighbours"] == [one.index for one in near]
-    assert frame.loc[row, "neighbours_alike"] == np.mean([one.label == report.label(row) for one in near])
+    assert frame.loc[row, "neighbours"] == near
+    assert frame.loc[row, "neighbours_alike"] == np.mean([report.label(one) == report.label(row) for one in near])
     line = (tmp_path / "ranking.csv").read_text().splitlines()[1]
-    assert line.endswith(f"{' '.join(str(one.index) for one in near)},{frame.loc[row, 'neighbours_alike']:.4g}")
+    assert line.endswith(f"{' '.join(map(str, near))},{frame.loc[row, 'neighbours_alike']:.4g}")
     # Names are hashed in an anonymous report, also those of neighbours.
     hidden = curvaudit.report(run_file, anonymize=True)
-    assert all(one.id.startswith("sample-") for one in hidden.neighbours_of(row))
+    assert all(hidden.samples.ids[one].startswith("sample-") for one in hidden.near(row))
     assert anonymized(store.open_run(run_file)).features_epoch(0) == 2
 
 
