@@ -15,7 +15,7 @@ from .anonymizing import anonymized
 from .arguments import flag, require, text, whole
 from .derived import caveats, ranking
 from .derived.damage import ReadableParts
-from .derived.memorization import memorizable
+from .derived.judging import judge_labels
 from .derived.neighbourhood import at_most
 from .derived.stability import averaged, repeats, stability
 from .derived.trajectory import trajectories
@@ -37,7 +37,6 @@ from .records import (
 )
 
 DEFAULT_FOLDER = "curvaudit-report"
-_NEARLY_ALL = 0.95  # share of the samples that could be memorized
 
 
 def report(
@@ -104,7 +103,7 @@ def report(
     values = _values(run, found, rank_by, readable)
     order = ordering.order_by(run.trainings, found, rank_by)
     rank = ordering.ranks(order)
-    labels = _judged(run, group, readable)
+    labels = judge_labels(run, group, readable)
     stable = stability(run, group, each, rank_by, top, labels.share) if len(group) > 1 else None
     evidence = Evidence(
         samples=run.samples,
@@ -190,51 +189,6 @@ def _values(run: store.Run, found: dict[str, np.ndarray], rank_by: str, readable
             f"`curvaudit report {shlex.quote(str(run.path))} --rank-by loss`.",
         )
     return values
-
-
-@dataclass(frozen=True)
-class _Labels:
-    """What the trainings that rank together say of every label."""
-
-    memorizable: np.ndarray  # (N,) bool
-    memorized: np.ndarray  # (N,) bool, with more than half of the seeds
-    share: float  # memorized, of the memorizable; NaN where it is damaged
-    suggested: np.ndarray  # (N,) int32, class index, -1 where there is none
-    judged: bool  # whether any epoch could suggest one
-
-
-def _judged(run: store.Run, group: Sequence[TrainingInfo], readable: ReadableParts) -> _Labels:
-    can = memorizable(run.samples)
-    correct = np.stack([readable.correct(one) for one in group])  # (R, N)
-    suggestions = [readable.suggest(one, _may_be_judged(can, right)) for one, right in zip(group, correct, strict=True)]
-    nothing = np.full(len(can), -1, np.int32)
-    suggested = _agreed([nothing if one is None else one for one in suggestions])
-    judged = any(one is not None for one in suggestions)
-    memorized = correct.mean(axis=0) > 0.5
-    share = np.nan if "CA203" in readable.unanswered else float(memorized[can].mean()) if can.any() else 1.0
-    return _Labels(can, memorized, share, suggested, judged)
-
-
-def _may_be_judged(can: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Samples (N,) of which a training may doubt the label: all it memorized, and the rest where that is nearly all.
-
-    What resists to the end while everything else is learned is the likeliest wrong label of all; a network that has
-    learned little to the end resists much.
-    """
-    nearly_all = can.any() and right[can].mean() >= _NEARLY_ALL
-    return can if nearly_all else can & right
-
-
-def _agreed(suggested: Sequence[np.ndarray]) -> np.ndarray:
-    """The class that more than half of the trainings suggest, (N,) int32, -1 where there is none."""
-    if len(suggested) == 1:
-        return suggested[0]
-    votes = np.stack(suggested)  # (R, N)
-    agreed = np.full(votes.shape[1], -1, np.int32)
-    for one in votes:
-        many = (votes == one).sum(axis=0) * 2 > len(votes)
-        agreed[many] = one[many]
-    return agreed
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def test_why_no_label_was_judged(run, change, why):
 def test_a_seed_that_could_not_judge_counts_as_one_that_suggests_nothing(run):
     from types import SimpleNamespace
 
-    from curvaudit.reporting import _judged
+    from curvaudit.derived.judging import judge_labels
 
     count = len(run.samples)
     right, better = np.ones(count, bool), np.zeros(count, np.int32)
@@ -108,7 +108,7 @@ def test_a_seed_that_could_not_judge_counts_as_one_that_suggests_nothing(run):
     def said(*suggestions):
         each = iter(suggestions)
         damage = SimpleNamespace(correct=lambda one: right, suggest=lambda one, eligible: next(each), unanswered=set())
-        return _judged(run, run.trainings * len(suggestions), damage)
+        return judge_labels(run, run.trainings * len(suggestions), damage)
 
     alone = said(better, None, None)
     assert alone.judged and (alone.suggested == -1).all()
