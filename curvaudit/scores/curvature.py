@@ -16,6 +16,7 @@ could move its rank (docs/performance.md has the figures).
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ..records import MeasureInfo
@@ -24,6 +25,8 @@ from .interface import Batch, Score, ScoreSettings, mean_over_epochs
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_REST = 0.25  # of a part that goes along with the others
 
 
 def score(settings: ScoreSettings) -> Score:
@@ -40,8 +43,10 @@ def score(settings: ScoreSettings) -> Score:
         wanted = (numbers[:, None] < counts).nonzero().to(batch.images.device)  # (P, 2), probe and place in the batch
         # Not added up on the spot: on a GPU that has no fixed order.
         squares = torch.zeros(len(numbers), len(counts), device=wanted.device)  # (n, B)
-        for start in range(0, len(wanted), batch.at_once):
-            probe, place = wanted[start : start + batch.at_once].unbind(1)  # (Q,)
+        # Parts alike: with one probe for each sample on average, one of a few samples would often be left over.
+        parts = max(1, math.ceil(len(wanted) / batch.at_once - _REST))
+        for part in wanted.tensor_split(parts) if len(wanted) else ():
+            probe, place = part.unbind(1)  # (Q,)
             v = rademacher(settings.seed, batch.rows[place], batch.epoch, probe, tuple(batch.images.shape[1:]))
             moved = batch.input_gradient(batch.images[place] + settings.step * v, batch.labels[place])  # (Q, C, H, W)
             squares[probe, place] = (moved - batch.gradient[place]).square().flatten(1).sum(1)
