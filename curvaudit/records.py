@@ -35,7 +35,8 @@ class Skipped:
     `unreadable` becomes finding CA301; `ignored` (operating-system clutter, files outside
     any class folder) is only listed, so that nothing goes missing without a word. `doubtful` may have been meant
     otherwise than it was taken, which a person must say: data in no split, a split that was taken for a class.
-    `partial` is audited, but not all of it: all frames or pages of a file but the first.
+    `partial` is audited, but not all of it: frames or pages of a file behind the first, further pictures of one
+    sample.
     """
 
     id: str

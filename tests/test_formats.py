@@ -360,6 +360,17 @@ def test_tar_members_and_keys_are_named_by_the_options(image_folder, tmp_path):
     assert len(source.ids) == 4
 
 
+def test_further_pictures_of_a_tar_sample_are_told_unless_one_is_chosen(image_folder, tmp_path):
+    png = picture(image_folder)
+    members = ("1.png", png), ("1.jpg", png), ("1.seg.png", png), ("1.cls", b"x"), ("2.jpg", png), ("2.cls", b"y")
+    path = tar(tmp_path / "t.tar", *members)
+    source = sources.load(path)
+    assert [(item.id, item.kind) for item in source.skipped] == [("1", "partial")]
+    assert "not jpg" in source.skipped[0].reason
+    chosen = sources.load(path, SourceOptions(image_column="jpg"))
+    assert chosen.ids == ("1", "2") and not chosen.skipped
+
+
 @pytest.mark.parametrize("cut", ["in a picture", "between members", "no end mark", "damaged header", "more behind"])
 def test_a_tar_that_was_not_read_to_its_end_says_so(cut, image_folder, tmp_path):
     members = [

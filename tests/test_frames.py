@@ -84,7 +84,7 @@ def test_scan_report_and_info_say_how_many_there_are(animated, tmp_path, capsys,
     summary = json.loads((tmp_path / "report" / "findings.json").read_text())["summary"]
     assert summary["skipped"]["partial"] == 2 and summary["partial"][0]["id"] == "circle/a.gif"
     page = (tmp_path / "report" / "index.html").read_text()
-    assert "2 files were audited in part" in page and "Of 2 files all pages or frames but the first" in page
+    assert "2 files were audited in part" in page and "Of 2 files all pages, frames or pictures but the first" in page
     assert "Every file of the source was opened and audited" not in page
     monkeypatch.setattr("sys.argv", ["curvaudit", "info", str(tmp_path / "run.h5")])
     with pytest.raises(SystemExit, match="0"):

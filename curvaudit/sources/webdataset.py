@@ -43,7 +43,7 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
 
     Nothing is extracted, links are never followed. Links, names that lead out of the archive,
     members that occur twice, samples without picture or label, and shards cut short are skipped
-    with the reason.
+    with the reason; a sample of several pictures is audited in part.
 
     Raises
     ------
@@ -68,6 +68,10 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
             kind = sample.kind(options.label_column)
             skipped.append(Skipped(sample.key, f"no picture among its members ({endings})", kind))
             continue
+        others = sample.other_pictures(options.image_column)
+        if others:
+            left = f"of its pictures only the first was looked at, not {', '.join(others)}: --image-column chooses"
+            skipped.append(Skipped(sample.key, left, "partial"))
         ids.append(sample.key)
         pictures.append(picture)
         labels.append(sample.label(options.label_column))
@@ -129,8 +133,13 @@ class _Sample:
 
     def picture(self, wanted: str | None) -> _Member | None:
         """The picture's member."""
-        endings = _PICTURES if wanted is None else (wanted.lower().lstrip("."),)
-        return next((member for ending, member in self.members.items() if ending in endings), None)
+        if wanted is not None:
+            return self.members.get(wanted.lower().lstrip("."))
+        return next((member for ending, member in self.members.items() if ending in _PICTURES), None)
+
+    def other_pictures(self, wanted: str | None) -> list[str]:
+        """Endings of the pictures beside the first, where nobody has said which one is meant."""
+        return [] if wanted is not None else [ending for ending in self.members if ending in _PICTURES][1:]
 
     def kind(self, wanted: str | None) -> Any:
         """What to make of it without a picture: a label without one is a loss, another file is none."""
