@@ -453,6 +453,22 @@ def test_decisions_from_the_anonymized_page_are_a_baseline_too(place, tmp_path, 
         assert run(monkeypatch, capsys, target, *[f"--baseline={file}" for file in (*both, mended)])[0] == 1
 
 
+def test_decisions_about_pictures_that_are_not_there_are_told(place, tmp_path, monkeypatch, capsys):
+    rows = decisions(curvaudit.inspect(place / "conflicting"), {"circle/003.png": "fine", "square/planted.png": "drop"})
+    strange = {"content_hash": "00000000000000aa", "label": "circle"}, {"label": "elsewhere"}
+    rows += [{**row, **other} for row, other in zip(rows, strange, strict=True)]
+    file = tmp_path / "decisions.json"
+    file.write_text(json.dumps({"schema": "curvaudit-decisions/1", "decisions": rows[:2]}))
+    for target in (place / "conflicting.h5", place / "conflicting"):
+        assert "Decided about" not in run(monkeypatch, capsys, target, "--baseline", file)[1]
+    file.write_text(json.dumps({"schema": "curvaudit-decisions/1", "decisions": rows}))
+    for target in (place / "conflicting.h5", place / "conflicting"):
+        code, out = run(monkeypatch, capsys, target, "--baseline", file)[:2]
+        assert code == 1 and "Decided about 2 pictures that this data set does not hold with that label" in out
+        document = run(monkeypatch, capsys, target, "--baseline", file, "--format", "json")[1]
+        assert json.loads(document)["check"]["baseline"]["strangers"] == 2
+
+
 def test_a_new_copy_of_a_picture_that_was_found_fine_is_new(place, tmp_path, monkeypatch, capsys):
     source = tmp_path / "data"
     shutil.copytree(place / "conflicting", source)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import decisions, pseudonyms
 from ..errors import CurvauditError
 from ..files.home import expanded
@@ -69,6 +71,19 @@ class Baseline:
         for key, count in self.fine.items():
             fine |= Counter({named(key): count})  # decided on both pages, looked at once
         return replace(self, fine=fine, mend=frozenset(map(named, self.mend)))
+
+    def strangers(self, samples: Samples) -> int:
+        """How many decisions are about pictures that are not in the data set with that label.
+
+        Mended since, or made for another data set: whoever names the wrong file must not take silence for acceptance.
+        """
+        made = Counter(self.fine) | Counter(dict.fromkeys(self.mend, 1))
+        if not made:
+            return 0  # a million contents need not be looked at for it
+        rows = np.isin(samples.content_hash, np.array([content for content, _ in made], np.uint64))
+        contents, labels = samples.content_hash[rows].tolist(), samples.labels[rows].tolist()
+        there = {(content, samples.classes[label]) for content, label in zip(contents, labels, strict=True)}
+        return sum(count for key, count in made.items() if key not in there)
 
     def decided(self, finding: Finding, samples: Samples) -> bool:
         """True where every picture of the finding was looked at and found fine or ambiguous.

@@ -69,6 +69,7 @@ def check(
         unchecked_rules=unchecked,
         baseline=known.files,
         gone=gone,
+        strangers=known.strangers(report.samples),
         unmatched=_unmatched(report, policy),
     )
 

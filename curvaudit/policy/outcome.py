@@ -42,6 +42,7 @@ class CheckResult:
     unchecked_rules: frozenset[str]  # rules that this report cannot answer
     baseline: tuple[str, ...]  # files that accept findings
     gone: int  # accepted findings that are not there any more
+    strangers: int = 0  # pictures that were decided about and are not in the data set with that label
     unmatched: tuple[str, ...] = ()  # what the policy ignores and the data set does not have: a typing error, or gone
 
     @property

@@ -32,7 +32,7 @@ def render(result: CheckResult, places: Places) -> bytes:
                 "unmatched": result.unmatched,
                 "gaps": [{"kind": gap.kind, "message": gap.message} for gap in result.gaps],
                 "unchecked_rules": sorted(result.unchecked_rules),
-                "baseline": {"files": result.baseline, "gone": result.gone},
+                "baseline": {"files": result.baseline, "gone": result.gone, "strangers": result.strangers},
             },
         }
     )

@@ -62,6 +62,11 @@ def asides(result: CheckResult) -> list[str]:
         lines.append(f"Accepted before: {counted}.")
     if result.gone:
         lines.append(f"Accepted before and not there any more: {result.gone} (--update-baseline forgets them).")
+    if result.strangers:
+        pictures = "1 picture" if result.strangers == 1 else f"{result.strangers:,} pictures"
+        lines.append(
+            f"Decided about {pictures} that this data set does not hold with that label: mended since, or of another."
+        )
     if counted := _counted(result, "ignored"):
         lines.append(f"Ignored by the policy: {counted}.")
     if result.unmatched:
