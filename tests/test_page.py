@@ -292,6 +292,26 @@ def test_save_and_load_decisions(page, tmp_path):
     assert "2 of 3 decisions" in page.text("#said")
 
 
+def test_decisions_on_pictures_that_the_page_does_not_show_can_be_cleared(page, tmp_path):
+    """They come from a page of the same run that showed more, and no picture here takes the key `0` for them."""
+    page.click("#start")
+    page.keys("2")
+    assert not page.find("#forget").is_displayed()
+    saved = json.loads(page.saved("#save-json", "decisions.json"))
+    saved["decisions"] += [{**saved["decisions"][0], "index": 500 + i, "id": f"far/{i}.png"} for i in range(2)]
+    (tmp_path / "more.json").write_text(json.dumps(saved))
+    page.load(tmp_path / "more.json")
+    page.wait(lambda: len(page.kept()) == 3)
+    assert page.text("#forget") == "Clear 2 decisions on no picture of this page"
+    page.click("#forget")
+    assert list(page.kept()) == [0] and not page.find("#forget").is_displayed()
+    page.click("#undo")
+    assert list(page.kept()) == [0, 500, 501]
+    page.open()  # they are kept with the others
+    page.click("#forget")
+    assert list(page.kept()) == [0] and page.badge(0) == "fine"
+
+
 def test_decisions_of_the_anonymized_page_are_loaded(page, tmp_path):
     report = make_report(TOP)
     shown = pseudonyms.masked(report.samples, report.run.source_fingerprint)

@@ -37,6 +37,15 @@ function apply(changes) {
   showProgress();
 }
 
+// Rows decided on a page that showed more, or in a loaded file: no picture here takes the key that clears them.
+const notHere = () => Array.from(decisions.keys()).filter((row) => !samples.has(row));
+
+function forget() {
+  const rows = notHere();
+  replace(rows.map((row) => [row, undefined]));
+  say(rows.length + (rows.length === 1 ? " decision" : " decisions") + " cleared. (u: undo)");
+}
+
 // The row to go back to, or undefined if there is nothing to undo.
 function undo() {
   const changes = done.pop();

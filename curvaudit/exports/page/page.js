@@ -128,6 +128,10 @@ if (sheet) {
   byId("elsewhere-more").addEventListener("click", moreElsewhere);
   byId("start").addEventListener("click", begin);
   byId("undo").addEventListener("click", undoHere);
+  byId("forget").addEventListener("click", () => {
+    forget();
+    byId("undo").focus();  // the button that had the focus is gone
+  });
   byId("save-json").addEventListener("click", () => download("decisions.json", "application/json", JSON.stringify(asDocument(), null, 1) + "\n"));
   byId("save-csv").addEventListener("click", () => download("decisions.csv", "text/csv", asCsv()));
   byId("open-file").addEventListener("click", () => byId("file").click());

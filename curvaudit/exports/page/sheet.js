@@ -51,6 +51,9 @@ function showProgress() {
   byId("tally").textContent = Object.entries(WORDS).filter(([key]) => counts[key])
     .map(([key, word]) => counts[key] + " " + word).join(", ")
     + (beyond > 0 ? " (" + beyond + " of them not on the sheet)" : "");
+  const unseen = notHere().length;
+  byId("forget").hidden = unseen === 0;
+  byId("forget").textContent = "Clear " + (unseen === 1 ? "1 decision" : unseen + " decisions") + " on no picture of this page";
 }
 
 function filter() {
