@@ -163,8 +163,32 @@ def test_pictures_on_one_template_are_no_copies_and_copies_of_them_are(draw, tmp
         {"a/00.png", "b/saved.png"},
         {"a/02.png", "b/turned.png"},
     ]
-    monkeypatch.setattr(finer, "LEAST", 1000)
+    monkeypatch.setattr(finer, "enough", lambda size: False)
     assert max(len(names) for _, names, _ in copies(curvaudit.inspect(tmp_path))) > 4, "at 32 px they are the same"
+
+
+def line_of_text(seed: int) -> Image.Image:
+    words = ["invoice", "total", "date", "order", "amount", "street", "city", "due", "paid", "item"]
+    strip = Image.new("RGB", (300, 20), "white")
+    text = " ".join(np.random.default_rng(seed).choice(words, 6))
+    ImageDraw.Draw(strip).text((4, 4), text, fill="black")
+    return strip
+
+
+def test_lines_of_text_are_no_copies_and_copies_of_long_strips_are(tmp_path):
+    write(tmp_path, {f"{'ab'[seed % 2]}/{seed:02d}.png": line_of_text(seed) for seed in range(60)})
+    assert copies(curvaudit.inspect(tmp_path)) == []
+    strips = {f"a/strip{seed}.png": scene(seed, 300).crop((0, 100, 300, 140)) for seed in range(3)}
+    one, two, three = strips.values()
+    changed = {
+        "b/saved.png": jpeg(one),
+        "b/half.png": two.resize((150, 20), Image.Resampling.LANCZOS),
+        "b/turned.png": three.transpose(Image.Transpose.ROTATE_90),
+        "b/text.png": line_of_text(1).resize((600, 40), Image.Resampling.BICUBIC),
+    }
+    write(tmp_path, strips | changed)
+    found = {frozenset(names) for _, names, _ in copies(curvaudit.inspect(tmp_path))}
+    assert found == {frozenset(pair) for pair in zip((*strips, "b/01.png"), changed, strict=True)}
 
 
 def scene(seed: int, size: int = 200) -> Image.Image:

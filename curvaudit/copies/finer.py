@@ -17,7 +17,10 @@ from . import registration, turning
 from .signatures import Change
 
 SIDE = 64  # px
-LEAST = 44  # px of the smaller side of a thumbnail; below there is nothing finer to see than at 32 px
+LEAST = 44  # px of the smaller side of a thumbnail; below there is nothing finer to see than at 32 px …
+# … but along the longer one, where that has a pixel for each of SIDE: lines of text, 15 times as long as high, are all
+# the same at 32 px. Less than that costs copies of small pictures that JPEG has spoilt.
+_LEAST_ALONG = SIDE
 _LEVELS = ((2.0, 2), (1.0, 3))  # (blur in px, steps): from the place that was found at 32 px
 _BAND = (1.0, 3.0)  # px of blur between which structure counts; finer is noise and what WebP left of it
 _FAINT = 4.0  # grey levels; noise, JPEG and the thumbnails' WebP change a block by this much
@@ -37,7 +40,7 @@ class Agreement:
 
 def enough(size: tuple[int, int]) -> bool:
     """Whether a thumbnail of that size, px, shows more than the first look saw."""
-    return min(size) >= LEAST
+    return min(size) >= LEAST or max(size) >= _LEAST_ALONG
 
 
 def look(
