@@ -112,6 +112,8 @@ def _inspect(
     take: _Take,
     every_thumbnail: bool,
 ) -> Report:
+    if _is_another_source(against):
+        sources.require(against)  # before the audited one is read
     together = options.split == ALL_SPLITS
     loaded = sources.load_all(source, replace(options, split=None)) if together else sources.load(source, options)
     stock = take(loaded, Scales())
@@ -176,6 +178,11 @@ def _inspect(
     )
 
 
+def _is_another_source(against: Any) -> bool:
+    # Arrays compare item by item.
+    return against is not None and not (isinstance(against, str) and against == ALL_SPLITS)
+
+
 def _others(
     source: Any,
     against: Any,
@@ -187,7 +194,7 @@ def _others(
     if against is None:
         return [], ()
     found = []
-    elsewhere = not (isinstance(against, str) and against == ALL_SPLITS)  # arrays compare item by item
+    elsewhere = _is_another_source(against)
     if elsewhere:
         # The names of columns are those of the audited source; another one has its own.
         source, options = against, replace(options, split=None, image_column=None, label_column=None)

@@ -246,7 +246,8 @@ def _require(source: Source, kept: Sequence[int], skipped: Sequence[Skipped], le
         why = f" ({told[0].id}: {told[0].reason}{others})" if told else ""
         raise CurvauditError(
             f"{source.name} holds no readable picture{why}.",
-            "Check that it is a folder of classes (class/image.jpg), or a file that holds or names pictures.",
+            "Check that it is a folder of classes (class/image.jpg), or a file that holds or names pictures, "
+            "with a label for each; paths in a manifest are relative to its folder.",
         )
     present = np.unique(np.asarray(source.labels)[kept])
     if len(present) < least_classes:

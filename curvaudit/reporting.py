@@ -270,7 +270,7 @@ def _choose(run: store.Run, wanted: int | None) -> TrainingInfo:
                 return training
         raise CurvauditError(
             f"{run.path} has no training {wanted} with a finished epoch.",
-            f"It has {', '.join(str(t.index) for t in run.trainings if t.epochs) or 'none'}.",
+            f"Choose from {', '.join(str(t.index) for t in run.trainings if t.epochs) or 'none'}.",
         )
     for training in run.trainings:
         if training.epochs:

@@ -267,8 +267,11 @@ def _check_same(run: store.Run, info: RunInfo) -> None:
                 f"({'; '.join(changed.values())}).",
                 "Finish it with that version, `curvaudit report` what is there, or use -o for a new run.",
             )
+        # Other pictures have other sizes and colours, which nobody gave as a setting.
+        moved = run.info.source_fingerprint != info.source_fingerprint
+        why = f": the pictures, labels or names in {info.source} have changed, and it has" if moved else " with"
         raise CurvauditError(
-            f"{run.path} cannot be resumed with other settings: {'; '.join(given)}.",
+            f"{run.path} cannot be resumed{why} other settings: {'; '.join(given)}.",
             "Give the settings of the first start, or use -o for a new run.",
         )
     if run.info.source_fingerprint != info.source_fingerprint:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import store
+from . import sources, store
 from .errors import CurvauditError
 from .files.home import expanded
 from .inspecting import inspect
@@ -46,6 +46,19 @@ class Target:
         if os.path.isdir(path):
             return False
         return path.suffix.lower() in _RUN_SUFFIXES or store.looks_like_run(path, empty=False)
+
+    def require(self) -> None:
+        """Refuse what is not there, before anything else is read.
+
+        Raises
+        ------
+        CurvauditError
+            There is no such run or source, or the run cannot be read.
+        """
+        if self.is_run:
+            store.opened(self.name)
+        else:
+            sources.require(self.name)
 
     def report(
         self,

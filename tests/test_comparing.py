@@ -249,6 +249,9 @@ def test_exit_codes(runs, tmp_path, monkeypatch, capsys):
     shutil.copy(tmp_path / "v3" / "circle" / "001.png", tmp_path / "v3" / "square" / "twin.png")
     code, out, _ = run(monkeypatch, capsys, place / "v2", tmp_path / "v3")
     assert code == 0 and "Newly conflicting: 1" in out  # to fail is the job of check
+    for arguments in ([place / "v1", "nowhere"], [place / "v1.h5", "none.h5"], [place / "v1.h5", "nowhere"]):
+        code, _, err = run(monkeypatch, capsys, *arguments)
+        assert code == 2 and str(arguments[1]) in err and "reading" not in err  # before an hour of reading
     for arguments, said in (
         (["nowhere", place / "v1"], "nowhere"),
         ([place / "v1", "none.h5"], "none.h5"),

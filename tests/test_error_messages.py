@@ -103,6 +103,8 @@ def make_tables(folder: Path) -> None:
     (folder / "wide.csv").write_text("path,label\nx,y\n", encoding="utf-16")
     (folder / "split.csv").write_text("path,label,split\nx,y,train\n")
     (folder / "plain.csv").write_text("path,label\nx,y\n")
+    (folder / "bars.csv").write_text("path|label\nx|y\n")
+    (folder / "array.jsonl").write_text("[{}]\n")
     good = {"images": np.zeros((2, 8, 8), np.uint8), "labels": np.array([0, 1])}
     for name, changes in {
         "shape": {"images": np.zeros((2, 8))},
@@ -229,7 +231,10 @@ TABLE: list[tuple[list[str], str]] = [
     (scan("text.parquet"), "text.parquet"),
     (scan("mixed"), "1.parquet"),
     (scan("names.parquet"), "names.parquet"),
+    (scan("numbers.parquet"), "column of encoded pictures"),
     (scan("numbers.parquet", "--image-column", "image"), "int64"),
+    (scan("bars.csv"), "Separate the fields by commas"),
+    (scan("array.jsonl"), "Give one object a line"),
     (scan("unlabelled.parquet"), "label column"),
     (scan("several.parquet"), "several picture columns"),
     (scan("good.parquet", "--label-column", "kind"), "'kind'"),

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made import draw_splits
+from made import draw_folder, draw_splits
 from PIL import Image
 
 import curvaudit
@@ -170,6 +170,9 @@ def test_resume_of_another_configuration_or_source_is_refused(image_folder, tmp_
     (image_folder / "circle" / "000.png").unlink()
     with pytest.raises(CurvauditError, match="changed"):
         curvaudit.scan(image_folder, out, resume=True, **SMALL)
+    draw_folder(tmp_path / "others", classes=("circle", "square"), each=20, size=16)
+    with pytest.raises(CurvauditError, match=r"names in .*others have changed, and it has other settings: resolution"):
+        curvaudit.scan(tmp_path / "others", out, resume=True, **SMALL)
     assert out.read_bytes() == before
 
 

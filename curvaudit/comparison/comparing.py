@@ -86,6 +86,8 @@ def compare(
         max_pixels=max_pixels,
         cache=None if cache is None else expanded(cache),
     )
+    for target in targets:
+        target.require()
     ranked = all(target.is_run for target in targets)
     if ranked:
         reports = [replace(as_source, name=target.name).report(on_event, rank_by=rank_by) for target in targets]

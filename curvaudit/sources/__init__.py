@@ -29,7 +29,7 @@ from ..records import Skipped
 from .interface import Source, SourceOptions
 from .together import join
 
-__all__ = ["Source", "SourceOptions", "ids_are_paths", "load", "load_all", "names", "other_splits"]
+__all__ = ["Source", "SourceOptions", "ids_are_paths", "load", "load_all", "names", "other_splits", "require"]
 
 
 class SourceModule(Protocol):
@@ -57,13 +57,28 @@ def load(spec: Any, options: SourceOptions | None = None) -> Source:
     CurvauditError
         There is no such thing, nobody reads it, or it holds nothing to audit.
     """
+    module, options = _reader(spec), options or SourceOptions()
+    _refuse_columns(module, spec, options)
+    return module.load(spec, options)
+
+
+def require(spec: Any) -> None:
+    """Refuse what no source reads, without opening anything: a second source may be misspelt, the first take an hour.
+
+    Raises
+    ------
+    CurvauditError
+        There is no such thing, or nobody reads it.
+    """
+    _reader(spec)
+
+
+def _reader(spec: Any) -> SourceModule:
     if isinstance(spec, (str, os.PathLike)):
         expanded(spec)  # raises before any module asks
     for module in _modules():
         if module.matches(spec):
-            options = options or SourceOptions()
-            _refuse_columns(module, spec, options)
-            return module.load(spec, options)
+            return module
     supported = f"Supported are {'; '.join(module.SUPPORTS for module in _modules())}."
     if not isinstance(spec, (str, os.PathLike)):
         raise CurvauditError(f"{type(spec).__name__} is not a source of labelled pictures.", supported)

@@ -83,7 +83,11 @@ def _one(
         raise CurvauditError(
             f"{shown} has several {what} columns: {', '.join(candidates)}.", f"Choose one with {option}."
         )
-    raise CurvauditError(f"{shown} has no {what} column; it has {', '.join(columns)}.", f"Name it with {option}.")
+    # A column of paths may well be called `image`: that it is there and does not count needs a reason.
+    hint = f"Name it with {option}."
+    if what == "picture":
+        hint = f"Give a column of encoded pictures (bytes, or a struct with bytes and path), or name one with {option}."
+    raise CurvauditError(f"{shown} has no {what} column; it has {', '.join(columns)}.", hint)
 
 
 def _type(features: Mapping[str, Any], name: str) -> str | None:

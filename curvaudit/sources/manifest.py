@@ -35,6 +35,7 @@ _LABEL_NAMES = ("label", "class", "class_name")
 _SPLIT_NAMES = ("split",)
 _QUOTED = re.compile(r'"[^"]*(?:""[^"]*)*"')
 _MOST_COLUMNS = 256  # further columns kept; JSON lines could invent one a line
+_LINES_HINT = 'Give one object a line, such as {"path": "images/0001.jpg", "label": "cat"}.'
 _HINT = "Give a header with path and label, or name them with --image-column and --label-column."
 
 
@@ -87,7 +88,8 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
     table = _read(path, shown)
     if not table.columns:
         why = f" ({table.skipped[0].id}: {table.skipped[0].reason})" if table.skipped else ""
-        raise CurvauditError(f"The manifest {shown} holds no rows{why}.", _HINT)
+        hint = _LINES_HINT if path.suffix.lower() in _JSON_LINES else _HINT
+        raise CurvauditError(f"The manifest {shown} holds no rows{why}.", hint)
     path_column = _column(table.columns, options.image_column, _PATH_NAMES, "path", shown)
     label_column = _column(table.columns, options.label_column, _LABEL_NAMES, "label", shown)
     _require_path(table, path_column)
@@ -243,8 +245,9 @@ def _column(columns: Sequence[str], wanted: str | None, usual: Iterable[str], wh
         )
     found = _find(columns, usual)
     if found is None:
+        hint = _HINT if len(columns) > 1 else f"Separate the fields by commas, semicolons or tabs. {_HINT}"
         raise CurvauditError(
-            f"The manifest {shown} has no {what} column; it has {', '.join(columns[:_MOST_COLUMNS])}.", _HINT
+            f"The manifest {shown} has no {what} column; it has {', '.join(columns[:_MOST_COLUMNS])}.", hint
         )
     return found
 
