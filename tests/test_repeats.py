@@ -11,6 +11,7 @@ from made import write_run
 
 import curvaudit
 from curvaudit import exports, ordering, records, store
+from curvaudit.cli import display
 from curvaudit.derived import caveats, ranking
 from curvaudit.errors import CurvauditError
 from curvaudit.records import EpochRow
@@ -28,6 +29,12 @@ def test_each_repeat_is_the_scan_of_its_own_seed(run, image_folder, tmp_path):
     alone = curvaudit.scan(image_folder, tmp_path / "alone.h5", seed=4, **SMALL)
     for name in alone.trainings[0].measures:
         np.testing.assert_array_equal(alone.measure(0, name), run.measure(1, name), err_msg=name)
+
+
+def test_closing_lines_tell_the_trainings_of_one_weight_decay_apart(run, capsys):
+    display.Display(quiet=False).finish_scan(run)
+    heads = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()[:4]]
+    assert heads == [f"weight decay {decay}, seed {seed}" for decay in ("0", "0.1") for seed in (3, 4)]
 
 
 def test_the_report_ranks_by_the_mean_and_says_how_far_seeds_agree(run):

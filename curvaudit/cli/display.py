@@ -61,7 +61,8 @@ class Display:
         if isinstance(event, PhaseStarted):
             self.progress.reset(self.task, total=event.total, description=event.phase, visible=True)
             if self.plain and not self.live and event.of_epoch is None:
-                self._line(f"{event.phase}: {event.total} {event.unit}")
+                unit = event.unit.removesuffix("s") if event.total == 1 else event.unit
+                self._line(f"{event.phase}: {event.total} {unit}")
         elif isinstance(event, Advanced):
             self.progress.advance(self.task, event.done)
         elif isinstance(event, Notice):
@@ -101,11 +102,13 @@ class Display:
         if self.quiet:
             return
         unreadable = len(of_kind(run.skipped, "unreadable"))
+        several = len({training.seed for training in run.trainings}) > 1
         for training in run.trainings:
+            seed = f", seed {training.seed}" if several else ""
             state = "memorized" if training.memorized else "NOT fully memorized"
             self.out.print(
                 Text(
-                    f"weight decay {training.weight_decay:g}: {training.epochs} epochs, {state}, "
+                    f"weight decay {training.weight_decay:g}{seed}: {training.epochs} epochs, {state}, "
                     f"{duration(float(training.curves.seconds.sum()))}"
                 )
             )
