@@ -201,6 +201,12 @@ def test_a_picture_that_was_cut_short_is_never_taken_for_whole(kind, share):
         (b"<!DOCTYPE html><html>404</html>", "a web page"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "AppleDouble"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n", "a Git LFS pointer; `git lfs pull`"),
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "a PDF document"),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(90), "a HEIF picture"),
+        (bytes(128) + b"DICM" + bytes(90), "a DICOM file"),
+        (b"PK\x03\x04" + bytes(90), "a zip archive"),
+        (b"\x93NUMPY\x01\x00" + bytes(90), "a NumPy array"),
         (bytes(range(128, 256)) * 4, "not an image, or of a format"),
     ],
 )

@@ -57,6 +57,18 @@ _SIGNATURES = (
     (b"MM\0*", "TIFF"),
 )
 
+# What class folders hold instead of pictures: (bytes to skip, how it begins, what it is). People search for the name.
+_OTHERS = (
+    (0, b"%pdf-", "not an image (a PDF document)"),
+    (0, b"pk\x03\x04", "not an image (a zip archive)"),
+    (0, b"\x1f\x8b", "not an image (a gzip archive)"),
+    (0, b"\x93numpy", "not an image (a NumPy array)"),
+    (0, b"version https://git-lfs", "not an image (a Git LFS pointer; `git lfs pull` fetches what it stands for)"),
+    (128, b"dicm", "a DICOM file, which Pillow does not read; save it as PNG"),
+    *((4, b"ftyp" + brand, "a HEIF picture, which Pillow does not read; save it as JPEG or PNG")
+      for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")),
+)  # fmt: skip
+
 # Pillow logs about odd TIFFs; without a handler Python would print that between our lines.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
@@ -353,6 +365,10 @@ def _what_instead(head: bytes) -> str:
         return "not an image (a web page)"
     if text.startswith(b"<svg") or (text.startswith(b"<?xml") and b"<svg" in text):
         return "not an image of pixels (an SVG drawing)"
+    lower = head.lower()
+    for skip, signature, name in _OTHERS:
+        if lower.startswith(signature, skip):
+            return name
     if _is_text(head):
         return "not an image (text)"
     for signature, name in _SIGNATURES:
