@@ -38,6 +38,7 @@ def test_two_thousand_classes_of_one_picture(tmp_path):
         (tmp_path / "set" / f"class {number}").mkdir(parents=True)
         Image.fromarray(pixels).save(tmp_path / "set" / f"class {number}" / "only.png")
     report, rows = ranking(curvaudit.scan(tmp_path / "set", tmp_path / "run.h5", **QUICK), tmp_path)
+    assert any("has a class of its own" in caveat.message for caveat in report.caveats)
     assert len({row["label"] for row in rows}) == 2000 and len(report.samples.classes) == 2000
     assert np.isfinite([float(row["score"]) for row in rows]).all()
     assert sum(finding.rule.id == "CA501" for finding in report.findings) == 2000

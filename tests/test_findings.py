@@ -392,6 +392,15 @@ def test_groups_come_by_their_first_picture():
     assert found(evidence(pictures, labels), "CA111") == [("CA111", {0, 150}), ("CA111", {1, 2})]
 
 
+@pytest.mark.parametrize(("labels", "told"), [(range(12), True), ([0, *range(11)], False), (range(5), False)])
+def test_a_class_for_each_picture_is_told(labels, told):
+    """A column of numbers or names for the label: 10 pictures are the least of a class that says something."""
+    labels = list(labels)
+    pictures = [photo(seed, 64) for seed in range(len(labels))]
+    said = [caveat.message for caveat in findings.limits(evidence(pictures, labels, classes=tuple("abcdefghijkl")))]
+    assert any("has a class of its own" in message for message in said) == told
+
+
 def test_a_picture_that_is_small_on_one_side_is_small():
     pictures = [photo(1, 64).resize((60, 12)), photo(2, 64), photo(3, 64)]
     said = [caveat.message for caveat in findings.limits(evidence(pictures, [0, 1, 0]))]

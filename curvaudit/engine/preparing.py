@@ -16,7 +16,7 @@ from .. import clock, inventory, provenance
 from ..derived.caveats import of_deep_grey
 from ..derived.memorization import memorizable
 from ..errors import CurvauditError
-from ..findings.limits import of_partial
+from ..findings.limits import of_lone_pictures, of_partial
 from ..pictures import decoded, pixels
 from ..records import Advanced, Event, Notice, PhaseStarted, RunInfo, of_kind
 from ..sources import Source
@@ -190,7 +190,7 @@ def _announce(plan: _Plan, stock: inventory.Inventory, on_event: Callable[[Event
         on_event(Notice(f"{files} left out and reported as CA301", "warning"))
     for item in of_kind(skipped, "doubtful")[:_DOUBTS]:
         on_event(Notice(f"{item.id}: {item.reason}", "warning"))
-    for caveat in (*of_partial(skipped), *of_deep_grey(stock.deep.described())):
+    for caveat in (*of_partial(skipped), *of_lone_pictures(stock.samples), *of_deep_grey(stock.deep.described())):
         on_event(Notice(caveat.message.rstrip("."), caveat.severity))
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..copies.matching import SMALLEST
-from ..records import Caveat, Skipped, of_kind
+from ..records import Caveat, Samples, Skipped, of_kind
+from . import class_size
 from .interface import Evidence
 
 _SHOWN = 3
@@ -27,6 +28,7 @@ def limits(evidence: Evidence) -> tuple[Caveat, ...]:
         message = f"The source may be meant otherwise than it was read: {'; '.join(doubtful[:_SHOWN])}{more}."
         found.append(Caveat("warning", f"{message} {_OTHERWISE}", "layout"))
     found += of_partial(evidence.skipped)
+    found += of_lone_pictures(evidence.samples)
     if not len(evidence.samples.signature):
         message = (
             "The run keeps no signatures: near-duplicates were looked for by perceptual hashes alone, which miss "
@@ -76,6 +78,17 @@ def of_partial(skipped: Sequence[Skipped]) -> tuple[Caveat, ...]:
     more = f"; and {len(partial) - _SHOWN} more" if len(partial) > _SHOWN else ""
     files = "1 file was" if len(partial) == 1 else f"{len(partial)} files were"
     message = f"{files} audited in part: {named}{more}. If the others are pictures to be audited, save each as a file."
+    return (Caveat("warning", message),)
+
+
+def of_lone_pictures(samples: Samples) -> tuple[Caveat, ...]:
+    """Where no two pictures share a class, as with a column of numbers or names for labels."""
+    if len(samples) < class_size.SMALLEST or len(np.unique(samples.labels)) < len(samples):
+        return ()
+    message = (
+        f"Each of the {len(samples):,} pictures has a class of its own, so that none can be judged by others. If other "
+        "labels are meant, name their column (--label-column), or the folder that holds the classes."
+    )
     return (Caveat("warning", message),)
 
 
