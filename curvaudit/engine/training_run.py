@@ -228,7 +228,7 @@ class Training:
         found = self.measuring.gradients
         if processes.first:
             run = store.open_run(self.work.path)
-            names = [name for name in dealing.ASKED if name in run.training(self.index).measures]
+            names = dealing.ASKED if dealing.NAME in run.training(self.index).measures else ("gradient",)
             for values in zip(*(run.measure_epochs(self.index, name) for name in names), strict=True):
                 found.add(dict(zip(names, values, strict=True)))
         total = processes.array(found.total)
