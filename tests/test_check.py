@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import sys
 import threading
 from dataclasses import replace
@@ -241,9 +242,14 @@ def test_what_an_interrupted_training_cannot_answer_is_not_called_clean(place):
     assert case.find("skipped").get("message") == "not checked"
 
 
-def test_interrupt_exits_130(place, monkeypatch, capsys):
+def end_by_key():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("end", [end_by_key, lambda: signal.raise_signal(signal.SIGTERM)], ids=["Ctrl-C", "SIGTERM"])
+def test_interrupt_exits_130(place, monkeypatch, capsys, end):
     def interrupt(*arguments, **settings):
-        raise KeyboardInterrupt
+        end()
 
     monkeypatch.setattr("curvaudit.checking.check_target", interrupt)
     code, out, err = run(monkeypatch, capsys, place / "clean")

@@ -2,8 +2,10 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from made import write_run
 
 import curvaudit
 from curvaudit.cli import main, source_options
+from curvaudit.cli.interrupts import ended_by_signals
 from curvaudit.pictures import images
 from curvaudit.records import Advanced, PhaseStarted
 
@@ -206,3 +209,25 @@ def test_an_interrupt_within_code_made_from_text_exits_with_130_as_well(tmp_path
         [sys.executable, "-m", "curvaudit"], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
     )
     assert (done.returncode, done.stdout) == (130, "Interrupted\n")
+
+
+def test_an_interrupt_that_python_drops_is_raised_again():
+    """As in the callbacks of weak references, of which h5py has one for each object that it closes."""
+
+    class Dropping:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    class DroppingAgain:
+        def __del__(self):
+            time.sleep(60)
+
+    def installed():
+        return sys.unraisablehook, signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGALRM)
+
+    before = installed()
+    with pytest.raises(KeyboardInterrupt), ended_by_signals():
+        Dropping()
+        DroppingAgain()
+        time.sleep(60)
+    assert installed() == before

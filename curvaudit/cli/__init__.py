@@ -16,6 +16,7 @@ import typer
 
 from ..errors import CurvauditError
 from .app import CLEAN, COULD_NOT_RUN, INTERRUPTED, app
+from .interrupts import ended_by_signals
 from .text import safe
 
 # In the order that --help shows.
@@ -29,7 +30,8 @@ def main() -> None:
     """Run the command line and exit with 0, 1, 2 or 130."""
     _replace_closed_streams()
     try:
-        _run()
+        with ended_by_signals():
+            _run()
     except SystemExit as leave:
         code = leave.code
     # What is still buffered Python would write after us, and exit with 120 if it cannot.

@@ -69,9 +69,7 @@ def calibrate(
     from ..calibration.calibrating import calibrate as run_calibration
     from ..exports.calibrations import json_document, text
     from .display import Display
-    from .interrupts import terminate_like_interrupt
 
-    terminate_like_interrupt()
     try:
         with Display(quiet) as display:
             result = run_calibration(

@@ -70,9 +70,7 @@ def reproduce(
     from ..reproduction.reproducing import DEFAULT_FOLDER
     from ..reproduction.reproducing import reproduce as run_reproduction
     from .display import Display
-    from .interrupts import terminate_like_interrupt
 
-    terminate_like_interrupt()
     folder = out or Path(DEFAULT_FOLDER) / experiment
     try:
         with Display(quiet) as display:

@@ -15,7 +15,6 @@ from ..errors import CurvauditError
 from . import training_options as training
 from .app import COULD_NOT_RUN, INTERRUPTED, RUN_FILE, app
 from .caching import Cache, NoCache, cache_folder
-from .interrupts import terminate_like_interrupt
 from .numbers import numbers
 from .source_options import MAX_PIXELS, DataDir, Download, ImageColumn, LabelColumn, MaxPixels, Split, Workers
 from .text import safe
@@ -70,7 +69,6 @@ def scan(
     from ..training.processes import launched
     from .display import Display
 
-    terminate_like_interrupt()
     rank, _ = launched()
     with _silent(rank > 0), Display(quiet or rank > 0) as display, _interruptible(out, resume, rank > 0):
         run = run_scan(
