@@ -381,7 +381,7 @@ def test_what_cannot_be_memorized_is_not_missed():
     ],
 )
 def test_labels_are_judged_after_the_warm_up_and_before_the_plain_epochs(memorized):
-    recipe = {"epochs": 6, "plain_epochs": 2, "curvature_from": 2}
+    recipe = {"epochs": 6, "plain_epochs": 2}
     assert suggestion.judging_epochs(np.array(memorized), recipe).tolist() == [1, 2, 3]
 
 

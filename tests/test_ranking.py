@@ -12,10 +12,12 @@ from curvaudit import ordering, store
 from curvaudit.derived import ranking, suggestion
 from curvaudit.derived.memorization import memorizable
 from curvaudit.engine import gallery
+from curvaudit.engine.settings import ScanSettings, with_overrides
 from curvaudit.errors import CurvauditError
 from curvaudit.records import EpochRow, RunInfo, Samples, Thumbnails
 from curvaudit.scores import build
 from curvaudit.scores.consensus import consensus, percentile
+from curvaudit.training.presets import named
 
 NAN = float("nan")
 
@@ -233,12 +235,19 @@ def test_a_hundred_thousand_classes_need_no_table_of_them():
 
 def test_the_epochs_between_warm_up_and_memorization_judge():
     share = np.array([0.1, 0.7, 0.85, 0.95, 1.0, 1.0])
-    two_parts = {"epochs": 6, "plain_epochs": 2, "curvature_from": 2}
+    two_parts = {"epochs": 6, "plain_epochs": 2}
     assert suggestion.judging_epochs(share, two_parts).tolist() == [1, 2, 3]
     assert suggestion.judging_epochs(share[:3], two_parts).tolist() == [1, 2]  # interrupted
     assert suggestion.judging_epochs(share[:1], two_parts).tolist() == []
     early = np.array([0.9, 1.0, 1.0, 1.0, 1.0, 1.0])
-    assert suggestion.judging_epochs(early, {**two_parts, "curvature_from": 1}).tolist() == [0]
+    assert suggestion.judging_epochs(early, two_parts).tolist() == []
+    # Which epochs curvature is measured in (`--curvature-every 1` means every one of them) is another matter.
+    fast = named("fast", 1000, 3)
+    measured = with_overrides(fast, ScanSettings(curvature_every=1))
+    assert measured.curvature_from == 1
+    share = np.linspace(0.1, 0.9, 36)
+    assert suggestion.judging_epochs(share, measured.as_dict()).tolist() == list(range(3, 12))
+    assert suggestion.judging_epochs(share, fast.as_dict()).tolist() == list(range(3, 12))
     long = np.linspace(0.1, 0.98, 40).tolist() + [0.995] * 60
     assert suggestion.judging_epochs(np.array(long), {"epochs": 100}).tolist() == list(range(5, 40))
 
@@ -254,10 +263,32 @@ def test_a_label_is_doubted_at_odds_of_twenty_to_one(tmp_path, margin, expected)
     margins = np.where(prediction == what.labels, 8.0, margin)
     run = a_run(tmp_path / "run.h5", what, prediction=prediction, correct=prediction == what.labels, margin=margins)
     assert max(run.trainings[0].curves.train_accuracy) < 1
-    suggested = suggestion.suggest(run, 0, memorizable(what))
+    suggested = suggestion.suggest(run, 0, memorizable(what)).classes
     assert suggested[wrong] == expected
     assert (np.delete(suggested, wrong) == -1).all()
-    assert (suggestion.suggest(run, 0, np.zeros(13, bool)) == -1).all()
+    assert (suggestion.suggest(run, 0, np.zeros(13, bool)).classes == -1).all()
+
+
+@pytest.mark.parametrize(("right", "said"), [(6, True), (9, False)])
+def test_a_network_that_knows_little_when_it_judges_labels_says_so(tmp_path, right, said):
+    """Few findings would look like few wrong labels."""
+    what = samples([0, 1, 2] * 4)
+    correct = np.ones((20, 12))
+    correct[:10, right:] = 0  # until all is memorized
+    prediction = np.where(correct > 0, what.labels, (what.labels + 1) % 3)
+    margin = np.where(correct > 0, 1.0, -1.0)
+    run = a_run(
+        tmp_path / "run.h5",
+        what,
+        loss=correct,
+        curvature=correct,
+        correct=correct,
+        prediction=prediction,
+        margin=margin,
+    )
+    messages = [caveat.message for caveat in curvaudit.report(run).caveats]
+    assert any("the network was right on 50% of the pictures only" in message for message in messages) == said
+    assert not any("75%" in message for message in messages)
 
 
 @pytest.mark.parametrize(("resisting", "named"), [(1, True), (2, True), (3, False), (10, False)])

@@ -15,6 +15,8 @@ from ..scores.consensus import NAME as CONSENSUS
 from ..scores.consensus import PARTS
 
 SMALLEST_SET = 500
+# Of the pictures predicted as labelled while labels are judged; docs/rules/CA201.md has what is found on either side.
+KNOWS = 2 / 3
 # Below these, two seeds tell different stories. For orientation: two rankings that have nothing to do
 # with each other share as much of the top as it is of the whole set, and correlate at 0.
 AGREE_SPEARMAN = 0.6
@@ -126,6 +128,24 @@ def of_unjudged(chosen: TrainingInfo) -> tuple[Caveat, ...]:
             unanswered=frozenset({"CA201"}),
         ),
     )
+
+
+def of_unsure(right: float) -> tuple[Caveat, ...]:
+    """A network that knew too little when it judged labels: without a word, few findings would look like few errors.
+
+    Parameters
+    ----------
+    right:
+        Share of the samples that it predicted as labelled then; NaN where it judged none.
+    """
+    if not right < KNOWS:
+        return ()
+    message = (
+        f"While labels were judged (CA201) the network was right on {right:.0%} of the pictures only. It misses most "
+        "wrong labels of such a set, and part of what it names are its own mistakes. Look through the highest by "
+        "`--rank-by consensus`, too; more pictures of each class help."
+    )
+    return (Caveat("note", message),)
 
 
 def of_scan(name: str, run: store.Run, chosen: TrainingInfo, alone: bool) -> tuple[Caveat, ...]:

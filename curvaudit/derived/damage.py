@@ -11,7 +11,7 @@ from ..errors import DamagedRun
 from ..records import Caveat, Neighbours, TrainingInfo
 from . import ranking
 from .neighbourhood import neighbours
-from .suggestion import suggest
+from .suggestion import Suggestions, suggest
 
 
 class ReadableParts:
@@ -45,13 +45,13 @@ class ReadableParts:
         except DamagedRun:
             return np.full(training.epochs, np.nan)
 
-    def suggest(self, training: TrainingInfo, eligible: np.ndarray) -> np.ndarray | None:
+    def suggest(self, training: TrainingInfo, eligible: np.ndarray) -> Suggestions | None:
         """As `suggestion.suggest`; no suggestion where the predictions are damaged."""
         try:
             return suggest(self.run, training.index, eligible)
         except DamagedRun:
             self._lose("the predictions", "CA201")
-            return np.full(len(eligible), -1, np.int32)
+            return Suggestions(np.full(len(eligible), -1, np.int32), np.nan)
 
     def _lose(self, part: str, rule: str) -> None:
         self.lost_parts.add(f"{part} ({rule} was not checked)")

@@ -24,19 +24,20 @@ class Labels:
     share: float  # memorized, of the memorizable; NaN where it is damaged
     suggested: np.ndarray  # (N,) int32, class index, -1 where there is none
     judged: bool  # whether any epoch could suggest one
+    right: float  # share of the samples predicted as labelled in the epochs that judge; NaN where there are none
 
 
 def judge_labels(run: store.Run, group: Sequence[TrainingInfo], readable: ReadableParts) -> Labels:
     """Ask every training of the group; more than half must agree."""
     can = memorizable(run.samples)
     correct = np.stack([readable.correct(one) for one in group])  # (R, N)
-    suggestions = [readable.suggest(one, _may_be_judged(can, right)) for one, right in zip(group, correct, strict=True)]
+    found = [readable.suggest(one, _may_be_judged(can, right)) for one, right in zip(group, correct, strict=True)]
     nothing = np.full(len(can), -1, np.int32)
-    suggested = _agreed([nothing if one is None else one for one in suggestions])
-    judged = any(one is not None for one in suggestions)
+    suggested = _agreed([nothing if one is None else one.classes for one in found])
+    right = [one.right for one in found if one is not None]
     memorized = correct.mean(axis=0) > 0.5
     share = np.nan if "CA203" in readable.unanswered else float(memorized[can].mean()) if can.any() else 1.0
-    return Labels(can, memorized, share, suggested, judged)
+    return Labels(can, memorized, share, suggested, bool(right), float(np.mean(right)) if right else np.nan)
 
 
 def _may_be_judged(can: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .. import store
 from ..scores.interface import mean_over_epochs
+from ..training.recipe import WARM
 from . import ranking
 from .memorization import memorizable
 
@@ -22,11 +25,19 @@ AGREED = 0.75
 ODDS = 3.0
 # A schedule without plain epochs ends judging where this share is memorized.
 _MEMORIZED = 0.99
-_WARM_UP = 0.05  # share of the epochs, for schedules that do not say
+_WARM_UP = 0.05  # share of the epochs, for schedules without plain ones
 
 
-def suggest(run: store.Run, training: int, eligible: np.ndarray) -> np.ndarray | None:
-    """Class index that the network preferred, (N,) int32; -1 where there is none. None: no epoch could judge.
+@dataclass(frozen=True)
+class Suggestions:
+    """What one training says of every label."""
+
+    classes: np.ndarray  # (N,) int32, class index that the network preferred, -1 where there is none
+    right: float  # share of the samples that it predicted as labelled, mean over the epochs that judge
+
+
+def suggest(run: store.Run, training: int, eligible: np.ndarray) -> Suggestions | None:
+    """The classes that the network preferred to the given ones. None: no epoch could judge.
 
     Parameters
     ----------
@@ -53,11 +64,11 @@ def suggest(run: store.Run, training: int, eligible: np.ndarray) -> np.ndarray |
         sure = mean_over_epochs(margins[epochs]) < -ODDS  # (n,)
         suggested[columns] = np.where(sure, better, -1)
     suggested[~eligible] = -1
-    return suggested
+    return Suggestions(suggested, float(share[epochs].mean()))
 
 
 def judging_epochs(share: np.ndarray, recipe: Mapping[str, Any]) -> np.ndarray:
-    """Positions of the epochs that can judge a label.
+    """Positions of the epochs that can judge a label, whichever of them curvature was measured in.
 
     Parameters
     ----------
@@ -69,7 +80,7 @@ def judging_epochs(share: np.ndarray, recipe: Mapping[str, Any]) -> np.ndarray:
     """
     planned = int(recipe.get("epochs", len(share)))
     plain = int(recipe.get("plain_epochs", 0))
-    first = max(int(recipe.get("curvature_from", 1)) - 1, 0 if plain else round(_WARM_UP * planned))
+    first = math.ceil(WARM * (planned - plain)) if plain else round(_WARM_UP * planned)
     memorized = np.flatnonzero(share >= (1.0 if plain else _MEMORIZED))
     end = min(planned - plain, *memorized[:1].tolist(), len(share))
     return np.arange(first, end) if end > first else np.zeros(0, np.int64)

@@ -269,7 +269,7 @@ def _read_training(group: h5py.Group, index: int, samples: int) -> TrainingInfo:
         index=index,
         weight_decay=float(group.attrs["weight_decay"]),
         seed=int(group.attrs["seed"]),
-        recipe=_settings(group, "recipe", whole=("epochs", "plain_epochs", "curvature_from")),
+        recipe=_settings(group, "recipe", whole=("epochs", "plain_epochs")),
         finished=bool(group.attrs["finished"]),
         memorized=bool(group.attrs["memorized"]),
         curves=TrainingCurves(number=number, **curves),

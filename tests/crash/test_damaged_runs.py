@@ -219,7 +219,7 @@ HOSTILE = [
     (say("trainings/0", "recipe", [3]), "recipe is no JSON object"),
     *(
         (say("trainings/0", "recipe", {name: value}), f"recipe: {name} is no whole number")
-        for name in ("epochs", "plain_epochs", "curvature_from")
+        for name in ("epochs", "plain_epochs")
         for value in ("x", 2.5, None, [3])
     ),
     (say("trainings/0/measures/curvature", "parameters", 3), "parameters is no JSON object"),
