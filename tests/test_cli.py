@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -231,3 +232,54 @@ def test_an_interrupt_that_python_drops_is_raised_again():
         DroppingAgain()
         time.sleep(60)
     assert installed() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_waits_until_a_lock_is_taken_or_freed(number):
+    """Python's own locks for threads are Python code, too: raised within, it would leave them locked for ever."""
+
+    class Lock:
+        def __init__(self, signalled):
+            self.signalled, self.held = signalled, None
+
+        def __enter__(self):
+            if self.signalled == "taken":
+                signal.raise_signal(number)
+            self.held = True
+
+        def __exit__(self, *error):
+            if self.signalled == "freed":
+                signal.raise_signal(number)
+            self.held = False
+
+    taken, freed = Lock("taken"), Lock("freed")
+    with pytest.raises(KeyboardInterrupt), ended_by_signals(), taken:
+        assert taken.held
+        time.sleep(60)
+    assert taken.held is False
+    with pytest.raises(KeyboardInterrupt), ended_by_signals():
+        with freed:
+            pass
+        assert freed.held is False
+        time.sleep(60)
+    assert freed.held is False
+
+
+def test_an_interrupt_at_the_very_end_does_not_come_when_nobody_listens_any_more():
+    class Dropping:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    with suppress(KeyboardInterrupt), ended_by_signals():
+        Dropping()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_who_ignores_interrupts_goes_on_doing_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell starts what runs in the background
+    try:
+        with ended_by_signals():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

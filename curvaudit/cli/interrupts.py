@@ -8,36 +8,49 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_AGAIN = 0.01  # seconds until an interrupt that got lost is raised once more
+_AGAIN = 0.01  # seconds until an interrupt that got lost, or came where it does harm, is raised once more
+_CAN_WAIT = hasattr(signal, "setitimer")
+# What takes and frees locks. Raised within, an interrupt may leave one locked for which another thread waits.
+_LOCKING = {"__enter__", "__exit__", "_acquire_restore", "_release_save"}
 
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """SIGTERM (a batch system's time limit) ends the work as Ctrl-C does, and neither gets lost.
+    """SIGTERM (a batch system's time limit) ends the work as Ctrl-C does; neither gets lost or leaves a lock behind.
 
     Python raises the interrupt wherever it happens to be, and drops what is raised in a destructor or in a weak
     reference's callback, of which HDF5's Python layer calls one for each object that it closes: of 1,100 small
-    scans 17 went on. What was dropped so is raised again.
+    scans 17 went on. What was dropped so is raised again. Where Python's own locks for threads are being taken or
+    freed, which is Python code, too, it is raised a moment later: those who wait for a thread would wait for ever.
     """
 
     def stop(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
+        if _CAN_WAIT and frame is not None and frame.f_code.co_name in _LOCKING:
+            _raise_again()
+        else:
+            raise KeyboardInterrupt
 
     def dropped(what: Any) -> None:
-        if issubclass(what.exc_type, KeyboardInterrupt) and hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        if _CAN_WAIT and issubclass(what.exc_type, KeyboardInterrupt):
+            _raise_again()
         else:
             show(what)
 
     show = sys.unraisablehook
-    before = {number: signal.signal(number, stop) for number in _STOPPING}
+    stopping = {signal.SIGTERM, *([signal.SIGALRM] if _CAN_WAIT else [])}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else somebody wants it ignored
+        stopping.add(signal.SIGINT)
+    before = {number: signal.signal(number, stop) for number in stopping}
     sys.unraisablehook = dropped
     try:
         yield
     finally:
+        if _CAN_WAIT:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # without a handler it would end the process
         sys.unraisablehook = show
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-_STOPPING = [signal.SIGTERM, *([signal.SIGALRM] if hasattr(signal, "SIGALRM") else [])]
+def _raise_again() -> None:
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN)
