@@ -196,6 +196,25 @@ def test_leaving_ends_what_is_measured():
     assert len(begun) < 100
 
 
+def test_what_cannot_be_measured_beside_is_not_waited_for(monkeypatch):
+    def no_more_threads(*given):
+        raise RuntimeError("can't start new thread")
+
+    def wait(beside):
+        with pytest.raises(RuntimeError, match="start new thread"):
+            beside.wait(print)
+        ended.append(True)
+
+    ended = []
+    monkeypatch.setattr("curvaudit.training.aside.use_torch_threads", no_more_threads)
+    with Aside() as beside:
+        beside.begin(lambda gate, say: None)
+        waiting = threading.Thread(target=wait, args=(beside,), daemon=True)
+        waiting.start()
+        waiting.join(30)
+    assert ended == [True]
+
+
 def recipe(batch_size):
     return replace(named("fast", 100, 3), batch_size=batch_size)
 

@@ -85,7 +85,7 @@ class Aside(Inline[_Result]):
         workers = min(self.threads, MOST)
         self.places = max(1, workers * (self.threads - self.half) // self.threads)
         self.rest = workers - self.places
-        self.pool = ThreadPoolExecutor(1, initializer=use_torch_threads, initargs=(self.threads, self.threads))
+        self.pool = ThreadPoolExecutor(1)
         self.gate = Gate()
         self.finished: SimpleQueue[int | None] = SimpleQueue()
         self.result: Future[_Result]
@@ -104,6 +104,8 @@ class Aside(Inline[_Result]):
 
         def run() -> _Result:
             try:
+                # Not once for the pool, which would not say that it failed: no more threads may be had.
+                use_torch_threads(self.threads, self.threads)
                 return task(gate, finished.put)
             finally:
                 finished.put(None)
