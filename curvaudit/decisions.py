@@ -156,11 +156,14 @@ def _decision(row: Any, spreadsheet: bool) -> Decision:
         raise ValueError(f"there is no decision {decision!r}")
     if isinstance(index, bool) or not isinstance(index, int | str):
         raise ValueError("an entry has no index")
+    content = int(text("content_hash"), 16)
+    if not 0 <= content < 2**64:
+        raise ValueError(f"there is no content hash {text('content_hash')!r}")
     return Decision(
         index=int(index),
         id=text("id"),
         label=text("label"),
-        content_hash=int(text("content_hash"), 16),
+        content_hash=content,
         decision=cast(Any, decision),
         new_label=text("new_label") if new_label else None,
     )

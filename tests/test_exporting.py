@@ -428,6 +428,10 @@ def test_contradicting_decisions_are_refused(run, tmp_path):
         '{"schema": "curvaudit-decisions/1", "decisions": [{"index": 1, "id": "a", "label": "b", '
         '"content_hash": "xyz", "decision": "fine", "new_label": null}]}',
         '{"schema": "curvaudit-decisions/1", "decisions": [{"index": 1, "id": "a", "label": "b", '
+        '"content_hash": "10000000000000000", "decision": "fine", "new_label": null}]}',
+        '{"schema": "curvaudit-decisions/1", "decisions": [{"index": 1, "id": "a", "label": "b", '
+        '"content_hash": "-1", "decision": "fine", "new_label": null}]}',
+        '{"schema": "curvaudit-decisions/1", "decisions": [{"index": 1, "id": "a", "label": "b", '
         '"content_hash": "ff", "decision": "maybe", "new_label": null}]}',
         "[" * 50_000,
         "index,id\n1,a\n",
