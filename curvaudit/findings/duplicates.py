@@ -67,7 +67,7 @@ def kinds(near: NearPairs, members: np.ndarray) -> str:
     return "; ".join([*ordered[:_NAMED], *["…"] * (len(ordered) > _NAMED)])
 
 
-def every_pair(near: NearPairs, rows: np.ndarray, members: np.ndarray, contents: np.ndarray) -> bool:
+def every_pair(rows: np.ndarray, members: np.ndarray, contents: np.ndarray) -> bool:
     """Whether each picture of a group is near-identical to each other one, not only linked through others."""
     _, sizes = np.unique(contents[rows], return_counts=True)
     same = int((sizes * (sizes - 1) // 2).sum())  # equal contents are no near-identical pair, but the same picture
@@ -108,7 +108,7 @@ def _near_finding(evidence: Evidence, rows: np.ndarray, members: np.ndarray) -> 
     conflict = len(labels) > 1
     where = f"under the labels {in_words(labels)}" if conflict else f"all under {labels[0]}"
     # Frames of a slow film are a chain: each like the next, the first not like the last.
-    whole = every_pair(evidence.near, rows, members, evidence.samples.content_hash)
+    whole = every_pair(rows, members, evidence.samples.content_hash)
     many = f"{len(rows)} near-identical pictures" if whole else f"{len(rows)} pictures linked by near-identical pairs"
     return evidence.finding(
         "CA102" if conflict else "CA112",
