@@ -275,6 +275,20 @@ def test_an_interrupt_at_the_very_end_does_not_come_when_nobody_listens_any_more
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
+def test_several_signals_at_once_are_one_interrupt(monkeypatch):
+    """Ctrl-C reaches torchrun and its processes, to which it then sends SIGINT and SIGTERM as well."""
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with ended_by_signals():
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        now += 2
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+
 def test_who_ignores_interrupts_goes_on_doing_so():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell starts what runs in the background
     try:

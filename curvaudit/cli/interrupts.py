@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 _AGAIN = 0.01  # seconds until an interrupt that got lost, or came where it does harm, is raised once more
 _CAN_WAIT = hasattr(signal, "setitimer")
+_ONE = 1.0  # seconds within which several signals are one interrupt: torchrun answers Ctrl-C with two more
 # What takes and frees locks. Raised within, an interrupt may leave one locked for which another thread waits.
 _LOCKING = {"__enter__", "__exit__", "_acquire_restore", "_release_save"}
 
@@ -22,17 +24,29 @@ def ended_by_signals() -> Iterator[None]:
     reference's callback, of which HDF5's Python layer calls one for each object that it closes: of 1,100 small
     scans 17 went on. What was dropped so is raised again. Where Python's own locks for threads are being taken or
     freed, which is Python code, too, it is raised a moment later: those who wait for a thread would wait for ever.
+    What follows at once does not disturb the ending.
     """
+    raised = float("-inf")
+    owed = False  # whether one got lost, or waits
 
     def stop(number: int, frame: Any) -> None:
+        nonlocal raised, owed
+        if not owed and time.monotonic() < raised + _ONE:
+            return
         if _CAN_WAIT and frame is not None and frame.f_code.co_name in _LOCKING:
-            _raise_again()
-        else:
-            raise KeyboardInterrupt
+            later()
+            return
+        raised, owed = time.monotonic(), False
+        raise KeyboardInterrupt
+
+    def later() -> None:
+        nonlocal owed
+        owed = True
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
 
     def dropped(what: Any) -> None:
         if _CAN_WAIT and issubclass(what.exc_type, KeyboardInterrupt):
-            _raise_again()
+            later()
         else:
             show(what)
 
@@ -50,7 +64,3 @@ def ended_by_signals() -> Iterator[None]:
         sys.unraisablehook = show
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _raise_again() -> None:
-    signal.setitimer(signal.ITIMER_REAL, _AGAIN)
