@@ -120,23 +120,49 @@ def find_places(made: Report, base: Path) -> Places:
 
     A source that is not there (a run made elsewhere), or not below `base`, leaves the bare ids.
     """
+    mine = _where(made.run.source, next(iter(made.samples.ids), ""))
+    beside = {}
+    for name in made.compared_with:
+        # What no finding names needs no place.
+        if (an_id := _an_id_in(made, name)) is not None:
+            split = None if mine is None else mine.parent / name
+            there = split if split is not None and os.path.exists(split / an_id) else _where(name, an_id)
+            if there is not None:
+                beside[name] = _as_places(there, base)
+    return replace(_as_places(mine, base), beside=beside)
+
+
+def _an_id_in(made: Report, name: str) -> str | None:
+    """An id in another split or source, as it is called there, that a finding names."""
+    named = (sample for finding in made.findings for sample in finding.samples if sample.index is None)
+    return next((one.id.removeprefix(f"{name}: ") for one in named if one.id.startswith(f"{name}: ")), None)
+
+
+def _where(named: str, an_id: str) -> Path | None:
+    """The file, or the folder that ids begin in, of a source as it is shown to people; None where it is not there."""
     # A source with splits is shown as "folder (split)"; the split's folder may be spelt otherwise.
-    named, split = made.run.source, ""
+    split = ""
     shown = re.fullmatch(r"(.+) \((.+)\)", named, re.DOTALL)
     sources = [Path(os.path.expanduser(named))]  # a run of somebody else may be of ~somebody
     if shown:
         sources.append(Path(os.path.expanduser(shown[1])))
         split = shown[2]
-    first = next(iter(made.samples.ids), "")
     for source in sources:
         # os.path: false, not an error, for names that no file can have.
         if os.path.isfile(source):
-            return Places(file=_relative(source, base) or source.name)
+            return source
         folders = [path for path in source.iterdir() if path.is_dir()] if os.path.isdir(source) else []
         for root in (source, *sorted(folders, key=lambda path: (path.name != split, path.name))):
-            if os.path.isdir(root) and os.path.exists(root / first):
-                return Places(root=_relative(root, base))
-    return Places()
+            if os.path.isdir(root) and os.path.exists(root / an_id):
+                return root
+    return None
+
+
+def _as_places(path: Path | None, base: Path) -> Places:
+    if path is None:
+        return Places()
+    relative = _relative(path, base)
+    return Places(file=relative or path.name) if path.is_file() else Places(root=relative)
 
 
 def _relative(path: Path, base: Path) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 from email.message import Message
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import jsonschema
 import numpy as np
 import pytest
 from junitparser import JUnitXml
+from made import draw_folder
 from markdown_it import MarkdownIt
 
 import curvaudit
 from curvaudit.checking import find_places
 from curvaudit.exports.checks import FORMATS, sarif
 from curvaudit.findings.interface import fingerprint
+from curvaudit.inspecting import ALL_SPLITS
 from curvaudit.policy.outcome import Places
 from curvaudit.policy.settings import parse
 from curvaudit.records import Caveat, Finding, Report, RunInfo, SampleRef, Samples, Skipped
@@ -291,3 +294,28 @@ def test_places_are_found_below_the_folder_that_paths_are_relative_to(tmp_path, 
     assert found("~nobody-of-this-name/x", ".") == found("~nobody-of-this-name (train)", ".") == Places()
     (tmp_path / "list.csv").touch()
     assert found("list.csv", ".") == Places(file="list.csv")
+
+
+def test_pictures_of_other_splits_and_sources_are_pointed_at_where_they_lie(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    draw_folder(tmp_path / "data" / "train", ("a", "b"), each=2)
+    for copy in ("data/Test/a/leak.png", "other/b/x.png"):
+        Path(copy).parent.mkdir(parents=True)
+        shutil.copy("data/train/a/000.png", copy)
+    (tmp_path / "data" / "Test" / "a" / "broken.png").write_text("text")
+    (tmp_path / "more.csv").write_text("path,label\nother/b/x.png,b\n")
+
+    def uris(source, against):
+        result = curvaudit.check(curvaudit.inspect(source, against=against))
+        (run,) = json.loads(FORMATS["sarif"](result, find_places(result.report, Path())))["runs"]
+        return {
+            (one["ruleId"], place["physicalLocation"]["artifactLocation"]["uri"])
+            for one in run["results"]
+            for place in (*one["locations"], *one.get("relatedLocations", ()))
+            if one["ruleId"] in ("CA301", "CA401")
+        }
+
+    audited = ("CA401", "data/train/a/000.png")
+    assert uris("data", ALL_SPLITS) == {audited, ("CA401", "data/Test/a/leak.png"), ("CA301", "data/Test/a/broken.png")}
+    assert uris("data/train", "other") == {audited, ("CA401", "other/b/x.png")}
+    assert uris("data/train", "more.csv") == {audited, ("CA401", "more.csv")}

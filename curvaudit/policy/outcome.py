@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -81,6 +82,7 @@ class Places:
 
     root: str = ""  # the folder that ids are relative to; "" for the folder everything is relative to
     file: str = ""  # the one file that lists or holds all pictures, if there is one
+    beside: Mapping[str, Places] = field(default_factory=dict)  # the same of each other split or source, by its name
 
     def of(self, finding: Finding, report: Report) -> list[tuple[str, int]]:
         """(path, line) of each picture of a finding, or of its class; never empty. Line 1 where there is none."""
@@ -89,6 +91,11 @@ class Places:
         return [self._one(sample, report) for sample in finding.samples]
 
     def _one(self, sample: SampleRef, report: Report) -> tuple[str, int]:
+        if sample.index is None:
+            for name, places in self.beside.items():
+                if sample.id.startswith(f"{name}: "):
+                    inner = sample.id.removeprefix(f"{name}: ")
+                    return places.file or places._below(inner), 1
         if not self.file:
             return self._below(sample.id), 1
         lines = report.samples.lines
