@@ -115,7 +115,8 @@ def _inspect(
     if _is_another_source(against):
         sources.require(against)  # before the audited one is read
     together = options.split == ALL_SPLITS
-    loaded = sources.load_all(source, replace(options, split=None)) if together else sources.load(source, options)
+    mine = _of(source, options, against)
+    loaded = sources.load_all(source, replace(mine, split=None)) if together else sources.load(source, mine)
     stock = take(loaded, Scales())
     others, lost = _others(source, against, options, take, stock.deep.scales)
     stock, others = _scaled_alike(stock, others, take)
@@ -183,6 +184,11 @@ def _is_another_source(against: Any) -> bool:
     return against is not None and not (isinstance(against, str) and against == ALL_SPLITS)
 
 
+def _of(source: Any, options: sources.SourceOptions, beside: Any) -> sources.SourceOptions:
+    """The options as they concern one of two sources: where standard sets lie is said once for both."""
+    return replace(options, data_dir=sources.data_dir_of(source, options.data_dir, [beside]))
+
+
 def _others(
     source: Any,
     against: Any,
@@ -197,7 +203,8 @@ def _others(
     elsewhere = _is_another_source(against)
     if elsewhere:
         # The names of columns are those of the audited source; another one has its own.
-        source, options = against, replace(options, split=None, image_column=None, label_column=None)
+        options = replace(_of(against, options, source), split=None, image_column=None, label_column=None)
+        source = against
         first = sources.load(source, options)
         found.append((first.name, take(first, scales)))
     lost = []

@@ -296,3 +296,17 @@ def test_the_columns_asked_for_are_those_of_the_audited_source_alone(tmp_path):
     (tmp_path / "l.csv").write_text("\n".join(["where,what", *rows]))
     report = curvaudit.inspect(tmp_path / "l.csv", image_column="where", label_column="what", against=tmp_path / "p")
     assert sum(finding.rule.id == "CA401" for finding in report.findings) == 12
+
+
+def test_where_standard_sets_lie_is_said_once_for_two_sources(image_folder):
+    """Digits are embedded, but go by name as the sets that `data_dir` is for."""
+    report = curvaudit.inspect(image_folder, against="digits", data_dir="sets")
+    assert report.compared_with == ("digits",)
+    assert len(curvaudit.compare("digits", image_folder, data_dir="sets").added) == len(report.samples)
+    for use in (
+        lambda: curvaudit.inspect(image_folder, data_dir="sets"),
+        lambda: curvaudit.inspect(image_folder, against=image_folder, data_dir="sets"),
+        lambda: curvaudit.compare(image_folder, image_folder, data_dir="sets"),
+    ):
+        with pytest.raises(CurvauditError, match="--data-dir 'sets' says nothing about"):
+            use()

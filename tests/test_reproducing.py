@@ -686,6 +686,12 @@ def test_an_earlier_result_is_not_replaced_unasked(tmp_path):
         (["agreement"], "needs memorization scores"),
         (["duplicates", "--from", "gone.h5"], "gone.h5"),
         (["duplicates", "--from", "x.h5", "--samples", "50"], "--samples says nothing about run files"),
+        (["duplicates", "--from", "x.h5", "--epochs", "5"], "--epochs says nothing about run files"),
+        (["classes", "--from", "x.h5", "--validation", "test"], "--validation says nothing about run files"),
+        (["duplicates", "--from", "x.h5", "--data-dir", "x"], "--data-dir says nothing about run files"),
+        (["duplicates", "--from", "x.h5", "--source", "y", "--data-dir", "x"], "--data-dir says nothing about run"),
+        (["duplicates", "--from", "x.h5", "--source", "mnist", "--data-dir", "x"], "There is no run file x.h5"),
+        (["duplicates", "--from", "x.h5", "--source", "y.csv", "--label-column", "x"], "There is no run file x.h5"),
     ],
 )
 def test_bad_options_are_told(tmp_path, monkeypatch, capsys, arguments, message):
@@ -700,7 +706,7 @@ def test_bad_options_are_told(tmp_path, monkeypatch, capsys, arguments, message)
 
 def test_paths_and_numpy_are_as_good(tmp_path):
     draw_folder(tmp_path / "data", ("a", "b"), each=12)
-    given = {"source": tmp_path / "data", "samples": np.int64(24), "data_dir": tmp_path, "download": np.bool_(False)}
+    given = {"source": tmp_path / "data", "samples": np.int64(24), "download": np.bool_(False)}
     made = curvaudit.reproduce("classes", tmp_path / "trained", **given, **TINY)
     check_files(tmp_path / "trained", made)
     assert f"--source {tmp_path / 'data'}" in made.command and made.settings["samples"] == 24

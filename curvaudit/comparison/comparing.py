@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import ordering, store
+from .. import ordering, sources, store
 from ..arguments import text, whole
 from ..errors import DamagedRun
 from ..exports.comparisons import FORMATS
@@ -97,7 +97,10 @@ def compare(
         scanned = next((run.run.config.get("split") for run in runs if run is not None), ALL_SPLITS)
         as_source = replace(as_source, split=split or scanned)
         reports = [
-            run or replace(as_source, name=target.name).report(on_event, every_thumbnail=True)
+            run
+            or replace(
+                as_source, name=target.name, data_dir=sources.data_dir_of(target.name, data_dir, (old, new))
+            ).report(on_event, every_thumbnail=True)
             for run, target in zip(runs, targets, strict=True)
         ]
     return _compared(targets, reports, rank_by if ranked else "", top)

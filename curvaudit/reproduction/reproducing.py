@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import arguments, clock, provenance
+from .. import arguments, clock, provenance, sources
 from ..calibration.planting import NOISES
 from ..engine.settings import require_seeds
 from ..errors import CurvauditError
@@ -32,6 +32,9 @@ _OPTIONS = {"from_runs": "--from"}
 _UNSAID = ("out", "on_event")
 _PERCENT = ("rates",)
 _SEVERAL = ("source", "from_runs", "noise")
+# What only a training, and what only a source needs: nothing of it matters to run files that are read.
+_OF_TRAINING = ("samples", "validation", "seeds", "epochs", "width", "resolution", "device", "workers")
+_OF_SOURCE = ("data_dir", "download", "split", "image_column", "label_column")
 _LEAST = {"samples": 10, "seeds": 1, "epochs": 1, "seed": 0, "folds": 2, "workers": 1}
 
 
@@ -129,9 +132,19 @@ def _told(
     for kind in told.noise:
         if kind not in NOISES:
             raise CurvauditError(f"--noise {kind!r} is not known.", f"Choose from {', '.join(NOISES)}.")
-    if told.from_runs and told.samples:
-        raise CurvauditError("--samples says nothing about run files.", "Leave out --samples or --from.")
+    if told.from_runs:
+        for name in _unused_beside_runs(told):
+            if getattr(told, name) != known[name]:
+                raise CurvauditError(
+                    f"{_flag(name)} says nothing about run files.", f"Leave out {_flag(name)} or --from."
+                )
     return told
+
+
+def _unused_beside_runs(told: Settings) -> tuple[str, ...]:
+    if not told.source:
+        return (*_OF_TRAINING, *_OF_SOURCE)
+    return _OF_TRAINING if set(told.source) & set(sources.names()) else (*_OF_TRAINING, "data_dir")
 
 
 def _checked(name: str, value: Any, default: Any) -> Any:

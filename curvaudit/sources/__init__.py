@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import pkgutil
+from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
@@ -29,7 +30,9 @@ from ..records import Skipped
 from .interface import Source, SourceOptions
 from .together import join
 
-__all__ = ["Source", "SourceOptions", "ids_are_paths", "load", "load_all", "names", "other_splits", "require"]
+__all__ = [
+    "Source", "SourceOptions", "data_dir_of", "ids_are_paths", "load", "load_all", "names", "other_splits", "require",
+]  # fmt: skip
 
 
 class SourceModule(Protocol):
@@ -58,7 +61,7 @@ def load(spec: Any, options: SourceOptions | None = None) -> Source:
         There is no such thing, nobody reads it, or it holds nothing to audit.
     """
     module, options = _reader(spec), options or SourceOptions()
-    _refuse_columns(module, spec, options)
+    _refuse_unused(module, spec, options)
     return module.load(spec, options)
 
 
@@ -142,13 +145,29 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(name for module in _modules() for name in getattr(module, "NAMES", ())))
 
 
-def _refuse_columns(module: SourceModule, spec: Any, options: SourceOptions) -> None:
+def data_dir_of(spec: Any, data_dir: str | None, beside: Iterable[Any]) -> str | None:
+    """`data_dir` as it concerns one of several sources that share it: nothing to one without use for it, if it is
+    meant for one of those `beside`."""
+    return None if not _is_known(spec) and any(map(_is_known, beside)) else data_dir
+
+
+def _is_known(spec: Any) -> bool:
+    return isinstance(spec, str) and spec in names()
+
+
+def _refuse_unused(module: SourceModule, spec: Any, options: SourceOptions) -> None:
     """An option without effect is a misunderstanding that should not cost a training."""
+    shown = os.fspath(spec) if isinstance(spec, (str, os.PathLike)) else f"this {type(spec).__name__}"
     for option, value in (("--image-column", options.image_column), ("--label-column", options.label_column)):
         if value is not None and not getattr(module, "TAKES_COLUMNS", False):
             raise CurvauditError(
-                f"{option} {value!r} says nothing about {spec}: it has no columns.", f"Leave out {option}."
+                f"{option} {value!r} says nothing about {shown}: it has no columns.", f"Leave out {option}."
             )
+    if options.data_dir is not None and not hasattr(module, "NAMES"):
+        raise CurvauditError(
+            f"--data-dir {str(options.data_dir)!r} says nothing about {shown}: it is no standard set.",
+            f"Leave it out, or name one of {', '.join(names())} instead.",
+        )
 
 
 @cache

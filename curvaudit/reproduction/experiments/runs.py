@@ -97,10 +97,11 @@ def source(settings: Settings, name: str, split: str | None = None) -> Source:
     CurvauditError
         It cannot be read.
     """
+    data_dir = sources.data_dir_of(name, settings.data_dir, settings.source)
     return sources.load(
         name,
         SourceOptions(
-            split or settings.split, settings.data_dir, settings.download, settings.image_column, settings.label_column
+            split or settings.split, data_dir, settings.download, settings.image_column, settings.label_column
         ),
     )
 
