@@ -198,6 +198,8 @@ def test_a_picture_that_was_cut_short_is_never_taken_for_whole(kind, share):
         (b"", "empty file (0 bytes)"),
         (b"this is not a picture at all\n" * 3, "not an image (text)"),
         ("пустой файл\n".encode(), "not an image (text)"),
+        ("файл".encode()[:-1], "not an image (text)"),
+        (b"\xff\xd8\xff", "begins like JPEG, but is cut short or damaged"),
         (b"<!DOCTYPE html><html>404</html>", "a web page"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "AppleDouble"),
@@ -255,7 +257,8 @@ def test_tensors_and_arrays_are_pictures():
         (np.zeros((0, 4)), "without pixels"),
         (torch.zeros(16, 24, 3), "order of axes"),
         (np.full((4, 4), -1.5), "leave out normalization"),
-        (np.full((4, 4), np.nan), "leave out normalization"),
+        (np.full((4, 4), np.nan), "no finite numbers"),
+        (np.arange(256.0).reshape(16, 16), "from 0 to 255, not 0 to 1: divide by 255"),
         (np.full((4, 4), 4000, np.uint16), "0 to 255"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import logging
@@ -386,7 +387,11 @@ def _is_text(head: bytes) -> bool:
     ascii_bytes = sum(32 <= byte < 127 or byte in b"\t\n\r\f" for byte in head)
     control = any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)
     # Half of it may be letters of other scripts, if they are whole UTF-8 but for the cut at the end.
-    foreign = head[:-3].decode("utf-8", "replace").count("\ufffd") == 0
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+        foreign = True
+    except UnicodeDecodeError:
+        foreign = False
     return bool(head) and not control and (foreign or ascii_bytes > 0.8 * len(head))
 
 
@@ -507,10 +512,11 @@ def _array_to_8_bit(values: np.ndarray) -> np.ndarray:
     low, high = values.min(), values.max()
     if np.issubdtype(values.dtype, np.floating):
         # Resizing overshoots a little; normalized pixels are far outside.
-        if not np.isfinite(values).all() or low < -1e-2 or high > 1 + 1e-2:
-            raise UnreadableImage(
-                f"floating-point pixels from {low:.3g} to {high:.3g}, not 0 to 1: leave out normalization"
-            )
+        if not np.isfinite(values).all():
+            raise UnreadableImage("floating-point pixels that are no finite numbers")
+        if low < -1e-2 or high > 1 + 1e-2:
+            instead = "divide by 255, or give uint8" if low >= 0 and 2 < high <= 255 else "leave out normalization"
+            raise UnreadableImage(f"floating-point pixels from {low:.3g} to {high:.3g}, not 0 to 1: {instead}")
         found: np.ndarray = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
         return found
     if np.issubdtype(values.dtype, np.integer) and low >= 0 and high <= 255:
