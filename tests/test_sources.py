@@ -174,6 +174,10 @@ def test_what_macos_leaves_beside_a_file_is_no_picture_but_a_picture_of_such_a_n
         (["cat/1", "cat/2", "cat/3", "cow/1", "cow/2", "cow/3", "dog/1", "dog/2", "dog/3"], set()),
         (["train/cat", "train/dog", "test/cat", "test/dog", "scripts/old", ".git/cat"], set()),
         (["train/cat", "train/dog", "dev/cat", "dev/dog"], set()),
+        # What belongs to pictures, beside them; where no folder is called so, masks are a class.
+        (["images", "masks"], {"masks"}),
+        (["Images", "labels"], {"labels"}),
+        (["masks", "gloves"], set()),
     ],
 )
 def test_what_may_have_been_meant_otherwise_is_said(tmp_path, folders, doubtful):
@@ -181,6 +185,28 @@ def test_what_may_have_been_meant_otherwise_is_said(tmp_path, folders, doubtful)
     found = {item.id: item for item in load(tmp_path).skipped if item.kind == "doubtful"}
     assert set(found) == doubtful
     assert all(item.reason.startswith(("taken for", "audited with", "no split")) for item in found.values())
+
+
+@pytest.mark.parametrize(
+    ("folders", "doubtful"),
+    [
+        (["images"], {"images"}),
+        (["scans_part_1", "scans_part_2"], {"scans_part_1", "scans_part_2"}),
+        (["images_001/images", "images_002/images"], {"images_001", "images_002"}),
+        (["cat", "dog"], set()),  # such as the list that `export --to csv-fixed` writes there
+    ],
+)
+def test_pictures_in_one_folder_may_have_their_labels_in_a_list_beside_it(tmp_path, folders, doubtful):
+    put(tmp_path, *(f"{folder}/1.png" for folder in folders))
+    options = SourceOptions(least_classes=1)
+    assert not [item for item in load(tmp_path, options).skipped if item.kind == "doubtful"]
+    (tmp_path / "labels.csv").write_text("path,label")
+    found = {item.id: item.reason for item in load(tmp_path, options).skipped if item.kind == "doubtful"}
+    assert set(found) == doubtful and all("labels.csv" in reason for reason in found.values())
+    if len(folders) == 1:
+        with pytest.raises(CurvauditError) as refused:
+            load(tmp_path)
+        assert f"give {tmp_path}/labels.csv instead" in refused.value.hint
 
 
 def test_a_source_that_may_be_meant_otherwise_is_no_clean_one(tmp_path, image_folder):

@@ -13,20 +13,27 @@ from itertools import chain
 from . import splits
 
 _FOLD = re.compile(r"(fold|split|part|batch|chunk)[-_ ]?\d+", re.IGNORECASE)
+# Folders that hold all pictures, or the next thousand of them; what they show is then said elsewhere.
+_PICTURES = re.compile(r"images?|imgs?|pictures?|pics?|photos?", re.IGNORECASE)
+_SOME_PICTURES = re.compile(rf".*(fold|part|batch|chunk|{_PICTURES.pattern})[-_ ]?\d+", re.IGNORECASE)
 # What belongs to a picture and is none to be classified.
-_BESIDE_PICTURES = {"mask", "masks", "segmentation", "segmentations", "annotations", "ground_truth", "gt"}
+_BESIDE_PICTURES = {"mask", "masks", "segmentation", "segmentations", "annotations", "labels", "ground_truth", "gt"}
 _SHOWN = 3  # names
 _DOMAINS = 3  # folders that all classes hold; years, sites or sides are fewer than the classes
 
 
-def doubts(inside: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
+def doubts(inside: Mapping[str, Sequence[str]], lists: Sequence[str]) -> Iterator[tuple[str, str]]:
     """(folder, why it may be meant otherwise), at most one for each folder.
 
     Parameters
     ----------
     inside:
         Each folder that is taken for a class -> names of the folders in it.
+    lists:
+        Files beside them that could name pictures and labels.
     """
+    elsewhere = bool(lists) and (len(inside) == 1 or all(map(_SOME_PICTURES.fullmatch, inside)))
+    pictures = any(map(_PICTURES.fullmatch, inside))
     called = _called_like_splits(inside)
     everywhere = set.intersection(*map(set, inside.values())) if len(inside) > 1 else set()
     alike = bool(everywhere) and all(len(inner) == len(everywhere) for inner in inside.values())
@@ -35,7 +42,11 @@ def doubts(inside: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
     for name, inner in inside.items():
         holds = f"taken for a class, but it holds {some(sorted(inner))}"
         same = sorted(set(inner) & (set(inside) - {name}))
-        if folds:
+        if elsewhere:
+            yield name, f"taken for a class, but the labels may stand in {lists[0]}"
+        elif pictures and name.lower() in _BESIDE_PICTURES:
+            yield name, "taken for a class, but it is called as something that belongs to pictures is"
+        elif folds:
             yield name, f"{holds}, as a fold does"
         elif above:
             yield name, f"{holds}, as all classes do: are those the classes?"

@@ -116,9 +116,10 @@ def load(spec: str | Path, options: SourceOptions) -> FolderSource:
             listing.ignore(name, "written by curvaudit, not taken for a class")
         else:
             folders.append(entry)
-    _require_classes(root, folders, listing, options.least_classes)
+    lists = [item.id for item in listing.skipped if Path(item.id).suffix.lower() in _LISTS]
+    _require_classes(root, folders, bool(listing.skipped), lists, options.least_classes)
     inside = {as_text(entry.name): [as_text(name) for name in _folders(Path(entry.path))] for entry in folders}
-    for name, why in doubts(inside):
+    for name, why in doubts(inside, lists):
         listing.doubt(name, why)
     classes = made_unique([as_text(folder.name) for folder in folders])
     for label, (name, folder) in enumerate(zip(classes, folders, strict=True)):
@@ -199,13 +200,15 @@ def _folders(folder: Path) -> set[str]:
         return set()
 
 
-def _require_classes(root: Path, folders: list[os.DirEntry[str]], listing: _Listing, least: int) -> None:
+def _require_classes(root: Path, folders: list[os.DirEntry[str]], files: bool, lists: list[str], least: int) -> None:
     shown = as_text(str(root))
+    other = ""
+    if lists:
+        file = os.path.normpath(f"{shown}/{lists[0]}")
+        other = f" If {Path(file).name} names pictures and labels, give {file} instead."
     if not folders:
-        if not listing.skipped:
+        if not files:
             raise CurvauditError(f"The folder {shown} is empty.", _HINT)
-        lists = [item.id for item in listing.skipped if Path(item.id).suffix.lower() in _LISTS]
-        other = f" If {lists[0]} names pictures and labels, give {shown}/{lists[0]} instead." if lists else ""
         raise CurvauditError(f"{shown} holds files, but no class folders.", _HINT + other)
     if len(folders) == 1:
         only = as_text(folders[0].name)
@@ -213,7 +216,7 @@ def _require_classes(root: Path, folders: list[os.DirEntry[str]], listing: _List
         if least < 2 and not inner:
             return
         hint = f"Did you mean {shown}/{only}?" if inner else "An audit compares classes: give at least two."
-        raise CurvauditError(f"{shown} holds only one class folder, {only!r}.", hint)
+        raise CurvauditError(f"{shown} holds only one class folder, {only!r}.", hint + other)
 
 
 def _list_class(top: Path, name: str, label: int, listing: _Listing) -> None:
