@@ -369,6 +369,11 @@ class Report:
         """
         return _export("ranking_frame").frame(self)
 
+    def __repr__(self) -> str:
+        # Of all fields it would be megabytes, which a prompt prints and a notebook keeps beside the HTML.
+        ranked = f", ranked by {self.rank_by}" if self.rank_by else ""
+        return f"<Report of {self.run.source!r}: pictures {len(self.samples)}, findings {len(self.findings)}{ranked}>"
+
     def _repr_html_(self) -> str:
         """A compact contact sheet for notebooks."""
         found: str = _export("notebook").render(self)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from made import draw_folder
+from made import draw_folder, write_run
 from PIL import Image
 
 import curvaudit
@@ -242,13 +242,16 @@ def test_a_split_that_cannot_be_searched_is_a_finding_and_the_rest_is_told(
     assert "CA101" in out and "CA401" in out and ("CA301" in out) == (said is not None)
 
 
-def test_the_command_names_what_it_could_not_read(image_folder, monkeypatch, capsys):
+def test_the_command_names_what_it_found(image_folder, monkeypatch, capsys):
     spoil(image_folder)
     monkeypatch.setattr("sys.argv", ["curvaudit", "duplicates", str(image_folder), "--no-cache"])
     with pytest.raises(SystemExit) as leave:
         main()
     assert leave.value.code == 2
-    assert capsys.readouterr().out.startswith("CA301 circle/broken.png could not be read: not an image")
+    printed = capsys.readouterr().out
+    assert printed.startswith("CA301 circle/broken.png could not be read: not an image")
+    assert "CA302 circle/flat.png (circle) is one flat colour" in printed
+    assert "CA501 Class tiny holds only 1 of at least" in printed
 
 
 def test_a_class_that_cannot_be_reached_is_no_clutter(image_folder):
@@ -310,3 +313,14 @@ def test_where_standard_sets_lie_is_said_once_for_two_sources(image_folder):
     ):
         with pytest.raises(CurvauditError, match="--data-dir 'sets' says nothing about"):
             use()
+
+
+def test_what_a_prompt_prints_of_results_is_a_line(tmp_path, image_folder):
+    write_run(tmp_path / "run.h5")
+    run, report = curvaudit.open_run(tmp_path / "run.h5"), curvaudit.inspect(image_folder)
+    check, comparison = curvaudit.check(report), curvaudit.compare(image_folder, image_folder)
+    for result in (run, report, curvaudit.report(run), check, comparison):
+        assert str(result) == repr(result) and len(repr(result)) < 300 + len(str(tmp_path)) * 2, type(result)
+    assert f"pictures {len(report.samples)}, findings 0" in repr(report)
+    assert "ranked by curvature" in repr(curvaudit.report(run))
+    assert "passed=True, complete=True, violations 0" in repr(check) and "relabelled 0" in repr(comparison)

@@ -50,12 +50,12 @@ def _print_caveat(console: Console, caveat: Caveat) -> None:
     console.print(Text(f"{caveat.severity}: {safe(caveat.message)}", STYLE[caveat.severity]))
 
 
-_NAMED = ("CA301", "CA101", "CA102", "CA401", "CA111", "CA112")
+_NAMED = ("CA301", "CA101", "CA102", "CA401", "CA302", "CA501", "CA111", "CA112")
 _LISTED = 50  # findings of one rule; findings.json has all
 
 
 def print_groups(console: Console, report: Report) -> None:
-    """What could not be read, then the copies by name, conflicts first."""
+    """By name what a table alone would only count: what could not be read, conflicts and leaks, then the rest."""
     for rule in _NAMED:
         mine = [finding for finding in report.findings if finding.rule.id == rule]
         for finding in mine[:_LISTED]:

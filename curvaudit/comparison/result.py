@@ -72,6 +72,12 @@ class Comparison:
     rank_by: str  # "" unless both are runs
     gaps: tuple[str, ...]  # why the comparison is not a whole one
 
+    def __repr__(self) -> str:
+        # As of a `Report`: both sides hold pictures.
+        kinds = ("added", "removed", "changed", "relabelled", "moved", "renamed", "conflicts")
+        counts = ", ".join(f"{kind} {len(getattr(self, kind))}" for kind in kinds)
+        return f"<Comparison of {self.old.name!r} with {self.new.name!r}: {counts}>"
+
     @property
     def same(self) -> bool:
         """True where nothing differs but names and order."""

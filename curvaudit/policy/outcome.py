@@ -46,6 +46,11 @@ class CheckResult:
     strangers: int = 0  # pictures that were decided about and are not in the data set with that label
     unmatched: tuple[str, ...] = ()  # what the policy ignores and the data set does not have: a typing error, or gone
 
+    def __repr__(self) -> str:
+        # As of a `Report`: what a failed assertion shows must be readable.
+        said = f"passed={self.passed}, complete={self.complete}, violations {len(self.violations)}"
+        return f"<CheckResult of {self.report.run.source!r}: {said}>"
+
     @property
     def violations(self) -> tuple[Finding, ...]:
         """The findings that violate the policy."""

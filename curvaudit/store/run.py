@@ -29,6 +29,11 @@ class Run:
     skipped: tuple[Skipped, ...]
     trainings: tuple[TrainingInfo, ...]
 
+    def __repr__(self) -> str:
+        # As of a `Report`: all fields are as long as the data set.
+        trained = f"pictures {len(self.samples)}, trainings {len(self.trainings)}"
+        return f"<Run {str(self.path)!r} of {self.info.source!r}: {trained}>"
+
     @property
     def missing(self) -> int:
         """How many of the trainings that the scan was to do are not finished."""
