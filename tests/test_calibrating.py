@@ -445,3 +445,12 @@ def test_an_epoch_whose_training_was_not_watched_does_not_count(monkeypatch):
     for event in ("measuring", done, "training", "measuring", done):
         watch(PhaseStarted("", 1, "pictures", event) if isinstance(event, str) else event)
     assert (watch.epochs, watch.training) == (1, 5.0)
+
+
+def test_percent_given_in_python_is_told_to_be_shares(tmp_path):
+    with pytest.raises(CurvauditError, match="up to 50 percent") as refused:
+        curvaudit.calibrate("digits", tmp_path / "out", rates=(2, 10))
+    assert "rates=(0.02, 0.1)" in refused.value.hint
+    with pytest.raises(CurvauditError, match="up to 50 percent") as refused:
+        curvaudit.reproduce("sensitivity", tmp_path / "made", rates=2)
+    assert "rates=(0.02, 0.1)" in refused.value.hint

@@ -454,3 +454,11 @@ def test_a_data_set_of_hugging_face_is_taken_as_the_hint_says(tmp_path):
 def test_what_is_no_source_is_refused(thing):
     with pytest.raises(CurvauditError, match="source"):
         load(thing)
+
+
+def test_a_loader_is_told_from_its_data_set():
+    loader = torch.utils.data.DataLoader([(torch.zeros(1, 8, 8), 0), (torch.ones(1, 8, 8), 1)])
+    with pytest.raises(CurvauditError, match="DataLoader is not a source") as refused:
+        load(loader)
+    assert "`dataset`" in refused.value.hint
+    assert len(load(loader.dataset).ids) == 2

@@ -143,7 +143,8 @@ def _check(settings: Mapping[str, Any], rates: Sequence[float], repeats: int) ->
     if not rates or any(not 0 < rate <= 0.5 for rate in rates):
         given = ",".join(f"{100 * rate:g}" for rate in rates)
         raise CurvauditError(
-            f"--rates {given!r}: not all are above 0 and up to 50 percent.", "For example --rates 2,10."
+            f"--rates {given!r}: not all are above 0 and up to 50 percent.",
+            "For example --rates 2,10; in Python they are shares, rates=(0.02, 0.1).",
         )
     if len(set(rates)) < len(rates):
         raise CurvauditError("--rates names one rate twice.", "Give each rate once.")

@@ -128,7 +128,10 @@ def _told(
     told = Settings(out=folder, scale=scale, on_event=on_event, **given)
     require_seeds(told.seed, told.seeds or 1)  # where that is a number of the experiment, it checks its own
     if any(not 0 < rate <= 0.5 for rate in told.rates or ()):
-        raise CurvauditError("--rates: not all are above 0 and up to 50 percent.", "For example --rates 2,10.")
+        raise CurvauditError(
+            "--rates: not all are above 0 and up to 50 percent.",
+            "For example --rates 2,10; in Python they are shares, rates=(0.02, 0.1).",
+        )
     for kind in told.noise:
         if kind not in NOISES:
             raise CurvauditError(f"--noise {kind!r} is not known.", f"Choose from {', '.join(NOISES)}.")

@@ -84,7 +84,9 @@ def _reader(spec: Any) -> SourceModule:
             return module
     supported = f"Supported are {'; '.join(module.SUPPORTS for module in _modules())}."
     if not isinstance(spec, (str, os.PathLike)):
-        raise CurvauditError(f"{type(spec).__name__} is not a source of labelled pictures.", supported)
+        # Of a loader, whose batches would be taken for pictures.
+        hint = "Give its `dataset`." if hasattr(spec, "dataset") else supported
+        raise CurvauditError(f"{type(spec).__name__} is not a source of labelled pictures.", hint)
     text = os.fspath(spec)
     if not text:
         raise CurvauditError("The source is empty.", supported)
