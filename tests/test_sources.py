@@ -11,6 +11,7 @@ import pytest
 import torch
 from made import draw_folder
 from PIL import Image
+from torchvision.datasets import ImageFolder
 
 import curvaudit
 from curvaudit.errors import CurvauditError, UnreadableImage
@@ -370,10 +371,9 @@ def test_a_folder_called_like_a_set_is_reached_by_its_path(tmp_path, monkeypatch
 class Listed:
     """A data set of what it is given."""
 
-    def __init__(self, *items, classes=None):
+    def __init__(self, *items, **attributes):
         self.items = items
-        if classes is not None:
-            self.classes = classes
+        vars(self).update(attributes)
 
     def __len__(self):
         return len(self.items)
@@ -393,6 +393,25 @@ def test_a_tensor_dataset():
     source = load(torch.utils.data.TensorDataset(pictures, torch.tensor([7, 3])))
     assert source.classes == ("3", "7") and source.labels.tolist() == [1, 0]
     assert np.array_equal(np.asarray(source.open(1)), pictures[1].permute(1, 2, 0).numpy())
+
+
+def test_an_image_folder_of_torchvision_has_the_ids_of_its_folder(tmp_path):
+    put(tmp_path / "set", "cat/b.png", "cat/deep/a.png", "dog/a.png")
+    (tmp_path / "set" / "dog" / "broken.png").write_text("x" * 99)
+    source, folder = load(ImageFolder(str(tmp_path / "set"))), load(tmp_path / "set")
+    assert source.classes == folder.classes
+    assert set(source.ids) == set(folder.ids) - {"dog/broken.png"}
+    assert [item.id for item in source.skipped] == ["dog/broken.png"]
+    assert dict(zip(source.ids, source.labels.tolist(), strict=True)) == {
+        key: label for key, label in zip(folder.ids, folder.labels.tolist(), strict=True) if key in source.ids
+    }
+
+
+@pytest.mark.parametrize(
+    "samples", [[("elsewhere/a.png", 0), ("elsewhere/b.png", 1)], [("x/a.png", 0)], [3, 4], "ab", [(3, 0), (4, 1)]]
+)
+def test_what_is_called_as_the_paths_of_an_image_folder_may_be_something_else(samples):
+    assert load(Listed((GREY, 0), (GREY, 1), samples=samples, root="x")).ids == ("0", "1")
 
 
 def test_class_names_are_taken_where_they_fit():

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..errors import CurvauditError, UnreadableImage
 from ..pictures import images
 from ..records import Skipped
 from .interface import SourceOptions
-from .naming import made_unique
+from .naming import as_text, made_unique
 
 SUPPORTS = "from Python, a data set of (image, label) with a length"
 
@@ -58,7 +59,8 @@ def load(spec: Any, options: SourceOptions) -> DatasetSource:
     """Wrap a data set. Its labels cost one pass over it; items that raise are skipped and named.
 
     Labels are whole numbers; `.classes` names them where it is there. Without it, or where it
-    does not fit, the classes are the distinct labels in order; labels may then be text, too.
+    does not fit, the classes are the distinct labels in order; labels may then be text, too. Ids are positions; of a
+    torchvision `ImageFolder` the paths below its root, as of the folder.
 
     Raises
     ------
@@ -69,23 +71,42 @@ def load(spec: Any, options: SourceOptions) -> DatasetSource:
     name = type(spec).__name__
     if options.split is not None:
         raise CurvauditError("A split cannot be chosen from a data set.", "Give the data set of that split.")
-    source = wrap(spec, name=name, prefix="", least_classes=options.least_classes)
+    source = wrap(spec, name=name, names=_paths(spec) or numbered(spec), least_classes=options.least_classes)
     _refuse_random(source)
     return source
+
+
+def _paths(data: Any) -> Sequence[str] | None:
+    """The path of each item below the root of a torchvision `ImageFolder`; None of what has no such paths."""
+    samples, root = getattr(data, "samples", None), getattr(data, "root", None)
+    if not (isinstance(samples, list) and len(samples) == len(data) and isinstance(root, (str, os.PathLike))):
+        return None
+    try:
+        return made_unique([as_text(Path(path).relative_to(root).as_posix()) for path, _ in samples])
+    except (TypeError, ValueError):  # something else of that name
+        return None
+
+
+def numbered(data: Any, prefix: str = "") -> list[str]:
+    """An id for each item, by its position."""
+    width = len(str(len(data) - 1))
+    return [f"{prefix}{index:0{width}d}" for index in range(len(data))]
 
 
 def wrap(
     data: Any,
     name: str,
-    prefix: str,
+    names: Sequence[str],
     labels: Sequence[Any] | None = None,
     thread_safe: bool = False,
     least_classes: int = 2,
 ) -> DatasetSource:
-    """A source of `data`; ids are `prefix` and the position.
+    """A source of `data`.
 
     Parameters
     ----------
+    names:
+        The id of each item.
     labels:
         One for each item, where they are known without opening anything.
     thread_safe:
@@ -100,8 +121,6 @@ def wrap(
     """
     if len(data) == 0:
         raise CurvauditError(f"The data set {name} is empty.", "Give one with at least two classes.")
-    width = len(str(len(data) - 1))
-    names = [f"{prefix}{index:0{width}d}" for index in range(len(data))]
     positions = list(range(len(data)))
     skipped: list[Skipped] = []
     if labels is None:

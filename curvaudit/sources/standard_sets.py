@@ -58,7 +58,7 @@ def load(spec: str, options: SourceOptions) -> Source:
         return _imagenet(data, name)
     second = "test" if split == "val" else split  # one split, one set of ids
     labels = [int(label) for label in data.targets]
-    return dataset.wrap(data, name, f"{spec}/{second}/", labels, thread_safe=True)
+    return dataset.wrap(data, name, dataset.numbered(data, f"{spec}/{second}/"), labels, thread_safe=True)
 
 
 def other_splits(spec: str, options: SourceOptions) -> tuple[str, ...]:
