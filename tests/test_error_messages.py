@@ -663,6 +663,10 @@ ELSEWHERE = {
     ("training.checkpoint", "The checkpoint {path} cannot be written"): "crash/test_trouble.py::test_a_disk_that_fills",
     (
         "training.checkpoint",
+        "The checkpoint {path} cannot be read",
+    ): "crash/test_trouble.py::test_a_checkpoint_that_may_not_be_read_is_not_called_damaged",
+    (
+        "training.checkpoint",
         "The checkpoint {path} is damaged",
     ): "crash/test_trouble.py::test_a_leftover_checkpoint_of_other_settings_is_not_taken_up",
     (

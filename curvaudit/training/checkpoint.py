@@ -75,7 +75,7 @@ def load(path: Path) -> Checkpoint | None:
     Raises
     ------
     CurvauditError
-        The file is damaged.
+        The file cannot be read, or is damaged.
     """
     if not path.exists():
         return None
@@ -85,6 +85,12 @@ def load(path: Path) -> Checkpoint | None:
             if (damaged := archive.testzip()) is not None:
                 raise zipfile.BadZipFile(damaged)
         return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
+    except MemoryError:
+        raise
+    except OSError as error:
+        raise CurvauditError(
+            f"The checkpoint {path} cannot be read: {error.strerror or error}.", "Mend the cause, then use --resume."
+        ) from error
     except Exception as error:  # torch raises a dozen types for damaged archives
         raise CurvauditError(
             f"The checkpoint {path} is damaged ({type(error).__name__}).",

@@ -334,6 +334,19 @@ def test_a_leftover_checkpoint_of_other_settings_is_not_taken_up(image_folder, t
     assert scans.epochs(out) == 1
 
 
+@permissions.needed
+def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(image_folder, tmp_path):
+    """Who is told so is told to begin anew as well."""
+    out = tmp_path / "run.h5"
+    stopped_after_one_epoch(image_folder, out)
+    checkpoint.path_for(out).chmod(0)
+    arguments = [str(image_folder), "-o", str(out), *QUICK, "--workers", "2", "--resume"]
+    done = permissions.run([*COMMAND[1:], *arguments], tmp_path)
+    assert done.returncode == 2 and "checkpoint" in done.stderr
+    assert "cannot be read: Permission denied. Mend the cause" in " ".join(done.stderr.split())
+    assert "--overwrite" not in done.stderr and "damaged" not in done.stderr
+
+
 @pytest.mark.parametrize("place", [0.3, 0.5, 0.7])
 def test_one_changed_byte_of_a_checkpoint_is_no_other_network(image_folder, tmp_path, place):
     out = tmp_path / "out" / "run.h5"
