@@ -145,7 +145,7 @@ def of_unsure(right: float) -> tuple[Caveat, ...]:
         "wrong labels of such a set, and part of what it names are its own mistakes. Look through the highest by "
         "`--rank-by consensus`, too; more pictures of each class help."
     )
-    return (Caveat("note", message),)
+    return (Caveat("warning", message),)
 
 
 def of_scan(name: str, run: store.Run, chosen: TrainingInfo, alone: bool) -> tuple[Caveat, ...]:
