@@ -234,8 +234,16 @@ def test_an_interrupt_that_python_drops_is_raised_again():
     assert installed() == before
 
 
+@pytest.fixture
+def heeded():
+    """What a shell starts in the background ignores Ctrl-C, and so do its children: such as this test."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_waits_until_a_lock_is_taken_or_freed(number):
+def test_an_interrupt_waits_until_a_lock_is_taken_or_freed(number, heeded):
     """Python's own locks for threads are Python code, too: raised within, it would leave them locked for ever."""
 
     class Lock:
@@ -275,7 +283,7 @@ def test_an_interrupt_at_the_very_end_does_not_come_when_nobody_listens_any_more
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
-def test_several_signals_at_once_are_one_interrupt(monkeypatch):
+def test_several_signals_at_once_are_one_interrupt(monkeypatch, heeded):
     """Ctrl-C reaches torchrun and its processes, to which it then sends SIGINT and SIGTERM as well."""
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)

@@ -101,9 +101,10 @@ def test_a_seed_that_could_not_judge_counts_as_one_that_suggests_nothing(run):
     from types import SimpleNamespace
 
     from curvaudit.derived.judging import judge_labels
+    from curvaudit.derived.suggestion import Suggestions
 
     count = len(run.samples)
-    right, better = np.ones(count, bool), np.zeros(count, np.int32)
+    right, better = np.ones(count, bool), Suggestions(np.zeros(count, np.int32), 0.5)
 
     def said(*suggestions):
         each = iter(suggestions)
@@ -111,7 +112,7 @@ def test_a_seed_that_could_not_judge_counts_as_one_that_suggests_nothing(run):
         return judge_labels(run, run.trainings * len(suggestions), damage)
 
     alone = said(better, None, None)
-    assert alone.judged and (alone.suggested == -1).all()
+    assert alone.judged and (alone.suggested == -1).all() and alone.right == 0.5
     assert (said(better, better, None).suggested == 0).all()
     assert not said(None, None).judged
 
