@@ -15,7 +15,7 @@ from ..scores.consensus import NAME as CONSENSUS
 from ..scores.consensus import PARTS
 
 SMALLEST_SET = 500
-# Of the pictures predicted as labelled while labels are judged; docs/rules/CA201.md has what is found on either side.
+# Of the pictures predicted as labelled while labels are judged; docs/evidence.md has what is found on either side.
 KNOWS = 2 / 3
 # Below these, two seeds tell different stories. For orientation: two rankings that have nothing to do
 # with each other share as much of the top as it is of the whole set, and correlate at 0.
