@@ -203,6 +203,7 @@ def _first_look(looking: _Looking, workers: int, on_event: Callable[[Event], Non
                 spent += len(result.thumbnail)
                 if spent > THUMBNAIL_BUDGET:
                     result = replace(result, thumbnail=None)
+                    looking.every_thumbnail = False  # a third of the time that a small picture takes
             found.append(result)
         on_event(Advanced(len(results)))
     return found, known

@@ -13,7 +13,7 @@ from made import draw_folder, write_run
 from PIL import Image
 
 import curvaudit
-from curvaudit import exports, inspecting, inventory
+from curvaudit import exports, inspecting, inventory, sources
 from curvaudit.cli import main
 from curvaudit.errors import CurvauditError
 from curvaudit.pictures import images
@@ -91,6 +91,17 @@ def test_pictures_are_shown_also_where_not_all_are_kept(image_folder, monkeypatc
     monkeypatch.setattr(inventory, "THUMBNAIL_BUDGET", 1000)
     drawn = curvaudit.inspect(image_folder)
     assert drawn.thumbnails == kept.thumbnails and drawn.thumbnails
+
+
+def test_no_thumbnail_is_drawn_once_there_is_no_room_for_more(tmp_path, monkeypatch):
+    pictures = np.random.default_rng(0).integers(0, 255, (5000, 8, 8), np.uint8)
+    np.savez(tmp_path / "set.npz", images=pictures, labels=np.arange(5000) % 2)
+    monkeypatch.setattr(inventory, "THUMBNAIL_BUDGET", 10_000)
+    draw, drawn = images.thumbnail, []
+    monkeypatch.setattr(images, "thumbnail", lambda picture: drawn.append(1) or draw(picture))
+    taken = inventory.take(sources.load(tmp_path / "set.npz"), 2, lambda event: None)
+    assert 10 < len(taken.drawn) < 1000  # 10,000 bytes hold as many
+    assert len(drawn) < 2500  # threads are ahead by a block of 1,024
 
 
 @pytest.mark.parametrize("kind", ["manifest", "npz", "parquet", "shards"])
