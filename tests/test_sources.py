@@ -130,6 +130,24 @@ def test_a_list_beside_the_pictures_is_pointed_to(tmp_path):
     assert f"give {tmp_path}/metadata.csv instead" in refused.value.hint
 
 
+def test_texts_named_after_a_picture_accompany_it_and_everything_else_is_opened(tmp_path):
+    put(tmp_path, "a/1.png", "a/2.JPG", "a/deep/3.tif", "a/5.png", "b/1.png")
+    texts = {
+        **{"a/1.json": "{}", "a/1.png.json": "{}", "a/2.txt": "", "a/deep/3.tif.aux.xml": "<x/>", "a/1.tfw": "0.5\r\n"},
+        **{"a/3.txt": "its picture lies elsewhere", "a/notes.txt": "of no picture", "a/1.svg": "<svg/>"},
+        **{"a/1.jpg": "<!doctype html>", "a/1.pgm": "P2 1 1 9 5", "a/5": "no ending", "a/.5.txt": "hidden"},
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    Image.new("L", (4, 4), 7).save(tmp_path / "a" / "5.data", "PNG")
+    source = load(tmp_path)
+    left_out = {item.id: (item.reason, item.kind) for item in source.skipped}
+    assert left_out.keys() == {"a/1.json", "a/1.png.json", "a/2.txt", "a/deep/3.tif.aux.xml", "a/1.tfw"}
+    assert left_out["a/1.png.json"] == ("text beside 1.png, not taken for a picture", "ignored")
+    pictures = {"a/1.png", "a/2.JPG", "a/deep/3.tif", "a/5.png", "a/5.data", "b/1.png"}
+    assert set(source.ids) == pictures | (texts.keys() - left_out.keys())
+
+
 def test_what_macos_leaves_beside_a_file_is_no_picture_but_a_picture_of_such_a_name_is(tmp_path):
     put(tmp_path, "a/1.png", "b/1.png", "b/._2.png")
     (tmp_path / "a" / "._1.png").write_bytes(b"\0\5\x16\7" + bytes(200))

@@ -25,6 +25,7 @@ from ..errors import UnreadableImage
 from . import depth
 
 LOSSLESS_SIDE = 64  # px; thumbnails up to here are exact
+HEAD = 512  # bytes at the beginning of a file that say what it is
 MAX_PIXELS = 178_956_970  # of one picture, as Pillow's own limit; 537 MB decoded
 LARGEST_SIDE = 65_535  # px; widths and heights are stored as uint16
 THUMBNAIL_SIDE = 96  # px
@@ -277,7 +278,7 @@ def is_grey(image: Image.Image) -> bool:
 def _decode(stream: BinaryIO, size: int) -> Image.Image:
     if size == 0:
         raise UnreadableImage("empty file (0 bytes)")
-    head = stream.read(512)
+    head = stream.read(HEAD)
     if head.startswith(APPLE_DOUBLE):
         raise UnreadableImage('not an image (AppleDouble metadata, a macOS "._" file)')
     stream.seek(0)
@@ -370,7 +371,7 @@ def _what_instead(head: bytes) -> str:
     for skip, signature, name in _OTHERS:
         if lower.startswith(signature, skip):
             return name
-    if _is_text(head):
+    if is_text(head):
         return "not an image (text)"
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
@@ -381,7 +382,8 @@ def _what_instead(head: bytes) -> str:
     return "not an image, or of a format that Pillow does not read"
 
 
-def _is_text(head: bytes) -> bool:
+def is_text(head: bytes) -> bool:
+    """Whether a file that begins so, with `HEAD` bytes at most, is text of any language."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return True  # the byte order mark of UTF-16
     ascii_bytes = sum(32 <= byte < 127 or byte in b"\t\n\r\f" for byte in head)

@@ -14,6 +14,7 @@ from ..errors import CurvauditError
 from ..pictures import images
 from ..records import Skipped
 from . import splits
+from .companions import companions
 from .doubts import doubts, some
 from .interface import SourceOptions
 from .leftovers import is_output
@@ -92,9 +93,10 @@ def matches(spec: Any) -> bool:
 def load(spec: str | Path, options: SourceOptions) -> FolderSource:
     """List an image folder; no picture is opened yet.
 
-    Every regular file below a class folder is taken for a picture, whatever its extension; what
-    is left out is in `skipped`. Ids are relative to the folder that holds the classes, thus
-    `rose/a.jpg` also with splits above, so that moving a split does not rename its samples.
+    Every regular file below a class folder is taken for a picture, whatever its extension, but for texts
+    that are named after a picture beside them; what is left out is in `skipped`. Ids are relative to the
+    folder that holds the classes, thus `rose/a.jpg` also with splits above, so that moving a split does not
+    rename its samples.
     Empty classes stay in `classes`. Links are followed, no folder twice within a class.
 
     Raises
@@ -242,6 +244,7 @@ def _list_class(top: Path, name: str, label: int, listing: _Listing) -> None:
         except CurvauditError as error:
             listing.skipped.append(Skipped(identity, f"it cannot be listed: {error.message.rstrip('.')}"))
             continue
+        here: list[tuple[str, Path]] = []
         for entry in entries:
             text = as_text(entry.name)
             inner = (f"{identity}/{text}", Path(entry.path))
@@ -257,6 +260,12 @@ def _list_class(top: Path, name: str, label: int, listing: _Listing) -> None:
                 listing.ignore(inner[0], "neither a file nor a folder")  # a pipe would block for ever
             elif entry.name.startswith("._") and _is_apple_double(entry.path):
                 listing.ignore(inner[0], "metadata that macOS left beside a file")
+            else:
+                here.append(inner)
+        texts = companions([path for _, path in here])
+        for position, inner in enumerate(here):
+            if position in texts:
+                listing.ignore(inner[0], f"text beside {as_text(texts[position])}, not taken for a picture")
             else:
                 found.append(inner)
     for identity, path in sorted(found, key=lambda item: item[0]):
