@@ -21,7 +21,7 @@ from unittest import mock
 import h5py
 import numpy as np
 import pytest
-from formats import write_npz, write_parquet
+from formats import add, write_npz, write_parquet
 from made import draw_folder, write_run
 
 import curvaudit
@@ -140,8 +140,12 @@ def make_tables(folder: Path) -> None:
     pq.write_table(renamed.rename_columns(["image", "label"]).slice(0, 2).append_column(
         "cls", pa.array(["x", "y"])), folder / "mixed" / "1.parquet")  # fmt: skip
     (folder / "text.parquet").write_text("no parquet")
+    (folder / "pointer.npz").write_text("version https://git-lfs.github.com/spec/v1\n")
     with tarfile.open(folder / "empty.tar", "w"):
         pass
+    with tarfile.open(folder / "captions.tar", "w") as archive:
+        for ending in ("png", "txt"):
+            add(archive, f"0.{ending}", b"anything")
     (folder / "data" / "imagenet").mkdir(parents=True)
 
 
@@ -229,6 +233,7 @@ TABLE: list[tuple[list[str], str]] = [
     (scan("shape.npz", "--image-column", "y"), "'y'"),
     (scan("single.npz"), "single array"),
     (scan("text.npz"), "text.npz"),
+    (scan("pointer.npz"), "git lfs pull"),
     (scan("text.parquet"), "text.parquet"),
     (scan("mixed"), "1.parquet"),
     (scan("names.parquet"), "names.parquet"),
@@ -244,6 +249,8 @@ TABLE: list[tuple[list[str], str]] = [
     (scan("none-{0..999999}.tar"), "1,000,000"),
     (scan("{0..999}{0..999}.tar"), "1,000,000"),
     (scan("empty.tar"), "empty.tar"),
+    (scan("captions.tar"), "captions.tar holds no label in .cls or .json; its members end in png, txt"),
+    (scan("captions.tar", "--image-column", "left.png"), "captions.tar holds no 'left.png'"),
     # settings of a scan
     (scan("small", "--preset", "quick"), "quick"),
     (scan("small", "--weight-decay", "0,much"), "0,much"),

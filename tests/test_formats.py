@@ -269,6 +269,90 @@ def test_one_damaged_parquet_shard_is_a_finding_and_all_damaged_an_error(image_f
         sources.load(tmp_path / "set")
 
 
+def test_parquet_shards_that_the_names_count_and_are_not_there_are_findings(image_folder, tmp_path):
+    pytest.importorskip("pyarrow")
+    (data := tmp_path / "set").mkdir()
+    for number in (0, 2):
+        write_parquet(image_folder, data / f"train-{number:05d}-of-00004.parquet")
+    write_parquet(image_folder, data / "test-00001-of-00001-a1b2.parquet")  # whole, counted from one
+    for spec in (data, f"{data}/train-*.parquet"):
+        source = sources.load(spec)
+        assert [(item.id, item.kind) for item in source.skipped] == [("train-00001-of-00004.parquet", "unreadable")]
+        assert "it and 1 more are not there" in source.skipped[0].reason
+    # Who names some of them means those.
+    for spec in (f"{data}/train-0000[02]*.parquet", f"{data}/train-00002-of-00004.parquet"):
+        assert not sources.load(spec).skipped
+    assert not sources.load(data, SourceOptions(split="test")).skipped
+
+
+def test_files_in_no_split_are_named_and_no_clean_result(image_folder, tmp_path):
+    pytest.importorskip("pyarrow")
+    (data := tmp_path / "set").mkdir()
+    for name in ("train-0", "extra-0"):
+        write_parquet(image_folder, data / f"{name}.parquet")
+    assert [(item.id, item.kind) for item in sources.load(data).skipped] == [("extra-0.parquet", "doubtful")]
+
+
+def test_columns_that_only_some_parquet_files_have_are_empty_in_the_others(image_folder, tmp_path):
+    pytest.importorskip("pyarrow")
+    (data := tmp_path / "set").mkdir()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for number, name in enumerate(("site", "camera")):
+        path = write_parquet(image_folder, data / f"{number}.parquet")
+        table = pq.read_table(path)
+        pq.write_table(table.append_column(name, pa.array([name] * 60)), path)
+    source = sources.load(data)
+    assert len(source.ids) == 120 and not source.skipped
+    assert source.columns == {"site": ("site",) * 60 + ("",) * 60, "camera": ("",) * 60 + ("camera",) * 60}
+
+
+def test_row_groups_beyond_what_pyarrow_reads_in_one_piece_are_not_damaged(image_folder, tmp_path, monkeypatch):
+    pytest.importorskip("pyarrow")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def refuse(*args, **options):  # as it does from 2 GiB on
+        raise pa.ArrowNotImplementedError("Nested data conversions not implemented for chunked array outputs")
+
+    path = write_parquet(image_folder, rows=1000)
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", refuse)
+    stock = inventory.take(sources.load(path), 2, lambda done: None)
+    assert len(stock.samples) == 60 and not stock.skipped
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "git lfs pull"), (b"\x1f\x8b\x08", "gunzip")],
+)
+@pytest.mark.parametrize("ending", ["parquet", "tar", "npz"])
+def test_what_stands_in_for_a_file_of_data_is_told(ending, content, says, tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / f"x.{ending}").write_bytes(content)
+    with pytest.raises(CurvauditError, match=says):
+        sources.load(tmp_path / f"x.{ending}")
+
+
+def test_a_column_of_splits_that_divides_nothing_is_no_clean_result(image_folder, tmp_path):
+    pytest.importorskip("pyarrow")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = write_parquet(image_folder)
+    columns = {"part": ["train"] * 40 + ["test"] * 20, "kind": ["train", "boat"] * 30, "of": ["train"] * 60}
+    table = pq.read_table(path)
+    for name, texts in columns.items():
+        table = table.append_column(name, pa.array(texts))
+    pq.write_table(table, path)
+    rows = [f"images/{name},{label},{columns['part'][i]}" for i, (name, label) in enumerate(listing(image_folder))]
+    (tmp_path / "m.csv").write_text("\n".join(["path,label,subset", *rows]))
+    for spec, column in ((path, "column part"), (tmp_path / "m.csv", "column subset")):
+        assert [(item.id, item.kind) for item in sources.load(spec).skipped] == [(column, "doubtful")]
+    (tmp_path / "m.csv").write_text("\n".join(["path,label,split", *rows]))
+    assert not sources.load(tmp_path / "m.csv").skipped
+
+
 def test_a_damaged_row_group_costs_its_rows_only(image_folder, tmp_path):
     pytest.importorskip("pyarrow")
     path = write_parquet(image_folder)
@@ -442,6 +526,19 @@ def test_a_gap_in_a_range_of_shards_is_an_error(image_folder):
 
 
 # --- hf: -----------------------------------------------------------------------------
+
+
+def test_a_saved_column_of_bytes_is_told_how_it_becomes_pictures(image_folder, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    columns = {"image": [picture(image_folder)] * 4, "label": [0, 1] * 2, "part": ["train", "test"] * 2}
+    data = datasets.Dataset.from_dict(columns)
+    data.save_to_disk(str(tmp_path / "bytes"))
+    with pytest.raises(CurvauditError, match="picture column") as caught:
+        sources.load(tmp_path / "bytes")
+    assert "datasets.Image()" in caught.value.hint and "Give a column" not in caught.value.hint
+    data.cast_column("image", datasets.Image()).save_to_disk(str(tmp_path / "pictures"))
+    skipped = sources.load(tmp_path / "pictures").skipped
+    assert [(item.id, item.kind) for item in skipped] == [("column part", "doubtful")]
 
 
 def test_a_saved_dataset_dict_has_splits_and_is_recognized_as_a_folder(image_folder, tmp_path, monkeypatch):

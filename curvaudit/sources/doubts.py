@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
+from ..records import Skipped
 from . import splits
 
 _FOLD = re.compile(r"(fold|split|part|batch|chunk)[-_ ]?\d+", re.IGNORECASE)
@@ -59,6 +60,16 @@ def doubts(inside: Mapping[str, Sequence[str]], lists: Sequence[str]) -> Iterato
         elif len(same) > 1:
             yield name, f"{holds}, which are classes beside it"
     yield from _within(inside)
+
+
+def of_columns(columns: Mapping[str, Sequence[str]], rule: str) -> Iterator[Skipped]:
+    """Columns that hold splits, in a table of which all rows were taken by the `rule`."""
+    for name, texts in columns.items():
+        values = sorted({text.strip() for text in texts} - {""})
+        if len({splits.meaning(value) for value in values}) > 1 and all(
+            value.lower() in splits.SPLITS for value in values
+        ):
+            yield Skipped(f"column {name}", f"it holds {', '.join(values)}, but {rule}", "doubtful")
 
 
 def _called_like_splits(names: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

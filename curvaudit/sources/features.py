@@ -29,6 +29,7 @@ def choose(
     image: str | None,
     label: str | None,
     shown: str,
+    no_image: str = "Give a column of encoded pictures (bytes, or a struct with bytes and path)",
 ) -> Chosen:
     """The wanted columns, or else those of the features Image and ClassLabel, or of the usual names.
 
@@ -38,6 +39,8 @@ def choose(
         As Hugging Face writes them into its metadata: `{"img": {"_type": "Image"}, …}`; may be anything.
     could_be_image:
         The columns whose storage could hold pictures.
+    no_image:
+        What to do where none could.
 
     Raises
     ------
@@ -45,10 +48,15 @@ def choose(
         No such column, none that qualifies, or several.
     """
     typed = [name for name in columns if _type(features, name) == "Image"]
-    image = _one(image, typed or list(could_be_image), _IMAGE_NAMES, "picture", "--image-column", columns, shown)
+    # A column of paths may well be called `image`: that it is there and does not count needs a reason.
+    no_image = f"{no_image}, or name one with --image-column."
+    image = _one(
+        image, typed or list(could_be_image), _IMAGE_NAMES, "picture", "--image-column", columns, shown, no_image
+    )
     classes = [name for name in columns if _type(features, name) == "ClassLabel"]
     usual = [name for name in columns if name.lower() in _LABEL_NAMES and name != image]
-    label = _one(label, classes or usual, _LABEL_NAMES, "label", "--label-column", columns, shown)
+    no_label = "Name it with --label-column."
+    label = _one(label, classes or usual, _LABEL_NAMES, "label", "--label-column", columns, shown, no_label)
     return Chosen(image, label, _names(features, label))
 
 
@@ -69,6 +77,7 @@ def _one(
     option: str,
     columns: Sequence[str],
     shown: str,
+    hint: str,
 ) -> str:
     if wanted is not None:
         if wanted not in columns:
@@ -83,10 +92,6 @@ def _one(
         raise CurvauditError(
             f"{shown} has several {what} columns: {', '.join(candidates)}.", f"Choose one with {option}."
         )
-    # A column of paths may well be called `image`: that it is there and does not count needs a reason.
-    hint = f"Name it with {option}."
-    if what == "picture":
-        hint = f"Give a column of encoded pictures (bytes, or a struct with bytes and path), or name one with {option}."
     raise CurvauditError(f"{shown} has no {what} column; it has {', '.join(columns)}.", hint)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import CurvauditError, UnreadableImage
 from ..extras import need
-from . import features, splits
+from . import doubts, features, splits
 from .interface import SourceOptions
 from .labelling import label_all
 from .listed import ListedSource, listed
@@ -54,7 +54,15 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         data = found
     described = data.features.to_dict()
     pictures = [column for column in data.column_names if isinstance(data.features[column], library.Image)]
-    chosen = features.choose(data.column_names, described, pictures, options.image_column, options.label_column, shown)
+    chosen = features.choose(
+        data.column_names,
+        described,
+        pictures,
+        options.image_column,
+        options.label_column,
+        shown,
+        "Cast the column of pictures to datasets.Image() first",
+    )
     if chosen.image not in pictures:
         raise CurvauditError(
             f"The column {chosen.image} of {shown} is no Image column.", "Cast it to datasets.Image() first."
@@ -66,12 +74,14 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         for column in data.column_names
         if column not in (chosen.image, chosen.label) and isinstance(data.features[column], library.Value)
     ]
+    columns = {column: ["" if item is None else str(item) for item in data[column]] for column in further}
     return listed(
         shown if options.split is None else f"{shown} ({split})",
         features.identities(stock.paths(folder)),
         label_all(list(data[chosen.label]), chosen.names),
         reader=stock.encoded,
-        columns={column: ["" if item is None else str(item) for item in data[column]] for column in further},
+        skipped=list(doubts.of_columns(columns, "its rows are in no split")) if split is None else [],
+        columns=columns,
     )
 
 

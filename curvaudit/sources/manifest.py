@@ -17,7 +17,7 @@ from ..errors import CurvauditError, UnreadableImage
 from ..records import Skipped
 from ..text.csv_fields import fields_up_to
 from ..text.utf8 import valid
-from . import splits
+from . import doubts, splits
 from .interface import SourceOptions
 from .labelling import label_all
 from .listed import ListedSource, listed
@@ -104,6 +104,8 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
     rows = [table.rows[i] for i in chosen]
     paths = [valid(str(row.fields[path_column])) for row in rows]
     columns = {name: [_shown(row.fields.get(name)) for row in rows] for name in further}
+    if split_column is None:
+        table.skipped += doubts.of_columns(columns, "only a column called split divides a manifest")
     folder = path.parent
     files = [_file(folder, written) for written in paths]
     return listed(

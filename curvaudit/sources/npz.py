@@ -19,6 +19,7 @@ from .interface import SourceOptions
 from .labelling import label_all
 from .listed import ListedSource, listed
 from .naming import as_text
+from .stand_ins import instead
 
 SUPPORTS = "an .npz file with the arrays images and labels"
 TAKES_COLUMNS = True
@@ -195,6 +196,9 @@ class _Archive:
             raise self._damaged(error) from error
 
     def _damaged(self, error: BaseException) -> CurvauditError:
+        other = instead(self.path)
+        if other:
+            return CurvauditError(f"{self.shown} is no .npz file, but {other}.", "Give the file itself.")
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         if "pickle" in reason:
             reason = "it is neither a zip archive nor an array"

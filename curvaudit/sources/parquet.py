@@ -13,17 +13,19 @@ from typing import Any
 from ..errors import CurvauditError, UnreadableImage
 from ..extras import need
 from ..records import Skipped
-from . import features, shards
+from . import doubts, features, shards
 from .interface import SourceOptions
 from .labelling import label_all
 from .listed import ListedSource, listed
 from .naming import as_text
+from .stand_ins import instead
 
 SUPPORTS = "a .parquet file, a pattern or a folder of them (image and label columns)"
 TAKES_COLUMNS = True
 
 _ENDING = ".parquet"
 _CACHE = 256 * 2**20  # bytes of encoded pictures kept, besides the two newest row groups
+_ROWS = 16  # read in one piece, of which pyarrow takes no more than 2 GiB
 _MOST_COLUMNS = 256  # further columns kept
 
 
@@ -63,7 +65,8 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
                 f"{shown}: {other.name} has other columns or class names than {first.name}.",
                 "Give files of one data set.",
             )
-    further = [name for name in first.plain_columns() if name not in (chosen.image, chosen.label)][:_MOST_COLUMNS]
+    plain = dict.fromkeys(name for table in readable for name in table.plain_columns())
+    further = [name for name in plain if name not in (chosen.image, chosen.label)][:_MOST_COLUMNS]
     labels: list[Any] = []
     paths: list[str | None] = []
     stock = _Stock(chosen.image, paths)
@@ -79,6 +82,8 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         for name in further:
             columns[name] += read.further[name]
         stock.add(table, len(read.labels))
+    if split is None:
+        skipped += doubts.of_columns(columns, "only names of files divide Parquet")
     return listed(
         shown if split is None else f"{shown} ({split})",
         features.identities(paths),
@@ -110,7 +115,7 @@ def _open_table(name: str, path: Path, skipped: list[Skipped]) -> _Table | None:
     try:
         return _Table(name, pq.ParquetFile(path))
     except _failures() as error:
-        skipped.append(Skipped(name, f"not a Parquet file, or damaged: {_reason(error)}"))
+        skipped.append(Skipped(name, instead(path) or f"not a Parquet file, or damaged: {_reason(error)}"))
         return None
 
 
@@ -159,7 +164,8 @@ class _Table:
         """Everything but the pictures."""
         schema = self.file.schema_arrow
         has_path = _has_path(schema.field(image).type)
-        wanted = [label, *further, *([f"{image}.path"] if has_path else [])]
+        there = [name for name in further if name in schema.names]  # another file may have more of them
+        wanted = [label, *there, *([f"{image}.path"] if has_path else [])]
         table = self.file.read(columns=wanted)
         return _Read(
             labels=table.column(label).to_pylist(),
@@ -167,7 +173,10 @@ class _Table:
             if has_path
             else [None] * table.num_rows,
             further={
-                name: ["" if item is None else str(item) for item in table.column(name).to_pylist()] for name in further
+                name: ["" if item is None else str(item) for item in table.column(name).to_pylist()]
+                if name in there
+                else [""] * table.num_rows
+                for name in further
             },
         )
 
@@ -249,11 +258,14 @@ class _Stock:
         if place in self.kept:
             self.kept.move_to_end(place)
             return self.kept[place]
+        import pyarrow as pa
+
         _, table, group = self.starts[place]
         is_struct = str(table.file.schema_arrow.field(self.column).type).startswith("struct")
         try:
-            read = table.file.read_row_group(group, columns=[f"{self.column}.bytes" if is_struct else self.column])
-            data = read.column(self.column).combine_chunks()
+            columns = [f"{self.column}.bytes" if is_struct else self.column]
+            parts = [part.column(0) for part in table.file.iter_batches(_ROWS, row_groups=[group], columns=columns)]
+            data = pa.chunked_array(parts)
         except _failures() as error:
             raise UnreadableImage(f"its row group is damaged: {_reason(error)}") from error
         self.kept[place] = data

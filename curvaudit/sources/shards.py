@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict
+from collections.abc import Sequence
+from fnmatch import fnmatch
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from .naming import as_text
 
 _DEPTH = 3  # folders below the named one that are searched
 _MOST = 100_000  # files that a pattern may name
+_SERIES = re.compile(r"(?P<before>.*\D|)(?P<number>\d+)-of-(?P<total>\d{1,9})(?!\d)[^/]*")
 # What lies beside the files of a published data set and holds no pictures.
 _BESIDE = (".md", ".json", ".txt", ".yaml", ".yml")
 _NAMED_BESIDE = ("readme", "license", "citation")
@@ -42,7 +46,7 @@ def find(spec: str | Path, ending: str, wanted: str | None) -> tuple[list[tuple[
 
     Returns
     -------
-    (name as shown, path) of each file, the split or None, files left out.
+    (name as shown, path) of each file, the split or None, files left out or missing.
 
     Raises
     ------
@@ -52,20 +56,21 @@ def find(spec: str | Path, ending: str, wanted: str | None) -> tuple[list[tuple[
     shown = as_text(os.fspath(spec))
     files = _files(spec, ending, shown)
     if not _divided(spec, wanted):
-        return files, None, []
+        return files, None, _missing(spec, files, ending)
     divided = [_split_of(name) for name, _ in files]
     present = [split for split in divided if split is not None]
     if not present:
         splits.refuse(wanted, shown, f"name the files train-….{ending[1:]}, test-….{ending[1:]} and so on")
-        return files, None, []
+        return files, None, _missing(spec, files, ending)
     chosen = splits.choose(present, wanted, shown)
     same = [split is not None and splits.meaning(split) == splits.meaning(chosen) for split in divided]
     left_out = [
-        Skipped(name, "its name begins with no split, so it is in none", "ignored")
+        Skipped(name, "its name begins with no split, so that it was not searched", "doubtful")
         for (name, _), split in zip(files, divided, strict=True)
         if split is None
     ]
-    return [file for file, wanted_ in zip(files, same, strict=True) if wanted_], chosen, left_out
+    of_split = [file for file, wanted_ in zip(files, same, strict=True) if wanted_]
+    return of_split, chosen, left_out + _missing(spec, of_split, ending)
 
 
 def other_splits(spec: str | Path, ending: str, chosen: str | None) -> tuple[str, ...]:
@@ -93,6 +98,29 @@ def _files(spec: str | Path, ending: str, shown: str) -> list[tuple[str, Path]]:
         common = os.path.commonpath([p.parent for p in paths])
         names = [Path(os.path.relpath(p, common)).as_posix() for p in paths]
     return [(as_text(name), p) for name, p in zip(names, paths, strict=True)]
+
+
+def _missing(spec: str | Path, files: Sequence[tuple[str, Path]], ending: str) -> list[Skipped]:
+    """The first file of each series (`x-00000-of-00003`) that the names count, `spec` means, and nobody sees."""
+    series: dict[tuple[str, int, str, Path], set[int]] = defaultdict(set)
+    for name, path in files:
+        found = _SERIES.match(name)
+        if found and int(found["total"]) <= _MOST:
+            series[found["before"], len(found["number"]), found["total"], path.parent].add(int(found["number"]))
+    text, gaps = os.path.expanduser(os.fspath(spec)), []
+    for (before, digits, total, folder), numbers in series.items():
+        first = 1 if int(total) in numbers else 0  # some count from one
+        names = (
+            f"{before}{n:0{digits}d}-of-{total}{ending}" for n in range(first, first + int(total)) if n not in numbers
+        )
+        if not Path(text).is_dir():
+            patterns = _without_braces(text, as_text(text))
+            names = (name for name in names if any(fnmatch(str(folder / Path(name).name), one) for one in patterns))
+        lost = list(names)
+        if lost:
+            what = f"it and {len(lost) - 1} more are" if len(lost) > 1 else "it is"
+            gaps.append(Skipped(lost[0], f"{what} not there, but the names of the files count {int(total)}"))
+    return gaps
 
 
 def _split_of(name: str) -> str | None:

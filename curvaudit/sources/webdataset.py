@@ -16,6 +16,7 @@ from .interface import SourceOptions
 from .labelling import label_all
 from .listed import ListedSource, listed
 from .naming import as_text
+from .stand_ins import instead
 
 SUPPORTS = "WebDataset .tar shards (one, a pattern like data-{000..003}.tar, or a folder of them)"
 TAKES_COLUMNS = True
@@ -25,6 +26,7 @@ _PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "
 _LARGEST_PICTURE = 512 * 2**20  # bytes; a member is read in one piece
 _LARGEST_LABEL = 2**20  # bytes
 _NUMBER = re.compile("0|-?[1-9][0-9]{0,17}")  # "00" is a name: as a number it would become "0"
+_ENDINGS_SHOWN = 10
 _BLOCK = 512  # bytes, the unit of the tar format
 
 
@@ -75,6 +77,7 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         ids.append(sample.key)
         pictures.append(picture)
         labels.append(sample.label(options.label_column))
+    _require(samples, pictures, labels, options, shown)
     if all(isinstance(label, str) and _NUMBER.fullmatch(label) for label in labels if label is not None):
         labels = [None if label is None else int(label) for label in labels]
     return listed(
@@ -89,6 +92,25 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
 def other_splits(spec: str | Path, options: SourceOptions) -> tuple[str, ...]:
     """The splits that other files are of."""
     return shards.other_splits(spec, _ENDING, options.split)
+
+
+def _require(
+    samples: list[_Sample], pictures: list[_Member], labels: list[Any], options: SourceOptions, shown: str
+) -> None:
+    """Refuse shards in which no sample has what all need: other endings are meant then."""
+    endings = dict.fromkeys(ending for sample in samples for ending in sample.members)
+    there = f"its members end in {', '.join(list(endings)[:_ENDINGS_SHOWN])}"
+    if not pictures:
+        what = "pictures" if options.image_column is None else repr(options.image_column)
+        raise CurvauditError(
+            f"{shown} holds no {what}; {there}.", "Name the ending of the pictures with --image-column."
+        )
+    if all(label is None for label in labels):
+        wanted = _ending_of_label(options.label_column)
+        raise CurvauditError(
+            f"{shown} holds no label in .{wanted} or .json; {there}.",
+            "Name the ending of the labels, or their key in the .json, with --label-column.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +208,7 @@ class _Shard:
                     return
                 self._check_end(archive, count)
         except (tarfile.TarError, OSError, ValueError, EOFError) as error:
-            self._skip(f"not an uncompressed tar archive, or damaged: {error}")
+            self._skip(instead(self.path) or f"not an uncompressed tar archive, or damaged: {error}")
 
     def _add(self, info: tarfile.TarInfo, known: dict[str, _Sample]) -> None:
         name = as_text(info.name)
