@@ -522,6 +522,23 @@ def test_large_view_shows_the_nearest_neighbours(page):
     page.keys(Keys.ESCAPE)
 
 
+def test_the_focus_stays_in_the_large_view_when_what_had_it_is_gone(page):
+    page.run("document.querySelector('#tiles .pic[data-row=\"25\"]').click()")
+    page.run("document.querySelector('#detail .near .pic[data-row=\"32\"]').focus()")
+    focused = "return document.activeElement.id"
+    for key, title in ((Keys.ENTER, "#33 "), (Keys.ARROW_LEFT, "#26 ")):
+        page.keys(key)
+        assert page.text("#detail-title").startswith(title) and page.run(focused) == "detail-close"
+    page.run("document.querySelector('#detail .near .pic').focus()")
+    page.keys(Keys.ARROW_RIGHT)
+    assert page.text("#detail-title").startswith("#27 ") and page.run(focused) == "detail-close"
+    for _ in range(TOP - 27):
+        page.click("#detail-next")  # can be pressed until the last one
+    assert not page.find("#detail-next").is_enabled() and page.run(focused) == "detail-close"
+    assert page.find("#detail-title").get_attribute("aria-live") == "polite"  # it is all that says what came
+    page.keys(Keys.ESCAPE)
+
+
 def test_links_lead_to_the_twin_even_through_a_filter(page):
     page.click(f"#t{CONFLICT[0]} .dot")
     assert page.run("return location.hash") == f"#t{CONFLICT[1]}"

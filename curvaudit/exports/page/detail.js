@@ -35,6 +35,8 @@ function showDetail(row, aside = false) {
   byId("detail-previous").disabled = row === origin && at <= 0;
   byId("detail-next").disabled = at >= around.length - 1;
   detail.scrollTop = 0;
+  // What had the focus may be gone, or not be pressed any more: the next key would come from nowhere.
+  if (detail.open && document.activeElement.matches("body, :disabled")) byId("detail-close").focus();
 }
 
 // From a copy or a neighbour, back leads to where it was opened.
