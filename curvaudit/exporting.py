@@ -13,10 +13,12 @@ from .errors import CurvauditError, nearest
 from .exports import fixed_csv
 from .files.home import expanded
 from .files.whole_file import write_whole
+from .records import of_kind
 from .replacing import keep_apart
 from .reporting import report as make_report
 
 FIXED = "csv-fixed"
+_SHOWS_FILES = "fiftyone"
 TARGETS = {**{name: file for name, (file, _) in exports.OTHER_PROGRAMS.items()}, FIXED: "fixed.csv"}
 
 
@@ -88,7 +90,7 @@ def export(
         content, notes = fixed.content, _fixed_notes(fixed, _of_files(opened), bool(len(samples.lines)))
     else:
         report = make_report(opened, rank_by=rank_by, training=training)
-        content, notes = exports.OTHER_PROGRAMS[to][1](report), (f"{len(report.samples)} pictures.",)
+        content, notes = exports.OTHER_PROGRAMS[to][1](report), _other_notes(to, opened)
     write_whole(path, content, "Choose another place with -o.")
     return Exported(path, notes)
 
@@ -105,6 +107,20 @@ def _of_files(run: store.Run) -> bool:
     heads = [f"{name}/" for name in samples.classes]
     below = all(path.startswith(heads[label]) for path, label in zip(samples.ids, samples.labels.tolist(), strict=True))
     return below and sources.ids_are_paths(run.info.config.get("source")) is not False
+
+
+def _other_notes(to: str, run: store.Run) -> tuple[str, ...]:
+    notes = [f"{len(run.samples)} pictures."]
+    lost = len(of_kind(run.skipped, "unreadable"))
+    if lost:  # rows counted in the other program would be off by as many
+        notes.append(f"{lost} more could not be read, and {'is' if lost == 1 else 'are'} not among them.")
+    if to == _SHOWS_FILES:
+        notes.append(
+            "Its paths begin at the class folders, or at the scanned manifest: give that folder as rel_dir."
+            if _of_files(run)
+            else "The pictures are no files of their own: its paths are the source's ids, and lead nowhere."
+        )
+    return tuple(notes)
 
 
 def _fixed_notes(fixed: fixed_csv.Fixed, of_files: bool, of_manifest: bool) -> tuple[str, ...]:

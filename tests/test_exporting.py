@@ -163,6 +163,18 @@ def test_fiftyone_json_declares_every_field_that_its_samples_have(run, tmp_path)
         assert (run.path.parent / sample["filepath"]).is_file()
 
 
+def test_fiftyone_is_told_where_its_paths_begin(run, tmp_path):
+    import formats
+
+    draw_folder(tmp_path / "images", classes=("circle", "square"), each=4, size=20)
+    arrays = curvaudit.scan(formats.write_npz(tmp_path / "images"), tmp_path / "run.h5", **SMALL)
+    said = [
+        " ".join(curvaudit.export(one, "fiftyone", tmp_path / one.info.source_fingerprint).notes)
+        for one in (run, arrays)
+    ]
+    assert "at the scanned manifest: give that folder as rel_dir" in said[0] and "lead nowhere" in said[1]
+
+
 # --- csv-fixed -----------------------------------------------------------------------
 
 
@@ -486,4 +498,6 @@ def test_the_command_names_the_file_it_wrote(run, tmp_path, monkeypatch, capsys)
     with pytest.raises(SystemExit) as leave:
         main()
     assert not leave.value.code
-    assert "File: fiftyone.json" in capsys.readouterr().out and (tmp_path / "fiftyone.json").is_file()
+    said = capsys.readouterr().out
+    assert "1 more could not be read, and is not among them." in said and "rel_dir" in said
+    assert "File: fiftyone.json" in said and (tmp_path / "fiftyone.json").is_file()

@@ -19,10 +19,11 @@ def render(report: Report) -> bytes:
 
         fiftyone.Dataset.from_json("fiftyone.json", rel_dir="images")
 
-    where `rel_dir` is the folder that was scanned, or the folder of the manifest. Each sample has its
-    rule ids as tags, `ground_truth` and, where there is one, `suggested` (Classification), `rank`,
-    `content_hash` and one `score_NAME` for each score of the ranking training. Samples stand in the
-    order of the ranking. Sources without files (`.npz`, Parquet, tar) give paths that lead nowhere.
+    where `rel_dir` is the folder of the class folders (`data/train` where splits are above them), or of
+    the manifest. Each sample has its rule ids as tags, `ground_truth` and, where there is one,
+    `suggested` (Classification), `rank`, `content_hash` and one `score_NAME` for each score of the
+    ranking training. Samples stand in the order of the ranking. Sources without files (`.npz`, Parquet,
+    tar) give paths that lead nowhere.
     """
     samples = report.samples
     scores = {f"score_{name}": values for name, values in report.scores.items() if "@" not in name}
