@@ -171,7 +171,8 @@ def test_a_folder_of_nothing_but_parquet_files_is_one_data_set_with_splits(image
     pytest.importorskip("pyarrow")
     data = tmp_path / "published" / "data"
     data.mkdir(parents=True)
-    (data.parent / "README.md").write_text("a data set")
+    for name in ("README.md", "published.py"):  # as some have a script that loads them
+        (data.parent / name).write_text("a data set")
     for name in ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001"):
         write_parquet(image_folder, data / f"{name}.parquet")
     assert len(sources.load(tmp_path / "published").ids) == 120

@@ -208,6 +208,8 @@ def test_a_picture_that_was_cut_short_is_never_taken_for_whole(kind, share):
         (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(90), "a HEIF picture"),
         (bytes(128) + b"DICM" + bytes(90), "a DICOM file"),
         (b"PK\x03\x04" + bytes(90), "a zip archive"),
+        (b"PAR1\x15\x04" + bytes(90), "a Parquet file, to be named as the source"),
+        (b"0001.png" + bytes(249) + b"ustar  " + bytes(90), "a tar archive, to be named as the source"),
         (b"\x93NUMPY\x01\x00" + bytes(90), "a NumPy array"),
         (bytes(range(128, 256)) * 4, "not an image, or of a format"),
     ],

@@ -65,6 +65,8 @@ _OTHERS = (
     (0, b"pk\x03\x04", "not an image (a zip archive)"),
     (0, b"\x1f\x8b", "not an image (a gzip archive)"),
     (0, b"\x93numpy", "not an image (a NumPy array)"),
+    (0, b"par1", "not an image (a Parquet file, to be named as the source, or a folder of nothing else)"),
+    (257, b"ustar", "not an image (a tar archive, to be named as the source, or a folder of nothing else)"),
     (0, b"version https://git-lfs", "not an image (a Git LFS pointer; `git lfs pull` fetches what it stands for)"),
     (128, b"dicm", "a DICOM file, which Pillow does not read; save it as PNG"),
     *((4, b"ftyp" + brand, "a HEIF picture, which Pillow does not read; save it as JPEG or PNG")

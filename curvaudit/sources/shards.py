@@ -20,7 +20,7 @@ _DEPTH = 3  # folders below the named one that are searched
 _MOST = 100_000  # files that a pattern may name
 _SERIES = re.compile(r"(?P<before>.*\D|)(?P<number>\d+)-of-(?P<total>\d{1,9})(?!\d)[^/]*")
 # What lies beside the files of a published data set and holds no pictures.
-_BESIDE = (".md", ".json", ".txt", ".yaml", ".yml")
+_BESIDE = (".md", ".json", ".txt", ".yaml", ".yml", ".py")
 _NAMED_BESIDE = ("readme", "license", "citation")
 
 
