@@ -208,6 +208,18 @@ def test_undo_and_the_large_view_leave_the_reviewer_among_the_findings(page):
     assert page.run(inside) and list(page.kept()) == [row]
 
 
+def test_a_filter_by_decision_leaves_the_reviewer_beside_what_it_hides(page):
+    Select(page.find("#by-decision")).select_by_visible_text("undecided")
+    page.click("#start")
+    page.keys(Keys.END, "2")  # the last one: there is no next
+    page.wait(lambda: page.focused() == TOP - 2)
+    page.keys(Keys.ENTER, "2", Keys.ESCAPE)
+    page.wait(lambda: page.focused() == TOP - 3)
+    page.keys(Keys.HOME, Keys.ENTER, "2", "2", Keys.ARROW_LEFT, Keys.ESCAPE)  # back to one that is decided by now
+    page.wait(lambda: page.focused() == 2)
+    assert page.shown() == list(range(2, TOP - 2))
+
+
 def test_a_link_followed_twice_opens_what_was_folded_meanwhile(page):
     link = page.find("a[href^='#CA']")
     rule = link.get_attribute("href").rpartition("#")[2]

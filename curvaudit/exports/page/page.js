@@ -24,12 +24,12 @@ function decideHere(decision) {
   }
   const picture = document.activeElement.closest(".pic[data-row]");
   if (!picture) return;
-  // A filter by decision may hide the picture once it is decided: know the next one before.
-  const next = beside(picture, "ArrowRight");
+  // A filter by decision may hide the picture once it is decided: know those beside it before.
+  const [next, previous] = [beside(picture, "ArrowRight"), beside(picture, "ArrowLeft")];
   decide(rowOf(picture), decision, () => {
     if (sheet && byId("by-decision").value) filter();
-    const stays = decision === "none" && !tileOf(picture).hidden;
-    go(!stays && next && !tileOf(next).hidden ? next : picture);
+    const places = decision === "none" ? [picture, next, previous] : [next, picture, previous];
+    go(places.find((one) => one && !tileOf(one).hidden));
   });
 }
 
@@ -109,10 +109,12 @@ byId("detail-next").addEventListener("click", () => step(1));
 byId("detail-close").addEventListener("click", () => detail.close());
 byId("help-close").addEventListener("click", () => byId("help").close());
 detail.addEventListener("close", () => {
-  // Back to where the reviewer now is, not to where the view was opened.
-  const picture = around.includes(shownRow) && pictureIn(document.activeElement.closest(GROUPS))(shownRow);
+  // Back to where the reviewer now is, not to where the view was opened; beside it, if a filter by decision hides it.
+  const at = around.indexOf(shownRow);
+  const near = at < 0 ? [] : [...around.slice(at), ...around.slice(0, at).reverse()].map(pictureIn(document.activeElement.closest(GROUPS)));
   if (sheet && byId("by-decision").value) filter();
-  if (picture && !tileOf(picture).hidden) go(picture);
+  const picture = near.find((one) => one && !tileOf(one).hidden);
+  if (picture) go(picture);
 });
 
 if (sheet) {
