@@ -286,6 +286,7 @@ TABLE: list[tuple[list[str], str]] = [
     (["check", "small", "--format", "json=file.jpg"], "file.jpg is a picture"),
     (["check", "small", "--format", "json=run.h5"], "run.h5 is a run file"),
     (["compare", "small", "small", "--format", "json", "-o", "cut.h5"], "cut.h5 is a run file"),
+    (["compare", "small", "small", "--format", "html=x.html"], "-o names a file"),  # `check` writes it so
     (["export", "run.h5", "--to", "cleanlab", "-o", "cut.h5", "--overwrite"], "cut.h5 is a run file"),
     # report, info
     (["report"], "curvaudit.h5"),

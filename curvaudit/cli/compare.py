@@ -49,7 +49,7 @@ def compare(
     from .display import Display
 
     if format not in FORMATS:
-        raise CurvauditError(f"--format {format!r} is not known.", f"Use {', '.join(FORMATS)}.")
+        raise CurvauditError(f"--format {format!r} is not known.", f"Use {', '.join(FORMATS)}; -o names a file.")
     out = None if out is None else expanded(out)
     keep_apart([out], [old, new])
     kept = cache_folder(cache, no_cache)
