@@ -140,6 +140,8 @@ def make_tables(folder: Path) -> None:
     pq.write_table(renamed.rename_columns(["image", "label"]).slice(0, 2).append_column(
         "cls", pa.array(["x", "y"])), folder / "mixed" / "1.parquet")  # fmt: skip
     (folder / "text.parquet").write_text("no parquet")
+    np.savez(folder / "chw.npz", images=np.zeros((2, 3, 8, 8), np.uint8), labels=[0, 1])
+    (folder / "packed.tar.gz").write_bytes(b"\x1f\x8b\x08")
     (folder / "pointer.npz").write_text("version https://git-lfs.github.com/spec/v1\n")
     with tarfile.open(folder / "empty.tar", "w"):
         pass
@@ -196,6 +198,7 @@ TABLE: list[tuple[list[str], str]] = [
     (scan("small", "--cache", "~nobody-of-this-name"), "~nobody-of-this-name"),
     (scan("mnist", "--data-dir", "~nobody-of-this-name"), "~nobody-of-this-name"),
     (scan("file.jpg"), "file.jpg"),
+    (scan("packed.tar.gz"), "packed.tar.gz is compressed by gzip"),
     (scan("small", "--image-column", "x"), "--image-column"),
     (scan("small", "--data-dir", "x"), "--data-dir 'x' says nothing about small"),
     (scan("empty"), "empty"),
@@ -225,6 +228,7 @@ TABLE: list[tuple[list[str], str]] = [
     (scan("split.csv", "--split", "best"), "'best'"),
     (scan("plain.csv", "--split", "best"), "plain.csv has no splits"),
     (scan("shape.npz"), "(2, 8)"),
+    (scan("chw.npz"), "transpose"),
     (scan("words.npz"), "not pixels"),
     (scan("hot.npz"), "(2, 2)"),
     (scan("fewer.npz"), "2 images but 1 labels"),

@@ -28,6 +28,7 @@ from ..errors import CurvauditError
 from ..files.home import expanded
 from ..records import Skipped
 from .interface import Source, SourceOptions
+from .stand_ins import instead
 from .together import join
 
 __all__ = [
@@ -92,8 +93,9 @@ def _reader(spec: Any) -> SourceModule:
         raise CurvauditError("The source is empty.", supported)
     if os.path.lexists(Path(text).expanduser()):
         isfile = os.path.isfile(Path(text).expanduser())
-        what = "is a file of a kind that is not supported" if isfile else "cannot be read (broken link?)"
-        raise CurvauditError(f"{text} {what}.", supported)
+        other = instead(Path(text).expanduser())
+        what = f"is {other}" if other else "is a file of a kind that is not supported"
+        raise CurvauditError(f"{text} {what if isfile else 'cannot be read (broken link?)'}.", supported)
     close = get_close_matches(Path(text).name.lower(), names(), 1, 0.7)
     hint = f"Did you mean {close[0]}?" if close else supported
     raise CurvauditError(f"There is no file or folder {text}, nor a known data set of that name.", hint)

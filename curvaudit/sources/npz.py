@@ -64,7 +64,8 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
     if pictures.ndim not in (3, 4) or (pictures.ndim == 4 and pictures.shape[3] > 4):
         raise CurvauditError(
             f"The array {image_name} of {shown} has the shape {pictures.shape}.",
-            "Give pictures as (N, H, W) or (N, H, W, C) with at most 4 channels.",
+            "Give pictures as (N, H, W) or (N, H, W, C) with at most 4 channels; "
+            "of (N, C, H, W) take images.transpose(0, 2, 3, 1).",
         )
     if pictures.dtype.kind not in "buif":
         raise CurvauditError(
