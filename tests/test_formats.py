@@ -507,6 +507,14 @@ def test_tar_labels_in_json_are_the_classes_of_json_lines(labels, classes, image
     assert sources.load(tmp_path / "j.tar").classes == sources.load(tmp_path / "j.jsonl").classes == classes
 
 
+def test_tar_labels_of_other_samples_are_not_said_to_be_missing(tmp_path, image_folder):
+    path = tar(tmp_path / "t.tar", ("A.png", picture(image_folder)), ("a.cls", b"cat"))
+    assert {item.id: item.reason for item in sources.load(path).skipped} == {
+        "a": "no picture among its members (cls)",
+        "A": "it has no label",
+    }
+
+
 def test_files_that_are_no_tar_are_refused_with_a_sentence(tmp_path):
     import gzip
 

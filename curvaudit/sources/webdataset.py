@@ -105,8 +105,8 @@ def _require(
         raise CurvauditError(
             f"{shown} holds no {what}; {there}.", "Name the ending of the pictures with --image-column."
         )
-    if all(label is None for label in labels):
-        wanted = _ending_of_label(options.label_column)
+    wanted = _ending_of_label(options.label_column)
+    if wanted not in endings and all(label is None for label in labels):
         raise CurvauditError(
             f"{shown} holds no label in .{wanted} or .json; {there}.",
             "Name the ending of the labels, or their key in the .json, with --label-column.",
