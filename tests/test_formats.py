@@ -537,6 +537,19 @@ def test_a_gap_in_a_range_of_shards_is_an_error(image_folder):
 # --- hf: -----------------------------------------------------------------------------
 
 
+def test_further_columns_of_pictures_are_told(image_folder, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    columns = {"image": [{"bytes": picture(image_folder), "path": None}] * 4, "label": [0, 1] * 2}
+    data = datasets.Dataset.from_dict({**columns, "mask": columns["image"]})
+    data = data.cast_column("image", datasets.Image()).cast_column("mask", datasets.Image())
+    data.save_to_disk(str(tmp_path / "saved"))
+    data.to_parquet(str(tmp_path / "x.parquet"))
+    for spec in (tmp_path / "saved", tmp_path / "x.parquet"):
+        assert [(item.id, item.kind) for item in sources.load(spec).skipped] == [("column mask", "ignored")]
+        chosen = sources.load(spec, SourceOptions(image_column="mask"))
+        assert [item.id for item in chosen.skipped] == ["column image"]
+
+
 def test_a_saved_column_of_bytes_is_told_how_it_becomes_pictures(image_folder, tmp_path):
     datasets = pytest.importorskip("datasets")
     columns = {"image": [picture(image_folder)] * 4, "label": [0, 1] * 2, "part": ["train", "test"] * 2}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import CurvauditError
+from ..records import Skipped
 from ..text.utf8 import valid
 
 _IMAGE_NAMES = ("image", "img", "picture", "jpg", "png")
@@ -58,6 +59,13 @@ def choose(
     no_label = "Name it with --label-column."
     label = _one(label, classes or usual, _LABEL_NAMES, "label", "--label-column", columns, shown, no_label)
     return Chosen(image, label, _names(features, label))
+
+
+def unseen(features: Mapping[str, Any], chosen: Chosen) -> list[Skipped]:
+    """The other columns of pictures, such as masks, so that nobody takes them for audited."""
+    reason = "its pictures were not looked at: --image-column chooses"
+    others = [name for name in features if name != chosen.image and _type(features, name) == "Image"]
+    return [Skipped(f"column {valid(name)}", reason, "ignored") for name in others]
 
 
 def identities(paths: Sequence[str | None]) -> list[str]:

@@ -75,12 +75,15 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         if column not in (chosen.image, chosen.label) and isinstance(data.features[column], library.Value)
     ]
     columns = {column: ["" if item is None else str(item) for item in data[column]] for column in further}
+    skipped = features.unseen(described, chosen)
+    if split is None:
+        skipped += doubts.of_columns(columns, "its rows are in no split")
     return listed(
         shown if options.split is None else f"{shown} ({split})",
         features.identities(stock.paths(folder)),
         label_all(list(data[chosen.label]), chosen.names),
         reader=stock.encoded,
-        skipped=list(doubts.of_columns(columns, "its rows are in no split")) if split is None else [],
+        skipped=skipped,
         columns=columns,
     )
 

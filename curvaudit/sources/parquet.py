@@ -82,6 +82,7 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         for name in further:
             columns[name] += read.further[name]
         stock.add(table, len(read.labels))
+    skipped += features.unseen(_features(first.file.schema_arrow), chosen)
     if split is None:
         skipped += doubts.of_columns(columns, "only names of files divide Parquet")
     return listed(
