@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tarfile
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -321,6 +322,9 @@ def test_row_groups_beyond_what_pyarrow_reads_in_one_piece_are_not_damaged(image
     monkeypatch.setattr(pq.ParquetFile, "read_row_group", refuse)
     stock = inventory.take(sources.load(path), 2, lambda done: None)
     assert len(stock.samples) == 60 and not stock.skipped
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", mock.Mock(side_effect=pa.ArrowMemoryError("malloc failed")))
+    with pytest.raises(CurvauditError, match="does not fit into memory"):
+        inventory.take(sources.load(path), 2, lambda done: None)
 
 
 @pytest.mark.parametrize(

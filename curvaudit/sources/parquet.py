@@ -267,6 +267,8 @@ class _Stock:
             columns = [f"{self.column}.bytes" if is_struct else self.column]
             parts = [part.column(0) for part in table.file.iter_batches(_ROWS, row_groups=[group], columns=columns)]
             data = pa.chunked_array(parts)
+        except MemoryError as error:
+            raise UnreadableImage("its row group does not fit into memory: write the file with smaller ones") from error
         except _failures() as error:
             raise UnreadableImage(f"its row group is damaged: {_reason(error)}") from error
         self.kept[place] = data
