@@ -87,7 +87,7 @@ def export(
         samples = opened.samples
         made = decided.revealed(decided.read(decisions), samples, opened.info.source_fingerprint)
         fixed = fixed_csv.render(samples, decided.by_row(made, samples, decisions))
-        content, notes = fixed.content, _fixed_notes(fixed, _of_files(opened), bool(len(samples.lines)))
+        content, notes = fixed.content, _fixed_notes(fixed, _of_files(opened), bool(len(samples.lines)), _lost(opened))
     else:
         report = make_report(opened, rank_by=rank_by, training=training)
         content, notes = exports.OTHER_PROGRAMS[to][1](report), _other_notes(to, opened)
@@ -110,10 +110,7 @@ def _of_files(run: store.Run) -> bool:
 
 
 def _other_notes(to: str, run: store.Run) -> tuple[str, ...]:
-    notes = [f"{len(run.samples)} pictures."]
-    lost = len(of_kind(run.skipped, "unreadable"))
-    if lost:  # rows counted in the other program would be off by as many
-        notes.append(f"{lost} more could not be read, and {'is' if lost == 1 else 'are'} not among them.")
+    notes = [f"{len(run.samples)} pictures.", *_lost(run)]
     if to == _SHOWS_FILES:
         notes.append(
             "Its paths begin at the class folders, or at the scanned manifest: give that folder as rel_dir."
@@ -123,9 +120,16 @@ def _other_notes(to: str, run: store.Run) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _fixed_notes(fixed: fixed_csv.Fixed, of_files: bool, of_manifest: bool) -> tuple[str, ...]:
+def _lost(run: store.Run) -> tuple[str, ...]:
+    """What is missing from every file: rows counted in another program would be off by as many."""
+    lost = len(of_kind(run.skipped, "unreadable"))
+    return (f"{lost} more could not be read, and {'is' if lost == 1 else 'are'} not among them.",) if lost else ()
+
+
+def _fixed_notes(fixed: fixed_csv.Fixed, of_files: bool, of_manifest: bool, lost: tuple[str, ...]) -> tuple[str, ...]:
     notes = [
         f"{fixed.kept} pictures kept, {fixed.dropped} dropped, {fixed.relabelled} relabelled.",
+        *lost,
         "Put the file beside the class folders, or beside the scanned manifest: its paths begin there."
         if of_files
         else "The first column holds the source's ids, not paths of files: the file cannot be scanned as it is.",

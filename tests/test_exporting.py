@@ -194,6 +194,7 @@ def test_decisions_are_applied_and_the_rest_is_left_as_it_is(run, tmp_path):
         decisions=write_decisions(tmp_path / "d.json", run, *entries),
     )
     assert "1 dropped, 2 relabelled" in made.notes[0]
+    assert made.notes[1] == "1 more could not be read, and is not among them."
     assert any("images/circle/005.png" in note for note in made.notes)
     assert any("triangle" in note for note in made.notes)
     before = table((run.path.parent / "m.csv").read_text())
