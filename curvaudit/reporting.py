@@ -128,7 +128,7 @@ def report(
         *readable.caveats(),
         *(() if stable is None else (caveats.of_seeds(stable, len(run.samples)),)),
         *(() if labels.judged else caveats.of_unjudged(chosen)),
-        *caveats.of_unsure(labels.right),
+        *caveats.of_unsure(labels.right, any(finding.rule.id == "CA201" for finding in all_findings)),
         # The name alone: a report is passed on, and where it was made is nobody's business.
         *caveats.of_scan("RUN.h5" if anonymize else run.path.name, run, chosen, alone=training is not None),
         *caveats.of_training(chosen, labels.memorized, labels.memorizable, len(group)),

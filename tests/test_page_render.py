@@ -17,7 +17,7 @@ from curvaudit import store
 from curvaudit.derived.trajectory import class_medians
 from curvaudit.errors import CurvauditError
 from curvaudit.exports import html
-from curvaudit.exports.page_content import embedded
+from curvaudit.exports.page_content import embedded, pages
 from curvaudit.exports.page_content.class_view import class_rows, heat_map
 from curvaudit.records import EpochRow, MeasureInfo, Thumbnails
 
@@ -61,6 +61,18 @@ def test_nothing_outside_is_named_and_no_name_becomes_markup(page):
     parser.feed(page)
     assert not [name for name in names if name.startswith("on") or name == "style"]
     assert "eval(" not in page
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Use `scan <x>`, then `check`.", "Use <code>scan &lt;x&gt;</code>, then <code>check</code>."),
+        ("No command & no mark", "No command &amp; no mark"),
+        ("A class called `<b>", "A class called `&lt;b&gt;"),
+    ],
+)
+def test_commands_in_sentences_look_like_commands_and_nothing_becomes_markup(said, shown):
+    assert pages.commands(said) == shown
 
 
 def test_each_picture_is_embedded_once(page):

@@ -269,14 +269,14 @@ def test_a_label_is_doubted_at_odds_of_twenty_to_one(tmp_path, margin, expected)
     assert (suggestion.suggest(run, 0, np.zeros(13, bool)).classes == -1).all()
 
 
-@pytest.mark.parametrize(("right", "said"), [(6, True), (9, False)])
-def test_a_network_that_knows_little_when_it_judges_labels_says_so(tmp_path, right, said):
-    """Few findings would look like few wrong labels."""
+@pytest.mark.parametrize(("right", "odds", "said"), [(6, -1.0, True), (6, -4.0, True), (9, -1.0, False)])
+def test_a_network_that_knows_little_when_it_judges_labels_says_so(tmp_path, right, odds, said):
+    """Few findings would look like few wrong labels, and none like none."""
     what = samples([0, 1, 2] * 4)
     correct = np.ones((20, 12))
     correct[:10, right:] = 0  # until all is memorized
     prediction = np.where(correct > 0, what.labels, (what.labels + 1) % 3)
-    margin = np.where(correct > 0, 1.0, -1.0)
+    margin = np.where(correct > 0, 1.0, odds)
     run = a_run(
         tmp_path / "run.h5",
         what,
@@ -290,6 +290,11 @@ def test_a_network_that_knows_little_when_it_judges_labels_says_so(tmp_path, rig
     found = [caveat for caveat in report.caveats if "While labels were judged" in caveat.message]
     assert [caveat.severity for caveat in found] == ["warning"] * said  # so that the page does not say: looks fine
     assert all("the network was right on 50% of the pictures only" in caveat.message for caveat in found)
+    named = any(finding.rule.id == "CA201" for finding in report.findings)
+    assert named == (odds < -3)
+    checked = curvaudit.check(report)
+    assert ("CA201" in checked.unchecked_rules) == (said and not named)
+    assert not [gap for gap in checked.gaps if "CA201" in gap.message]  # a warning, no reason to fail
 
 
 @pytest.mark.parametrize(("resisting", "named"), [(1, True), (2, True), (3, False), (10, False)])

@@ -130,13 +130,15 @@ def of_unjudged(chosen: TrainingInfo) -> tuple[Caveat, ...]:
     )
 
 
-def of_unsure(right: float) -> tuple[Caveat, ...]:
+def of_unsure(right: float, found: bool) -> tuple[Caveat, ...]:
     """A network that knew too little when it judged labels: without a word, few findings would look like few errors.
 
     Parameters
     ----------
     right:
         Share of the samples that it predicted as labelled then; NaN where it judged none.
+    found:
+        Whether it doubted any label all the same; if not, the rule is no clean one.
     """
     if not right < KNOWS:
         return ()
@@ -145,7 +147,7 @@ def of_unsure(right: float) -> tuple[Caveat, ...]:
         "wrong labels of such a set, and part of what it names are its own mistakes. Look through the highest by "
         "`--rank-by consensus`, too; more pictures of each class help."
     )
-    return (Caveat("warning", message),)
+    return (Caveat("warning", message, unanswered=frozenset() if found else frozenset({"CA201"})),)
 
 
 def of_scan(name: str, run: store.Run, chosen: TrainingInfo, alone: bool) -> tuple[Caveat, ...]:

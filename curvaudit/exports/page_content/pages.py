@@ -7,6 +7,7 @@ import hashlib
 from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 
 def part(name: str) -> str:
@@ -16,7 +17,7 @@ def part(name: str) -> str:
 
 def environment() -> Environment:
     """Every name on a page is text: autoescaping is on and undefined names are errors."""
-    return Environment(
+    made = Environment(
         loader=FunctionLoader(part),
         autoescape=True,
         undefined=StrictUndefined,
@@ -24,6 +25,16 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    made.filters["commands"] = commands
+    return made
+
+
+def commands(text: str) -> Markup:
+    """What stands between backticks, as our sentences have it for terminals, in the type of code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one is left over, so they are somebody's name
+        return escape(text)
+    return Markup("").join(Markup("<code>{}</code>").format(one) if at % 2 else one for at, one in enumerate(parts))
 
 
 def policy(styles: tuple[str, ...], scripts: tuple[str, ...] = ()) -> str:
