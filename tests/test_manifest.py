@@ -128,6 +128,7 @@ def test_the_split_column_chooses_rows_but_not_classes(image_folder, tmp_path):
     [
         "\ufeffpath,label\nimages/circle/000.png,a\nimages/square/000.png,b\n",
         "path;label\nimages/circle/000.png;a\nimages/square/000.png;b\n",
+        "\ufeffsep=;\r\npath;label\r\nimages/circle/000.png;a\r\nimages/square/000.png;b\r\n",
         "path\tlabel\nimages/circle/000.png\ta\nimages/square/000.png\tb",
         "path, label\rimages/circle/000.png, a\rimages/square/000.png, b\r",
         "label,image,n\na,images/circle/000.png\nb,./images/square/000.png,3\n",

@@ -34,6 +34,7 @@ _PATH_NAMES = ("path", "file_name", "filename", "filepath", "image", "image_path
 _LABEL_NAMES = ("label", "class", "class_name")
 _SPLIT_NAMES = ("split",)
 _QUOTED = re.compile(r'"[^"]*(?:""[^"]*)*"')
+_TOLD = re.compile(r"\Asep=[,;\t](?=\r?\n)")  # how Excel is told the separator; the line stays, for it is counted
 _MOST_COLUMNS = 256  # further columns kept; JSON lines could invent one a line
 _LINES_HINT = 'Give one object a line, such as {"path": "images/0001.jpg", "label": "cat"}.'
 _HINT = "Give a header with path and label, or name them with --image-column and --label-column."
@@ -158,6 +159,7 @@ def _text(path: Path, shown: str) -> str:
 
 
 def _read_table(text: str, shown: str) -> _Table:
+    text = _TOLD.sub("", text)
     head = _QUOTED.sub("", text.lstrip().partition("\n")[0])
     # Spreadsheets write semicolons where the comma is the decimal sign.
     delimiter = max(",;\t", key=head.count)
