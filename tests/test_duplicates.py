@@ -275,6 +275,21 @@ def test_stripes_in_other_colours_are_no_conflict(photos):
     assert copies(curvaudit.inspect(photos)) == []
 
 
+def sign(form: tuple[int, ...], ground: tuple[int, ...]) -> Image.Image:
+    image = Image.new("RGB", (96, 96), ground)
+    ImageDraw.Draw(image).polygon([(10, 84), (52, 8), (70, 40), (88, 84), (60, 60)], fill=form)
+    return image
+
+
+def test_a_sign_in_another_tone_is_no_conflict_and_a_darkened_one_is(photos):
+    violet, white = (150, 40, 110), (255, 255, 255)
+    write(photos, {"a/violet.png": sign(violet, white), "b/black.png": sign((0, 0, 0), white)})
+    assert copies(curvaudit.inspect(photos)) == []
+    darker = (tuple(value * 3 // 4 for value in colour) for colour in (violet, white))
+    write(photos, {"c/darker.png": sign(*darker)})
+    assert copies(curvaudit.inspect(photos)) == [("CA102", {"a/violet.png", "c/darker.png"}, "brightness")]
+
+
 def test_a_signature_changed_is_the_signature_of_the_changed_picture():
     image = photo(3, 32)
     for change in signatures.CHANGES:

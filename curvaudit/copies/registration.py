@@ -158,6 +158,17 @@ def _structure(pictures: np.ndarray) -> np.ndarray:
     return found
 
 
+def tones(picture: np.ndarray) -> tuple[float, float, float]:
+    """The two grey tones that explain most of (SIDE, SIDE, 3) pixels, darker first, and the share of the variance."""
+    values = np.sort(grey(picture.transpose(2, 0, 1)[:, None].astype(np.float32)).ravel().astype(np.float64))
+    count, total = len(values), np.cumsum(values)
+    dark = np.arange(1, count)  # pixels
+    darker, brighter = total[:-1] / dark, (total[-1] - total[:-1]) / (count - dark)
+    between = dark / count * (1 - dark / count) * (brighter - darker) ** 2
+    best = int(np.argmax(between))
+    return float(darker[best]), float(brighter[best]), float(between[best] / max(values.var(), 1e-6))
+
+
 def explained(first: np.ndarray, laid: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The brighter picture as gain and offset foretell it from the darker one, as it is, and the gain.
 
