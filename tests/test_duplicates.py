@@ -290,6 +290,25 @@ def test_a_sign_in_another_tone_is_no_conflict_and_a_darkened_one_is(photos):
     assert copies(curvaudit.inspect(photos)) == [("CA102", {"a/violet.png", "c/darker.png"}, "brightness")]
 
 
+def cut_out(seed: int) -> Image.Image:
+    """Something of strong colours on white ground."""
+    bright = photo(seed).point(lambda value: 90 + value * 2 // 3)
+    mask = Image.new("L", bright.size)
+    ImageDraw.Draw(mask).ellipse((4, 8, 36, 34), fill=255)
+    return Image.composite(bright, Image.new("RGB", bright.size, "white"), mask)
+
+
+def test_a_brightened_copy_is_found_though_colours_are_cut_off_beside_white_ground(photos):
+    def brightened(image: Image.Image) -> Image.Image:
+        return image.point(lambda value: min(255, value * 1.25))
+
+    write(photos, {f"a/{seed}.png": cut_out(seed) for seed in range(70, 76)})
+    write(photos, {f"b/{seed}.png": brightened(cut_out(seed)) for seed in range(70, 76)})
+    assert copies(curvaudit.inspect(photos)) == [
+        ("CA102", {f"a/{seed}.png", f"b/{seed}.png"}, "brightness") for seed in range(70, 76)
+    ]
+
+
 def test_a_signature_changed_is_the_signature_of_the_changed_picture():
     image = photo(3, 32)
     for change in signatures.CHANGES:

@@ -34,7 +34,6 @@ RECOLOURED = 12.0  # grey levels
 # offset makes any two tones of any other two, the black triangle of the violet one. Under two labels the tones must
 # agree, as RECOLOURED says of colours, beside a change of brightness, which multiplies both.
 TWO_TONES = 0.9  # share of the variance that they explain: photographs of flowers have 0.73, one in a hundred 0.89
-LARGEST_GAIN = 2.2  # of the brightness, either way; more lets patterns of two plain colours be laid over others
 # A lone stroke on plain ground can be laid over any other: of 10,000 MNIST digits 160 ones "matched". Below
 # this share of blocks that show something only exact copies count (ones at most 0.27, CIFAR-100 and flowers
 # 0.42 and more in 99 of 100).
@@ -63,7 +62,6 @@ _BLOCK = 512  # pairs at once: 512 × 6 × 32 × 32 × 4 B = 13 MB
 _FINE_BLOCK = 128  # 128 × 6 × 64 × 64 × 4 B = 13 MB
 _LOOKED_UP = 1 << 16  # signatures at once
 _THREADS = 8  # at most; each holds some tens of MB
-_BRIGHTER = 0.06  # gain beyond is called a change of brightness
 
 
 _T = TypeVar("_T")
@@ -232,7 +230,7 @@ def _same(fit: registration.Fit) -> np.ndarray:
         (fit.distance <= LARGEST_DISTANCE)
         & (fit.detail >= LEAST_DETAIL)
         & (fit.worst <= LARGEST_DIFFERENCE)
-        & (np.abs(np.log(fit.gain)) <= np.log(LARGEST_GAIN))
+        & (np.abs(np.log(fit.gain)) <= np.log(registration.LARGEST_GAIN))
         & ((fit.structure >= LEAST_STRUCTURE) | (fit.worst <= _SURELY_SAME))
         & (np.abs(fit.scale).max(axis=1) <= _LARGEST_CROP)
         & (np.abs(fit.shift).max(axis=1) <= _LARGEST_SHIFT)
@@ -242,7 +240,7 @@ def _same(fit: registration.Fit) -> np.ndarray:
 
 def _brightened(fit: registration.Fit) -> np.ndarray:
     """(P,) bool"""
-    found: np.ndarray = np.abs(np.log(fit.gain)) > _BRIGHTER
+    found: np.ndarray = np.abs(np.log(fit.gain)) > registration.BRIGHTER
     return found
 
 

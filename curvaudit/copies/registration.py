@@ -15,6 +15,8 @@ SIDE = 32  # px at which pictures are compared
 _LEVELS = ((1.5, 5), (0.6, 4))  # (blur in px, steps): coarse first
 _LARGEST_SCALE, _LARGEST_SHIFT = 0.25, 4.0  # px
 _PLAIN = 4.0  # grey levels
+LARGEST_GAIN = 2.2  # of the brightness, either way; more lets patterns of two plain colours be laid over others
+BRIGHTER = 0.06  # logarithm of the gain; beyond is a change of brightness
 _COLOURLESS = 2.0  # grey levels of colour beside the grey
 
 
@@ -116,13 +118,54 @@ def _compare(first: np.ndarray, second: np.ndarray, place: np.ndarray, coarse: n
         one, two = (blur(x[which], narrow) - blur(x[which], wide) for x in (first, laid))
         detail[which] = correlation(one, two, inside[which])[0]
     foretold, seen, gain = explained(first, laid, inside)
-    difference = foretold - seen
-    difference = np.where(coarse[:, None, None], blur(difference, 2.0), blur(difference, 1.0)) * inside
-    blocks = (difference**2).reshape(len(first), SIDE // 8, 8, SIDE // 8, 8).mean(axis=(2, 4))
-    worst = np.sqrt(blocks.max(axis=(1, 2)))
-    structure = np.minimum(_structure(first), _structure(laid))
+    worst = _worst(foretold - seen, inside, coarse)
     colour = _colour_difference(*coloured, gain, inside)
+    brighter, bright, factor = lightened(*coloured, inside)
+    by_light = _worst(grey(brighter) - grey(bright), inside, coarse)
+    change = np.abs(np.log(factor))
+    # Where nothing was brightened this would be but one more way to be alike.
+    better = (by_light < worst) & (change > BRIGHTER) & (change <= np.log(LARGEST_GAIN))
+    worst, gain = np.where(better, by_light, worst), np.where(better, factor, gain)
+    colour = np.where(better & (colour > 0), _colour_apart(brighter, bright, inside), colour)
+    structure = np.minimum(_structure(first), _structure(laid))
     return Fit(1 - alike, detail, worst, place[:, [0, 2]], place[:, [1, 3]], gain, structure, colour, in_grey)
+
+
+def _worst(difference: np.ndarray, inside: np.ndarray, coarse: np.ndarray) -> np.ndarray:
+    """Largest root mean square of a block of 8 × 8 px, (P, SIDE, SIDE) -> (P,)."""
+    difference = np.where(coarse[:, None, None], blur(difference, 2.0), blur(difference, 1.0)) * inside
+    blocks = (difference**2).reshape(len(difference), SIDE // 8, 8, SIDE // 8, 8).mean(axis=(2, 4))
+    found: np.ndarray = np.sqrt(blocks.max(axis=(1, 2)))
+    return found
+
+
+def lightened(first: np.ndarray, laid: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The brighter picture as the darker one foretells it, as it is, and the factor from `first` to `laid`.
+
+    A change of brightness multiplies each channel and cuts it off at white, that of a strong colour early and the
+    ground of a drawing at once; a gain with an offset of the grey, as in `explained`, cannot say that.
+
+    Parameters
+    ----------
+    first, laid:
+        (3, P, S, S) RGB, 0 to 255.
+    inside:
+        (P, S, S) where they overlap.
+
+    Returns
+    -------
+    (3, P, S, S) twice and (P,)
+    """
+    from_first = ((laid - first).sum(axis=0) * inside).sum(axis=(1, 2)) > 0
+    which = from_first[:, None, None]
+    dark, bright = np.where(which, first, laid), np.where(which, laid, first)
+    factor = np.ones(dark.shape[1], np.float32)
+    for _ in range(3):  # beside what is cut off at white a pixel of a thumbnail holds some of it
+        free = inside * (bright < 250) * (factor[:, None, None] * dark < 225)
+        both, alone = (free * dark * bright).sum(axis=(0, 2, 3)), (free * dark**2).sum(axis=(0, 2, 3))
+        factor = np.maximum(both / np.maximum(alone, 1), 1)
+    brighter = np.minimum(factor[:, None, None] * dark, 255)
+    return brighter, bright, np.where(from_first, factor, 1 / factor)
 
 
 def _colours(pictures: np.ndarray) -> np.ndarray:
@@ -149,6 +192,13 @@ def _colour_difference(first: np.ndarray, laid: np.ndarray, gain: np.ndarray, in
     factor = gain[:, None, None]
     found = strength(two - factor * one) / np.maximum(gain, 1)
     return np.where(np.minimum(strength(one), strength(two)) < _COLOURLESS, 0, found)
+
+
+def _colour_apart(brighter: np.ndarray, bright: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """The same of a picture as it is foretold, see `lightened`, and as it is."""
+    apart = np.stack([blur(channel, 2.0) for channel in (brighter - grey(brighter)) - (bright - grey(bright))])
+    found: np.ndarray = np.sqrt((apart**2 * inside).sum(axis=(0, 2, 3)) / (3 * inside.sum(axis=(1, 2))))
+    return found
 
 
 def _structure(pictures: np.ndarray) -> np.ndarray:
