@@ -17,6 +17,7 @@ _LARGEST_SCALE, _LARGEST_SHIFT = 0.25, 4.0  # px
 _PLAIN = 4.0  # grey levels
 LARGEST_GAIN = 2.2  # of the brightness, either way; more lets patterns of two plain colours be laid over others
 BRIGHTER = 0.06  # logarithm of the gain; beyond is a change of brightness
+_CUT_OFF = 0.05  # share of a picture
 _COLOURLESS = 2.0  # grey levels of colour beside the grey
 
 
@@ -123,8 +124,9 @@ def _compare(first: np.ndarray, second: np.ndarray, place: np.ndarray, coarse: n
     brighter, bright, factor = lightened(*coloured, inside)
     by_light = _worst(grey(brighter) - grey(bright), inside, coarse)
     change = np.abs(np.log(factor))
-    # Where nothing was brightened this would be but one more way to be alike.
-    better = (by_light < worst) & (change > BRIGHTER) & (change <= np.log(LARGEST_GAIN))
+    # Where nothing was brightened, or nothing is cut off, this would be but one more way to be alike.
+    cut_off = ((brighter.max(axis=0) >= 255) * inside).mean(axis=(1, 2)) > _CUT_OFF
+    better = (by_light < worst) & cut_off & (change > BRIGHTER) & (change <= np.log(LARGEST_GAIN))
     worst, gain = np.where(better, by_light, worst), np.where(better, factor, gain)
     colour = np.where(better & (colour > 0), _colour_apart(brighter, bright, inside), colour)
     structure = np.minimum(_structure(first), _structure(laid))
