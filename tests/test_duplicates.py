@@ -16,6 +16,7 @@ from curvaudit.exports import html
 from curvaudit.exports.page_content.tiles import Tiles
 from curvaudit.findings import duplicates
 from curvaudit.records import RunInfo
+from curvaudit.sources import SourceOptions
 
 
 def photo(seed: int, size: int = 40) -> Image.Image:
@@ -307,6 +308,15 @@ def test_a_brightened_copy_is_found_though_colours_are_cut_off_beside_white_grou
     assert copies(curvaudit.inspect(photos)) == [
         ("CA102", {f"a/{seed}.png", f"b/{seed}.png"}, "brightness") for seed in range(70, 76)
     ]
+
+
+def test_a_shirt_in_another_brightness_is_no_copy_where_nothing_is_cut_off(tmp_path, shared_data):
+    """They differ in collar or buttons; a factor without an offset would be one more way to be alike."""
+    pairs = [(1395, 8226), (4263, 4787), (5086, 55294)]
+    for split, rows in zip(("test", "train"), zip(*pairs, strict=True), strict=True):
+        source = sources.load("fashion-mnist", SourceOptions(split=split, data_dir=str(shared_data)))
+        write(tmp_path, {f"{split}_shirts/{row}.png": source.open(row) for row in rows})
+    assert copies(curvaudit.inspect(tmp_path)) == []
 
 
 def test_a_signature_changed_is_the_signature_of_the_changed_picture():
