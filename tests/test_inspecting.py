@@ -335,3 +335,20 @@ def test_what_a_prompt_prints_of_results_is_a_line(tmp_path, image_folder):
     assert f"pictures {len(report.samples)}, findings 0" in repr(report)
     assert "ranked by curvature" in repr(curvaudit.report(run))
     assert "passed=True, complete=True, violations 0" in repr(check) and "relabelled 0" in repr(comparison)
+
+
+@pytest.mark.parametrize(("side", "told"), [(12, True), (16, False)])
+def test_near_copies_are_not_among_what_was_checked_where_none_could_be_looked_for(tmp_path, side, told):
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        path = tmp_path / "pictures" / f"class{number % 2}" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(path)
+    report = curvaudit.inspect(tmp_path / "pictures")
+    near = {"CA102", "CA112"}
+    assert near & curvaudit.check(report).unchecked_rules == (near if told else set())
+    page = exports.render_all(report)["index.html"].decode()
+    clean = page.split("Checked, nothing found:")[1].split("</p>")[0]
+    assert ("CA102" not in clean) == told and "CA101" in clean
+    why = "conflicting-near-duplicates (CA102): not checked, the remarks above say why."
+    assert (why in page) == told

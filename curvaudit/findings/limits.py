@@ -12,6 +12,7 @@ from . import class_size
 from .interface import Evidence
 
 _SHOWN = 3
+_NEAR = frozenset({"CA102", "CA112"})
 _OTHERWISE = "If so, name the folder or the split that is meant, or rename; a manifest can say it all."
 
 
@@ -53,6 +54,7 @@ def limits(evidence: Evidence) -> tuple[Caveat, ...]:
                 "note",
                 f"{'All' if small == len(samples) else small} pictures are smaller than {SMALLEST} px on a side: "
                 "among those only exact copies were looked for, since different small pictures look alike.",
+                unanswered=_NEAR if small == len(samples) else frozenset(),
             )
         )
     alike = _alike(samples.classes)
