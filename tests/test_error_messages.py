@@ -55,6 +55,8 @@ def make_world(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
     for name in ("halves/b/x.jpg", "unread/a/x.jpg", "unread/b/x.jpg", "flat/x.jpg", "file.jpg", "done/index.html"):
         (folder / name).write_text("text")
+    (folder / "idx/MNIST/raw").mkdir(parents=True)
+    (folder / "idx/MNIST/raw/train-images-idx3-ubyte").touch()
     (folder / "blocked").write_text("a file where a folder should be")
     (folder / "exists.h5").write_bytes(b"precious")
     make_runs(folder)
@@ -204,6 +206,7 @@ TABLE: list[tuple[list[str], str]] = [
     (scan("empty"), "empty"),
     (scan("one"), "one"),
     (scan("flat"), "class folders"),
+    (scan("idx"), "idx holds mnist in torchvision's layout"),
     (scan("hollow"), "hollow"),
     (scan("unread"), "no readable picture"),
     (scan("halves"), "only one class ('a')"),

@@ -18,6 +18,7 @@ from curvaudit.errors import CurvauditError, UnreadableImage
 from curvaudit.policy.definition import FailOn, Policy
 from curvaudit.records import Notice
 from curvaudit.sources import SourceOptions, load, names, splits
+from curvaudit.sources.standard_layouts import standard_sets_in
 
 
 def put(root, *files: str) -> None:
@@ -329,9 +330,37 @@ def test_standard_sets_are_torchvisions(name, folder, shared_data):
             image = source.open(row)
             assert image.mode == "L"
             assert np.array_equal(np.asarray(image), theirs.data[row].numpy())
+    assert standard_sets_in(shared_data / folder) == ((name, str(shared_data)),)
     spelt = ("test", "val", "validation", "testing")
     test, *others = (load(name, SourceOptions(split=s, data_dir=str(shared_data))).ids for s in spelt)
     assert all(other == test for other in others)  # one split, one set of ids
+
+
+@pytest.mark.parametrize(
+    ("file", "given", "told"),
+    [
+        ("MNIST/raw/train-images-idx3-ubyte", "my data", "`mnist --data-dir 'my data'`"),
+        ("MNIST/raw/train-images-idx3-ubyte", "my data/MNIST", "`mnist --data-dir 'my data'`"),
+        (
+            "FashionMNIST/raw/train-images-idx3-ubyte",
+            "my data/FashionMNIST/raw",
+            "`fashion-mnist --data-dir 'my data'`",
+        ),
+        ("cifar-10-batches-py/data_batch_1", "my data/cifar-10-batches-py", "`cifar10 --data-dir 'my data'`"),
+        ("cifar-100-python/train", "my data", "`cifar100 --data-dir 'my data'`"),
+    ],
+)
+def test_a_folder_that_holds_a_standard_set_leads_to_its_name(tmp_path, monkeypatch, file, given, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my data" / file).parent.mkdir(parents=True)
+    (tmp_path / "my data" / file).touch()
+    with pytest.raises(CurvauditError, match="in torchvision's layout") as error:
+        load(given, SourceOptions())
+    assert told in error.value.hint
+    draw_folder(tmp_path / "my data" / "train", ("a", "b"), each=1)
+    draw_folder(tmp_path / "my data" / "test", ("a", "b"), each=1)
+    if given == "my data":  # splits of pictures beside it are a folder of pictures
+        assert len(load(given, SourceOptions()).ids) == 2
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10", "cifar100", "imagenet"])

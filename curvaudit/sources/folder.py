@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from .doubts import doubts, some
 from .interface import SourceOptions
 from .leftovers import is_output
 from .naming import as_text, made_unique
+from .standard_layouts import standard_sets_in
 
 SUPPORTS = "a folder with one folder for each class (class/image.jpg)"
 
@@ -102,11 +104,12 @@ def load(spec: str | Path, options: SourceOptions) -> FolderSource:
     Raises
     ------
     CurvauditError
-        Unreadable, empty, without class folders, with only one, no such split.
+        Unreadable, empty, without class folders, with only one, no such split, a standard set in torchvision's layout.
     """
     given = Path(spec).expanduser()
     listing = _Listing([], [], [], [])
     split, root = _choose_split(given, options.split, listing)
+    _refuse_standard_sets(root)
     folders: list[os.DirEntry[str]] = []
     for entry in _entries(root):
         name = as_text(entry.name)
@@ -200,6 +203,17 @@ def _folders(folder: Path) -> set[str]:
         return {entry.name for entry in _entries(folder) if os.path.isdir(entry.path) and not _is_no_class(entry.name)}
     except CurvauditError:
         return set()
+
+
+def _refuse_standard_sets(root: Path) -> None:
+    """Their files are no pictures: each would be an unreadable one, and their folders would be classes."""
+    if found := standard_sets_in(root):
+        them = "; or ".join(f"`{name} --data-dir {shlex.quote(as_text(where))}`" for name, where in found)
+        names = ", ".join(name for name, _ in found)
+        raise CurvauditError(
+            f"{as_text(str(root))} holds {names} in torchvision's layout, not pictures in class folders.",
+            f"Give its name instead: {them}.",
+        )
 
 
 def _require_classes(root: Path, folders: list[os.DirEntry[str]], files: bool, lists: list[str], least: int) -> None:
