@@ -144,6 +144,7 @@ def make_tables(folder: Path) -> None:
     (folder / "text.parquet").write_text("no parquet")
     np.savez(folder / "chw.npz", images=np.zeros((2, 3, 8, 8), np.uint8), labels=[0, 1])
     (folder / "packed.tar.gz").write_bytes(b"\x1f\x8b\x08")
+    (folder / "packed.zip").write_bytes(b"PK\x03\x04")
     (folder / "pointer.npz").write_text("version https://git-lfs.github.com/spec/v1\n")
     with tarfile.open(folder / "empty.tar", "w"):
         pass
@@ -201,6 +202,7 @@ TABLE: list[tuple[list[str], str]] = [
     (scan("mnist", "--data-dir", "~nobody-of-this-name"), "~nobody-of-this-name"),
     (scan("file.jpg"), "file.jpg"),
     (scan("packed.tar.gz"), "packed.tar.gz is compressed by gzip"),
+    (scan("packed.zip"), "packed.zip is a zip archive; unpack it"),
     (scan("small", "--image-column", "x"), "--image-column"),
     (scan("small", "--data-dir", "x"), "--data-dir 'x' says nothing about small"),
     (scan("empty"), "empty"),

@@ -329,7 +329,11 @@ def test_row_groups_beyond_what_pyarrow_reads_in_one_piece_are_not_damaged(image
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "git lfs pull"), (b"\x1f\x8b\x08", "gunzip")],
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "git lfs pull"),
+        (b"\x1f\x8b\x08", "gunzip"),
+        (b"Rar!\x1a", "unpack it"),
+    ],
 )
 @pytest.mark.parametrize("ending", ["parquet", "tar", "npz"])
 def test_what_stands_in_for_a_file_of_data_is_told(ending, content, says, tmp_path):

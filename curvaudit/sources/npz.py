@@ -197,11 +197,10 @@ class _Archive:
             raise self._damaged(error) from error
 
     def _damaged(self, error: BaseException) -> CurvauditError:
-        other = instead(self.path)
-        if other:
-            return CurvauditError(f"{self.shown} is no .npz file, but {other}.", "Give the file itself.")
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        if "pickle" in reason:
+        if "pickle" in reason:  # numpy's last guess at what is neither a zip archive nor an array
+            if other := instead(self.path):
+                return CurvauditError(f"{self.shown} is no .npz file, but {other}.", "Give the file itself.")
             reason = "it is neither a zip archive nor an array"
         return CurvauditError(f"{self.shown} cannot be read: {reason.rstrip('.')}.", "Write it anew with np.savez.")
 

@@ -7,6 +7,9 @@ from pathlib import Path
 _HEADS = (
     (b"version https://git-lfs", "a Git LFS pointer; `git lfs pull` fetches what it stands for"),
     (b"\x1f\x8b", "compressed by gzip; unpack it once with `gunzip`"),
+    (b"PK\x03\x04", "a zip archive; unpack it and give the folder"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it and give the folder"),
+    (b"Rar!", "a RAR archive; unpack it and give the folder"),
 )
 
 
