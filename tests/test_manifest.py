@@ -314,3 +314,23 @@ def test_the_command_keeps_the_columns_in_the_run_and_refuses_to_resume_with_oth
     assert run.info.config["image_column"] == "where" and run.samples.classes == ("circle", "square")
     assert run.samples.columns == {"species": tuple("ab" * 8)}
     assert run.samples.lines.tolist() == list(range(2, 18))
+
+
+@pytest.mark.parametrize(
+    ("written", "lies", "told"),
+    [
+        ("0.jpg", "train_images/0.jpg", ", but one at train_images/0.jpg"),
+        ("0", "train_images/0.jpg", ", but one at train_images/0.jpg"),
+        ("0", "0.png", ", but one at 0.png"),
+        ("a/0.jpg", "b/a/0.jpg", ", but one at b/a/0.jpg"),
+        ("0.jpg", "b/c/0.jpg", ""),
+    ],
+)
+def test_a_first_picture_that_lies_elsewhere_is_pointed_at(tmp_path, written, lies, told):
+    (tmp_path / lies).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / lies).touch()
+    (tmp_path / "train.csv").write_text(f"image_id,label\n{written},cat\nx,dog\n")
+    with pytest.raises(CurvauditError) as error:
+        take(tmp_path / "train.csv", image_column="image_id")
+    assert f"({written}: there is no such file{told}, and 1 more)" in error.value.message
+    assert "relative to its folder" in error.value.hint

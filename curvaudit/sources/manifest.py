@@ -35,6 +35,7 @@ _LABEL_NAMES = ("label", "class", "class_name")
 _SPLIT_NAMES = ("split",)
 _QUOTED = re.compile(r'"[^"]*(?:""[^"]*)*"')
 _TOLD = re.compile(r"\Asep=[,;\t](?=\r?\n)")  # how Excel is told the separator; the line stays, for it is counted
+_ENDINGS = ("", ".jpg", ".png", ".jpeg")  # that competitions' lists of ids leave out
 _MOST_COLUMNS = 256  # further columns kept; JSON lines could invent one a line
 _LINES_HINT = 'Give one object a line, such as {"path": "images/0001.jpg", "label": "cat"}.'
 _HINT = "Give a header with path and label, or name them with --image-column and --label-column."
@@ -113,7 +114,7 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
         shown if split is None else f"{shown} ({split})",
         paths,
         labelling.only(chosen),
-        reader=lambda position: _regular(files[position], paths[position]),
+        reader=lambda position: _regular(files[position], paths[position], None if position else folder),
         skipped=table.skipped,
         columns=columns,
         lines=[row.line for row in rows],
@@ -307,8 +308,19 @@ def _file(folder: Path, written: str) -> Path:
     return path
 
 
-def _regular(path: Path, written: str) -> Path:
-    """The path itself, if it leads to a plain file."""
+def _elsewhere(folder: Path, written: str) -> str:
+    """Where a file may lie that is not where it is said to: in a folder beside the manifest, or with an ending."""
+    try:
+        with os.scandir(folder) as entries:
+            folders = sorted(entry.name for entry in entries if entry.is_dir())
+    except OSError:
+        return ""
+    names = (os.path.join(inner, written + ending) for inner in ("", *folders) for ending in _ENDINGS)
+    return next((as_text(name) for name in names if (folder / name).is_file()), "")
+
+
+def _regular(path: Path, written: str, near: Path | None) -> Path:
+    """The path itself, if it leads to a plain file; the error tells of one of that name in or below `near`."""
     if "\0" in written:
         raise UnreadableImage("its path holds a NUL character")
     if "://" in written:
@@ -317,6 +329,9 @@ def _regular(path: Path, written: str) -> Path:
         mode = path.stat().st_mode
     except FileNotFoundError:
         reason = "broken symbolic link" if path.is_symlink() else "there is no such file"
+        # Of one alone: a million missing files would cost many more looks at a slow disk.
+        if near and (other := _elsewhere(near, written)):
+            reason += f", but one at {other}"
         raise UnreadableImage(reason) from None
     except (OSError, ValueError) as error:
         raise UnreadableImage(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
