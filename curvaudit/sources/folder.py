@@ -40,7 +40,10 @@ _CLUTTER_FOLDERS = {
     "system volume information": "Windows system folder",
 }
 _LISTS = {".csv", ".tsv", ".jsonl", ".parquet"}
-_HINT = "Labels come from folder names: put the pictures into class/image.jpg."
+_HINT = (
+    "Labels come from folder names: put the pictures into class/image.jpg, or list them in a .csv with the columns "
+    "path and label."
+)
 
 
 @dataclass
