@@ -144,9 +144,30 @@ def test_texts_named_after_a_picture_accompany_it_and_everything_else_is_opened(
     source = load(tmp_path)
     left_out = {item.id: (item.reason, item.kind) for item in source.skipped}
     assert left_out.keys() == {"a/1.json", "a/1.png.json", "a/2.txt", "a/deep/3.tif.aux.xml", "a/1.tfw"}
-    assert left_out["a/1.png.json"] == ("text beside 1.png, not taken for a picture", "ignored")
+    assert left_out["a/1.png.json"] == ("text of 1.png, not taken for a picture", "ignored")
     pictures = {"a/1.png", "a/2.JPG", "a/deep/3.tif", "a/5.png", "a/5.data", "b/1.png"}
     assert set(source.ids) == pictures | (texts.keys() - left_out.keys())
+
+
+def test_texts_named_after_their_class_are_no_pictures_but_in_a_lone_folder_they_may_be_its_labels(tmp_path):
+    put(tmp_path, "n01/images/n01_0.png", "n02/images/n02_0.png")
+    for name in (
+        "n01/n01_boxes.txt",
+        "n02/n02_boxes.txt",
+        "n02/n01_boxes.txt",
+        "n02/n02boxes.txt",
+        "n02/images/n02_x.txt",
+    ):
+        (tmp_path / name).write_text("n01_0.png 0 0 3 3")
+    (tmp_path / "n01" / "n01_x.dat").write_bytes(bytes(range(30)))
+    source = load(tmp_path)
+    left_out = {item.id: (item.reason, item.kind) for item in source.skipped}
+    text = "text of n0{}, not taken for a picture"
+    assert left_out == {f"n0{i}/n0{i}_boxes.txt": (text.format(i), "ignored") for i in (1, 2)}
+    shutil.rmtree(tmp_path / "n02")
+    shutil.rmtree(tmp_path / "n01" / "images")
+    put(tmp_path, "n01/0.png")
+    assert "n01/n01_boxes.txt" in load(tmp_path, SourceOptions(least_classes=1)).ids
 
 
 def test_what_macos_leaves_beside_a_file_is_no_picture_but_a_picture_of_such_a_name_is(tmp_path):

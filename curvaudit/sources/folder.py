@@ -98,8 +98,8 @@ def matches(spec: Any) -> bool:
 def load(spec: str | Path, options: SourceOptions) -> FolderSource:
     """List an image folder; no picture is opened yet.
 
-    Every regular file below a class folder is taken for a picture, whatever its extension, but for texts
-    that are named after a picture beside them; what is left out is in `skipped`. Ids are relative to the
+    Every regular file below a class folder is taken for a picture, whatever its extension, but for texts that are
+    named after a picture beside them or after their class; what is left out is in `skipped`. Ids are relative to the
     folder that holds the classes, thus `rose/a.jpg` also with splits above, so that moving a split does not
     rename its samples.
     Empty classes stay in `classes`. Links are followed, no folder twice within a class.
@@ -131,7 +131,7 @@ def load(spec: str | Path, options: SourceOptions) -> FolderSource:
         listing.doubt(name, why)
     classes = made_unique([as_text(folder.name) for folder in folders])
     for label, (name, folder) in enumerate(zip(classes, folders, strict=True)):
-        _list_class(Path(folder.path), name, label, listing)
+        _list_class(Path(folder.path), name, label, listing, alone=len(folders) == 1)
     if not listing.ids:
         raise CurvauditError(f"The class folders in {as_text(str(root))} hold no files.", _HINT)
     shown = as_text(str(spec))
@@ -238,7 +238,7 @@ def _require_classes(root: Path, folders: list[os.DirEntry[str]], files: bool, l
         raise CurvauditError(f"{shown} holds only one class folder, {only!r}.", hint + other)
 
 
-def _list_class(top: Path, name: str, label: int, listing: _Listing) -> None:
+def _list_class(top: Path, name: str, label: int, listing: _Listing, alone: bool) -> None:
     real_top = os.path.realpath(top)
     visited: set[str] = set()
     found: list[tuple[str, Path]] = []
@@ -279,10 +279,11 @@ def _list_class(top: Path, name: str, label: int, listing: _Listing) -> None:
                 listing.ignore(inner[0], "metadata that macOS left beside a file")
             else:
                 here.append(inner)
-        texts = companions([path for _, path in here])
+        # Of a lone folder such a text may be the list of its labels.
+        texts = companions([path for _, path in here], top.name if folder == top and not alone else None)
         for position, inner in enumerate(here):
             if position in texts:
-                listing.ignore(inner[0], f"text beside {as_text(texts[position])}, not taken for a picture")
+                listing.ignore(inner[0], f"text of {as_text(texts[position])}, not taken for a picture")
             else:
                 found.append(inner)
     for identity, path in sorted(found, key=lambda item: item[0]):
