@@ -165,6 +165,9 @@ def make_policies(folder: Path) -> None:
         "all.toml": '[rules.all]\nseverity = "off"\n',
         "schema.json": '{"schema": "x"}',
         "damaged.json": '{"schema": "curvaudit-baseline/1", "accepted": [{}]}',
+        "merged.json": '<<<<<<< ours\n{"schema": "curvaudit-baseline/1", "accepted": []}',
+        "digits.toml": f"[rules.CA111]\nallow = {'9' * 5000}\n",
+        "brackets.toml": f"fail-on = {'[' * 5000}\n",
         "text.json": '{"hello": 1}',
     }.items():
         (folder / name).parent.mkdir(exist_ok=True)
@@ -331,6 +334,8 @@ TABLE: list[tuple[list[str], str]] = [
     (check("small", "--policy", "broken.toml", "--no-policy"), "--no-policy"),
     (check("small", "--policy", "missing.toml"), "missing.toml"),
     (check("small", "--policy", "broken.toml"), "broken.toml"),
+    (check("small", "--policy", "digits.toml"), "digits.toml is no valid TOML"),
+    (check("small", "--policy", "brackets.toml"), "brackets.toml is no valid TOML"),
     (check("small", "--policy", "pyproject.toml"), "pyproject.toml"),
     (check("small", "--policy", "three/pyproject.toml"), "three"),
     (check("small", "--policy", "number.toml"), "baseline = 3"),
@@ -341,6 +346,7 @@ TABLE: list[tuple[list[str], str]] = [
     (check("small", "--baseline", "empty"), "empty"),
     (check("small", "--baseline", "schema.json"), "schema.json"),
     (check("small", "--baseline", "damaged.json"), "damaged.json"),
+    (check("small", "--baseline", "merged.json"), "merged.json is a damaged baseline"),
     (check("small", "--update-baseline"), "--update-baseline"),
     (check("small", "--update-baseline", "--baseline", "text.json"), "text.json"),
     (check("halves", "--update-baseline", "--baseline", "new.json"), "new.json"),

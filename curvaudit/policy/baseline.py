@@ -110,6 +110,12 @@ def read(path: str | os.PathLike[str]) -> Baseline:
     """
     path = expanded(path)
     content = _json(path)
+    if content is None and SCHEMA.encode() in path.read_bytes():
+        raise CurvauditError(
+            f"{path} is a damaged baseline: it is no JSON.",
+            "Take out what an unfinished merge has left there, restore the file, or use --update-baseline under "
+            "another name.",
+        )
     schema = None if content is None else content.get("schema")
     if content is None or schema == decisions.SCHEMA:
         return _decided(decisions.read(path), str(path))

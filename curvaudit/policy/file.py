@@ -63,7 +63,7 @@ def _settings(path: Path) -> dict[str, Any] | None:
         raise CurvauditError(
             f"The policy {path} cannot be read: {error.strerror or error}.", "Check its name and permissions."
         ) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits or 1,000 brackets are no TOMLDecodeError
         raise CurvauditError(f"The policy {path} is no valid TOML: {error}.", "Mend that place.") from error
     if path.name != SHARED:
         return content

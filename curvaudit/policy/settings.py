@@ -195,9 +195,10 @@ def _allowance(value: Any, where: str) -> Allowance:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return Allowance(count=value)
     if isinstance(value, str):
-        if re.fullmatch(r"[0-9]+", value):
+        # Python makes no number of more than 4,300 digits.
+        if re.fullmatch(r"[0-9]{1,20}", value):
             return Allowance(count=int(value))
-        percent = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?%", value)
+        percent = re.fullmatch(r"([0-9]{1,20}(?:\.[0-9]{1,20})?) ?%", value)
         if percent and Fraction(percent[1]) <= 100:
             return Allowance(share=Fraction(percent[1]) / 100)
     raise CurvauditError(
@@ -238,8 +239,13 @@ def _unknown(where: str, what: str, name: Any, known: Iterable[str]) -> Curvaudi
         key=lambda text: (SequenceMatcher(None, meant, text).ratio(), _in_place(meant, text)),
         default=None,
     )
+    if meant in _NOTHING:  # whose nearest by letters, "note", is the opposite
+        nearest = next((text for text in ("off", "none") if text in folded), None)
     hint = f"Did you mean {folded[nearest]}?" if nearest else f"There are {', '.join(known)}."
     return CurvauditError(f"{where}: there is no {what} {name!r}.", hint)
+
+
+_NOTHING = {"none", "off", "never", "ignore", "ignored", "disable", "disabled", "false", "no"}
 
 
 def _in_place(one: str, other: str) -> int:
