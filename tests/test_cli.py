@@ -113,6 +113,13 @@ def test_out_of_memory_exits_2_and_says_what_to_try(allocate, monkeypatch, capsy
     assert "out of memory" in err and "--batch-size" in err and "Traceback" not in err
 
 
+def test_a_pattern_that_the_shell_took_apart_is_to_be_quoted(monkeypatch, capsys):
+    code, out, err = run(monkeypatch, capsys, "scan", "a.parquet", "b.parquet")
+    assert (code, out) == (2, "") and "b.parquet" in err and "Quote a pattern" in err
+    code, _, err = run(monkeypatch, capsys, "scan", "--epoch", "3")
+    assert code == 2 and "Quote" not in err
+
+
 @pytest.mark.parametrize("given", [["--weight-decay", "abc"], ["--cache", "x", "--no-cache"]])
 def test_of_several_processes_one_says_what_is_wrong(given, monkeypatch, capsys):
     for rank, says in (("0", "Error: "), ("1", "")):

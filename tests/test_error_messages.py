@@ -278,6 +278,7 @@ TABLE: list[tuple[list[str], str]] = [
     (scan("small", "--width", "wide"), "--width"),
     (scan("small", "--resolution", "-3"), "--resolution"),
     (scan("small", "--device", "warp9"), "warp9"),
+    (scan("small", "--device", "meta"), "meta"),
     (scan("small", "--precision", "int4"), "int4"),
     (scan("small", "--epochs", "many"), "--epochs"),
     (scan("small", "--no-such-option"), "no-such-option"),

@@ -87,6 +87,9 @@ def _run() -> NoReturn:
             traceback.print_exc()
         else:
             show()
+            if str(getattr(error, "message", "")).startswith("Got unexpected extra argument"):
+                # Most often a pattern that the shell has replaced by the names of several files.
+                typer.echo("Quote a pattern, so that it stays one argument: 'data/*.parquet'.", err=True)
         sys.exit(COULD_NOT_RUN)
     sys.exit(result if isinstance(result, int) else CLEAN)
 

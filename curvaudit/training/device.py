@@ -36,7 +36,7 @@ def choose_device(wanted: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(wanted)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()  # read back: "meta" makes tensors without values
     except Exception as error:  # torch raises RuntimeError, AssertionError, NotImplementedError here
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CurvauditError(
