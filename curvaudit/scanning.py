@@ -277,5 +277,6 @@ def _check_same(run: store.Run, info: RunInfo) -> None:
     if run.info.source_fingerprint != info.source_fingerprint:
         raise CurvauditError(
             f"{run.path} cannot be resumed: the pictures, labels or names in {info.source} have changed.",
-            "Restore the source, or use -o for a new run.",
+            "Restore the source (`curvaudit compare` of the run file and the source tells what is different), or use "
+            "-o for a new run.",
         )

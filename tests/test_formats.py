@@ -597,6 +597,17 @@ def test_folders_that_load_dataset_reads_are_sources(image_folder, tmp_path, mon
     assert before == datasets.config.HF_HUB_OFFLINE  # what others do in this process is theirs to decide
 
 
+def test_a_folder_that_load_dataset_reads_without_a_shard_is_no_clean_result(image_folder, tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "tables" / "data").mkdir(parents=True)
+    for name in ("train-00000-of-00002", "test-00000-of-00001"):
+        write_parquet(image_folder, tmp_path / "tables" / "data" / f"{name}.parquet")
+    skipped = sources.load(f"hf:{tmp_path / 'tables'}").skipped
+    assert [(item.id, item.kind) for item in skipped] == [("data/train-00001-of-00002.parquet", "unreadable")]
+    assert not sources.load(f"hf:{tmp_path / 'tables'}", SourceOptions(split="test")).skipped
+
+
 def test_nothing_is_fetched_from_the_hub_unless_asked(monkeypatch):
     pytest.importorskip("datasets")
     import socket

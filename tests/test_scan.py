@@ -168,8 +168,10 @@ def test_resume_of_another_configuration_or_source_is_refused(image_folder, tmp_
     with pytest.raises(CurvauditError, match="seed was 0 and is now 5"):
         curvaudit.scan(image_folder, out, resume=True, seed=5, **SMALL)
     (image_folder / "circle" / "000.png").unlink()
-    with pytest.raises(CurvauditError, match="changed"):
+    with pytest.raises(CurvauditError, match="changed") as refused:
         curvaudit.scan(image_folder, out, resume=True, **SMALL)
+    assert "`curvaudit compare` of the run file and the source" in refused.value.hint
+    assert [item.id for item in curvaudit.compare(out, image_folder).removed] == ["circle/000.png"]
     draw_folder(tmp_path / "others", classes=("circle", "square"), each=20, size=16)
     with pytest.raises(CurvauditError, match=r"names in .*others have changed, and it has other settings: resolution"):
         curvaudit.scan(tmp_path / "others", out, resume=True, **SMALL)

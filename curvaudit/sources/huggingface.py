@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import CurvauditError, UnreadableImage
 from ..extras import need
-from . import doubts, features, splits
+from . import doubts, features, shards, splits
 from .interface import SourceOptions
 from .labelling import label_all
 from .listed import ListedSource, listed
@@ -76,6 +76,8 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
     ]
     columns = {column: ["" if item is None else str(item) for item in data[column]] for column in further}
     skipped = features.unseen(described, chosen)
+    if folder.is_dir() and not _is_saved(folder):  # of what it saved itself the library misses files, else it reads on
+        skipped += shards.gaps(folder, split)
     if split is None:
         skipped += doubts.of_columns(columns, "its rows are in no split")
     return listed(

@@ -73,6 +73,19 @@ def find(spec: str | Path, ending: str, wanted: str | None) -> tuple[list[tuple[
     return of_split, chosen, left_out + _missing(spec, of_split, ending)
 
 
+def gaps(folder: Path, chosen: str | None) -> list[Skipped]:
+    """What is missing of files of any kind that somebody else reads from a folder: of the chosen split, or of all."""
+    by_ending: dict[str, list[tuple[str, Path]]] = defaultdict(list)
+    for where, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(where, name) for name in sorted(names)):
+            name = path.relative_to(folder).as_posix()
+            split = _split_of(name)
+            if chosen is None or split is None or splits.meaning(split) == splits.meaning(chosen):
+                by_ending[path.suffix].append((name, path))
+    return [gap for ending, files in sorted(by_ending.items()) for gap in _missing(folder, files, ending)]
+
+
 def other_splits(spec: str | Path, ending: str, chosen: str | None) -> tuple[str, ...]:
     """The other splits of what `find` reads."""
     if not _divided(spec, chosen):
