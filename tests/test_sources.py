@@ -302,6 +302,9 @@ def test_a_pipe_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "a" / "pipe.png")
     source = load(tmp_path)
     assert [item.id for item in source.skipped] == ["a/pipe.png"]
+    os.mkfifo(tmp_path / "pipe.dat")
+    with pytest.raises(CurvauditError, match="neither a file nor a folder"):
+        load(tmp_path / "pipe.dat")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")

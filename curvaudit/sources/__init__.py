@@ -91,12 +91,15 @@ def _reader(spec: Any) -> SourceModule:
     text = os.fspath(spec)
     if not text:
         raise CurvauditError("The source is empty.", supported)
-    if os.path.lexists(Path(text).expanduser()):
-        isfile = os.path.isfile(Path(text).expanduser())
-        other = instead(Path(text).expanduser())
-        what = f"is {other}" if other else "is a file of a kind that is not supported"
-        raise CurvauditError(f"{text} {what if isfile else 'cannot be read (broken link?)'}.", supported)
-    close = get_close_matches(Path(text).name.lower(), names(), 1, 0.7)
+    path = Path(text).expanduser()
+    if os.path.lexists(path):
+        what = "cannot be read (broken link?)"
+        if os.path.isfile(path):
+            what = f"is {instead(path) or 'a file of a kind that is not supported'}"
+        elif os.path.exists(path):
+            what = "is neither a file nor a folder"  # a pipe would block for ever
+        raise CurvauditError(f"{text} {what}.", supported)
+    close = get_close_matches(path.name.lower(), names(), 1, 0.7)
     hint = f"Did you mean {close[0]}?" if close else supported
     raise CurvauditError(f"There is no file or folder {text}, nor a known data set of that name.", hint)
 
