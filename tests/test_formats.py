@@ -287,6 +287,19 @@ def test_parquet_shards_that_the_names_count_and_are_not_there_are_findings(imag
     assert not sources.load(data, SourceOptions(split="test")).skipped
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["./set/x-*.parquet", "set//x-*.parquet", "./**/x-*.parquet", "**/*.parquet", "set/x-*-of-00003-*.parquet"],
+)
+def test_missing_shards_are_found_however_the_pattern_is_written(pattern, image_folder, tmp_path, monkeypatch):
+    pytest.importorskip("pyarrow")
+    (data := tmp_path / "set").mkdir()
+    for number in (0, 2):
+        write_parquet(image_folder, data / f"x-{number:05d}-of-00003-a{number}.parquet")
+    monkeypatch.chdir(tmp_path)
+    assert [item.id for item in sources.load(pattern).skipped] == ["x-00001-of-00003.parquet"]
+
+
 def test_files_in_no_split_are_named_and_no_clean_result(image_folder, tmp_path):
     pytest.importorskip("pyarrow")
     (data := tmp_path / "set").mkdir()

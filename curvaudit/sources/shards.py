@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from fnmatch import fnmatch
-from glob import glob
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
@@ -115,25 +115,40 @@ def _files(spec: str | Path, ending: str, shown: str) -> list[tuple[str, Path]]:
 
 def _missing(spec: str | Path, files: Sequence[tuple[str, Path]], ending: str) -> list[Skipped]:
     """The first file of each series (`x-00000-of-00003`) that the names count, `spec` means, and nobody sees."""
-    series: dict[tuple[str, int, str, Path], set[int]] = defaultdict(set)
+    series: dict[tuple[str, int, str, Path], dict[int, str]] = defaultdict(dict)  # -> number -> rest of the name
     for name, path in files:
         found = _SERIES.match(name)
         if found and int(found["total"]) <= _MOST:
-            series[found["before"], len(found["number"]), found["total"], path.parent].add(int(found["number"]))
-    text, gaps = os.path.expanduser(os.fspath(spec)), []
-    for (before, digits, total, folder), numbers in series.items():
-        first = 1 if int(total) in numbers else 0  # some count from one
-        names = (
-            f"{before}{n:0{digits}d}-of-{total}{ending}" for n in range(first, first + int(total)) if n not in numbers
-        )
-        if not Path(text).is_dir():
-            patterns = _without_braces(text, as_text(text))
-            names = (name for name in names if any(fnmatch(str(folder / Path(name).name), one) for one in patterns))
-        lost = list(names)
+            place = found["before"], len(found["number"]), found["total"], path.parent
+            series[place][int(found["number"])] = name[found.end("total") :]
+    meant = _patterns_of_names(os.fspath(spec))
+    gaps = []
+    for (before, digits, total, _), there in series.items():
+        first = 1 if int(total) in there else 0  # some count from one
+        rest = next(iter(there.values()))  # the own hash of each file, perhaps
+        names = (f"{before}{n:0{digits}d}-of-{total}" for n in range(first, first + int(total)) if n not in there)
+        lost = [
+            name
+            for name in names
+            if meant is None or any(fnmatch(os.path.basename(name) + rest, pattern) for pattern in meant)
+        ]
         if lost:
             what = f"it and {len(lost) - 1} more are" if len(lost) > 1 else "it is"
-            gaps.append(Skipped(lost[0], f"{what} not there, but the names of the files count {int(total)}"))
+            gaps.append(
+                Skipped(f"{lost[0]}{ending}", f"{what} not there, but the names of the files count {int(total)}")
+            )
     return gaps
+
+
+def _patterns_of_names(text: str) -> set[str] | None:
+    """What a pattern says of names, without folders, which may be written in many ways (`./`); None for a folder.
+
+    Names without signs are left out: files called by name are there, or were asked for already.
+    """
+    if Path(text).expanduser().is_dir():
+        return None
+    names = {os.path.basename(pattern) for pattern in _without_braces(text, as_text(text))}
+    return {name for name in names if has_magic(name)}
 
 
 def _split_of(name: str) -> str | None:
