@@ -137,6 +137,7 @@ def test_texts_named_after_a_picture_accompany_it_and_everything_else_is_opened(
         **{"a/1.json": "{}", "a/1.png.json": "{}", "a/2.txt": "", "a/deep/3.tif.aux.xml": "<x/>", "a/1.tfw": "0.5\r\n"},
         **{"a/3.txt": "its picture lies elsewhere", "a/notes.txt": "of no picture", "a/1.svg": "<svg/>"},
         **{"a/1.jpg": "<!doctype html>", "a/1.pgm": "P2 1 1 9 5", "a/5": "no ending", "a/.5.txt": "hidden"},
+        "a/1.nef": "version https://git-lfs.github.com/spec/v1\noid sha256:ab\n",
     }
     for name, text in texts.items():
         (tmp_path / name).write_text(text)

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from PIL import Image
 
 from ..pictures import images
+from .stand_ins import instead
 
 _DRAWINGS = {".svg"}  # a text, and a picture all the same; Pillow knows the others
 
@@ -52,4 +54,4 @@ def _is_text(path: str | os.PathLike[str]) -> bool:
             head = file.read(images.HEAD)
     except OSError:
         return False
-    return not head or images.is_text(head)
+    return (not head or images.is_text(head)) and instead(Path(path)) is None  # a Git LFS pointer may be a picture's
