@@ -76,7 +76,8 @@ def load(spec: str | Path, options: SourceOptions) -> ListedSource:
     ]
     columns = {column: ["" if item is None else str(item) for item in data[column]] for column in further}
     skipped = features.unseen(described, chosen)
-    if folder.is_dir() and not _is_saved(folder):  # of what it saved itself the library misses files, else it reads on
+    # In what `save_to_disk` wrote the library refuses a gap itself; of other files it reads what is there.
+    if folder.is_dir() and not _is_saved(folder):
         skipped += shards.gaps(folder, split)
     if split is None:
         skipped += doubts.of_columns(columns, "its rows are in no split")
